@@ -1,0 +1,1 @@
+"""Invertible renormalization: hierarchical normalizing flows for physics and images."""
