@@ -1,0 +1,34 @@
+"""Invertible maps with tractable Jacobians."""
+
+from rgflow.bijectors.affine import ChannelMixing, ElementwiseAffine
+from rgflow.bijectors.base import Bijector, Chain, Inverse
+from rgflow.bijectors.blocks import BlockLayer, BlockLevel
+from rgflow.bijectors.conv import ConvLevel
+from rgflow.bijectors.coupling import AffineCoupling, Coupling
+from rgflow.bijectors.mera import MERA
+from rgflow.bijectors.pixels import PixelLogit, bits_per_dim, dequantize, to_image
+from rgflow.bijectors.polyphase import PolyphaseCoupling
+from rgflow.bijectors.realnvp import RealNVP
+from rgflow.bijectors.spline import ElementwiseSpline, SplineCoupling
+
+__all__ = [
+    "MERA",
+    "AffineCoupling",
+    "Bijector",
+    "BlockLayer",
+    "BlockLevel",
+    "Chain",
+    "ChannelMixing",
+    "ConvLevel",
+    "Coupling",
+    "ElementwiseAffine",
+    "ElementwiseSpline",
+    "Inverse",
+    "PixelLogit",
+    "PolyphaseCoupling",
+    "RealNVP",
+    "SplineCoupling",
+    "bits_per_dim",
+    "dequantize",
+    "to_image",
+]

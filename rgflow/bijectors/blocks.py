@@ -1,0 +1,166 @@
+"""Block layers (disentanglers and decimators) and the level of the MERA made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rgflow.bijectors.base import Bijector, Chain
+from rgflow.bijectors.memory import Memory
+from rgflow.bijectors.polyphase import CouplingFactory
+from rgflow.hierarchy import Reach, checkerboard
+
+OFFSETS = {"disentangler": lambda block: block // 2, "decimator": lambda block: 0}
+
+
+class BlockLayer(Bijector):
+    """One bijector of ``C K K`` numbers, shared by all ``K x K`` blocks of a grid.
+
+    Inside a block, couplings alternate between the two colours of its checkerboard.
+
+    Args:
+        channels: C.
+        side: Lattice side L.
+        block: Block side K, which divides L.
+        offset: Shift of the grid of blocks in sites, along both axes.
+        make_coupling: Makes one coupling from the halves' sizes, their lattice ``()`` and the half read.
+        couplings: Number of couplings.
+        memory: See ``Chain``.
+
+    Raises:
+        ValueError: If blocks do not tile.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        side: int,
+        block: int,
+        offset: int,
+        make_coupling: CouplingFactory,
+        couplings: int,
+        memory: Memory = "store",
+    ) -> None:
+        super().__init__((channels, side, side))
+        if side % block:
+            raise ValueError(f"blocks of side {block} do not tile a lattice of side {side}")
+        if couplings < 1 or block < 2:
+            raise ValueError(
+                f"got {couplings} couplings on blocks of side {block}, "
+                "expected at least one coupling and side 2"
+            )
+        self.block, self.offset = block, offset
+        split = (channels * ((block * block + 1) // 2), channels * (block * block // 2))
+        self.couplings = Chain([make_coupling(split, (), i % 2) for i in range(couplings)], memory)
+
+    @property
+    def reaches(self) -> tuple[Reach, ...]:
+        """One per coupling: from one colour of a block's checkerboard to the other."""
+        colours = (checkerboard(self.block, 0), checkerboard(self.block, 1))
+        return tuple(
+            Reach(self.block, colours[c.read_half], colours[1 - c.read_half], 0, self.offset)
+            for c in self.couplings.bijectors
+        )
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        halves, log_det = self.couplings(self._split(x))
+        return self._merge(halves, len(x)), log_det.view(len(x), -1).sum(1)
+
+    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        halves, log_det = self.couplings.inverse(self._split(z))
+        return self._merge(halves, len(z)), log_det.view(len(z), -1).sum(1)
+
+    def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``(B, C, L, L)`` to the two colours, ``(B * blocks, C K K / 2)`` each."""
+        channels, side, _ = self.event_shape
+        k, n = self.block, side // self.block
+        if self.offset:
+            x = x.roll((self.offset, self.offset), (-2, -1))
+        if k % 2:  # row-major order inside an odd block is the checkerboard
+            x = x.reshape(-1, channels, n, k, n, k).permute(0, 2, 4, 1, 3, 5)  # (B, n, n, C, K, K)
+            flat = x.reshape(-1, channels, k * k)
+            return flat[..., 0::2].flatten(1), flat[..., 1::2].flatten(1)
+        x = x.reshape(-1, channels, n, k // 2, 2, n, k // 2, 2)
+        x = x.permute(0, 2, 5, 1, 3, 6, 4, 7)  # (B, n, n, C, K/2, K/2, 2, 2)
+        sizes = (-1, channels * k * k // 2)
+        even = torch.stack((x[..., 0, 0], x[..., 1, 1]), -1).reshape(sizes)
+        odd = torch.stack((x[..., 0, 1], x[..., 1, 0]), -1).reshape(sizes)
+        return even, odd
+
+    def _merge(self, halves: tuple[Tensor, Tensor], batch: int) -> Tensor:
+        channels, side, _ = self.event_shape
+        k, n = self.block, side // self.block
+        if k % 2:
+            even, odd = (h.view(len(h), channels, -1) for h in halves)
+            pairs = torch.stack((even[..., :-1], odd), -1).flatten(-2)
+            x = torch.cat((pairs, even[..., -1:]), -1).view(batch, n, n, channels, k, k)
+            x = x.permute(0, 3, 1, 4, 2, 5)  # (B, C, n, K, n, K)
+        else:
+            even, odd = (h.view(batch, n, n, channels, k // 2, k // 2, 2) for h in halves)
+            cells = torch.stack((even[..., 0], odd[..., 0], odd[..., 1], even[..., 1]), -1)
+            cells = cells.view(batch, n, n, channels, k // 2, k // 2, 2, 2)
+            x = cells.permute(0, 3, 1, 4, 6, 2, 5, 7)  # (B, C, n, K/2, 2, n, K/2, 2)
+        x = x.reshape(batch, *self.event_shape)
+        return x.roll((-self.offset, -self.offset), (-2, -1)) if self.offset else x
+
+
+class BlockLevel(Bijector):
+    """Disentangler (blocks shifted by K/2) and decimator (blocks at offset 0), as in RG-Flow.
+
+    Args:
+        channels: C.
+        side: Lattice side L of the level, a multiple of ``block``.
+        block: Even block side K.
+        make_coupling: See ``BlockLayer``.
+        couplings: Number of couplings in each block layer.
+        order: Names of the layers in forward order; the paper disentangles first, its authors' code last.
+        repeats: How often the layers are repeated, each time with weights of their own.
+        memory: See ``Chain``.
+
+    Raises:
+        ValueError: For odd K, unknown names, or a side that blocks do not tile.
+
+    Reference: arXiv:2010.00029.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        side: int,
+        block: int,
+        make_coupling: CouplingFactory,
+        couplings: int = 4,
+        order: Sequence[str] = ("disentangler", "decimator"),
+        repeats: int = 1,
+        memory: Memory = "store",
+    ) -> None:
+        super().__init__((channels, side, side))
+        if block % 2:
+            raise ValueError(f"block levels need an even block side, got {block}")
+        if not order or set(order) - set(OFFSETS) or repeats < 1:
+            raise ValueError(
+                f"got order {tuple(order)} repeated {repeats} times, "
+                f"expected names out of {tuple(OFFSETS)} at least once"
+            )
+        self.layers = Chain(
+            [
+                BlockLayer(
+                    channels, side, block, OFFSETS[name](block), make_coupling, couplings, memory
+                )
+                for _ in range(repeats)
+                for name in order
+            ]
+        )
+
+    @property
+    def reaches(self) -> tuple[Reach, ...]:
+        """Those of the couplings, layer by layer."""
+        return self.layers.reaches
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.layers(x)
+
+    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return self.layers.inverse(z)

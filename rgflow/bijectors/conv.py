@@ -1,0 +1,113 @@
+"""A level of the MERA made of convolutional couplings between its sub-lattices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rgflow.bijectors.affine import ChannelMixing, ElementwiseAffine
+from rgflow.bijectors.base import Bijector, Chain
+from rgflow.bijectors.memory import Memory
+from rgflow.bijectors.polyphase import (
+    CouplingFactory,
+    PolyphaseCoupling,
+    stack_phases,
+    unstack_phases,
+)
+from rgflow.hierarchy import Reach, full_pattern
+
+
+class ConvLevel(Bijector):
+    """Couplings between the four stride-2 sub-lattices of a level, through small circular convolutions.
+
+    Couplings come in pairs (each half reads the other once) and cycle through ``pairings``; a last one lets the
+    kept sub-lattice predict the three emitted ones. In front of them, optionally, an invertible matrix over
+    the ``4 C`` numbers of every 2 x 2 cell, which starts as the orthonormal Haar transform.
+
+    Args:
+        channels: C.
+        side: Even side L of the level's lattice.
+        make_coupling: Makes one coupling from the halves' channels, their lattice and the half that is read.
+        couplings: Number of couplings before the prediction.
+        pairings: Names of pairings, taken in turn for every two couplings.
+        predict: Whether the last coupling from kept to emitted is there.
+        mixing: Whether the matrix over cells is there.
+        site_affine: Whether a learnable scale and shift per site closes the level.
+        memory: See ``Chain``.
+
+    Raises:
+        ValueError: If the side is odd or there is no coupling.
+
+    >>> from rgflow.conditioners import ConvNet
+    >>> from rgflow.bijectors import AffineCoupling
+    >>> def make(split, lattice, reads):
+    ...     net = ConvNet(split[reads], 2 * split[1 - reads], hidden=8)
+    ...     return AffineCoupling(split, net, lattice, reads)
+    >>> z, log_det = ConvLevel(3, 8, make, couplings=2)(torch.randn(5, 3, 8, 8))
+    >>> z.shape, log_det.shape
+    (torch.Size([5, 3, 8, 8]), torch.Size([5]))
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        side: int,
+        make_coupling: CouplingFactory,
+        couplings: int = 6,
+        pairings: Sequence[str] = ("checkerboard", "rows", "columns"),
+        predict: bool = True,
+        mixing: bool = False,
+        site_affine: bool = False,
+        memory: Memory = "store",
+    ) -> None:
+        super().__init__((channels, side, side))
+        if side % 2:
+            raise ValueError(f"a convolutional level needs an even side, got {side}")
+        if couplings + predict < 1:
+            raise ValueError("a level without couplings does nothing, expected at least one")
+        if not pairings:
+            raise ValueError("a level needs at least one pairing, got none")
+        half = side // 2
+        layers: list[Bijector] = []
+        if mixing:
+            layers.append(_CellMixing(channels, half))
+        for i in range(couplings):
+            pairing = pairings[(i // 2) % len(pairings)]
+            layers.append(PolyphaseCoupling(channels, half, pairing, i % 2, make_coupling))
+        if predict:
+            layers.append(PolyphaseCoupling(channels, half, "emission", 0, make_coupling))
+        if site_affine:
+            layers.append(ElementwiseAffine((4 * channels, half, half), per_site=True))
+        self.layers = Chain(layers, memory)
+
+    @property
+    def reaches(self) -> tuple[Reach, ...]:
+        """One for each layer that couples sites."""
+        return self.layers.reaches
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        stack, log_det = self.layers(stack_phases(x))
+        return unstack_phases(stack), log_det
+
+    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        stack, log_det = self.layers.inverse(stack_phases(z))
+        return unstack_phases(stack), log_det
+
+
+class _CellMixing(ChannelMixing):
+    """Mixes the four sub-lattices (and the channels) inside each 2 x 2 cell."""
+
+    def __init__(self, channels: int, side: int) -> None:
+        # average, and the differences along both diagonals' orderings, in the order of PHASES
+        haar = 0.5 * torch.tensor(
+            [[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, -1, 1], [1, -1, 1, -1]], dtype=torch.float64
+        )
+        initial = torch.kron(haar, torch.eye(channels, dtype=torch.float64))
+        super().__init__((4 * channels, side, side), initial)
+
+    @property
+    def reaches(self) -> tuple[Reach, ...]:
+        """All of a 2 x 2 cell."""
+        return (Reach(2, full_pattern(2), full_pattern(2)),)

@@ -1,0 +1,117 @@
+"""Running a sequence of invertible maps with the memory that the user grants its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+if TYPE_CHECKING:
+    from rgflow.bijectors.base import Bijector
+
+Memory = Literal["store", "recompute", "rebuild"]
+
+
+def check_memory(memory: str) -> None:
+    """Raises ValueError for an unknown memory mode."""
+    if memory not in get_args(Memory):
+        raise ValueError(f"memory={memory!r} is unknown, expected one of {get_args(Memory)}")
+
+
+def run_in_sequence(
+    steps: Sequence[Bijector], event: Any, memory: Memory, *, inverse: bool
+) -> tuple[Any, Tensor]:
+    """Applies ``steps`` in the given order and adds up their log_dets.
+
+    Args:
+        steps: Bijectors, already in the order of application.
+        event: Tensor or tuple of tensors, each with the batch first.
+        memory: See ``Chain``.
+        inverse: Whether each step's inverse is applied.
+
+    Returns:
+        The last event, and the summed log_det of shape ``(B,)``.
+    """
+    if memory == "rebuild" and torch.is_grad_enabled():
+        parts = (event,) if isinstance(event, Tensor) else event
+        parameters = [p for step in steps for p in step.parameters()]
+        *outputs, log_det = _RebuildFromOutput.apply(
+            steps, inverse, len(parts), *parts, *dict.fromkeys(parameters)
+        )
+        return (outputs[0] if isinstance(event, Tensor) else tuple(outputs)), log_det
+    total: Tensor | None = None
+    for step in steps:
+        apply = step.inverse if inverse else step
+        if memory == "recompute" and torch.is_grad_enabled():
+            event, log_det = checkpoint(
+                apply, event, use_reentrant=False, preserve_rng_state=False
+            )
+        else:
+            event, log_det = apply(event)
+        total = log_det if total is None else total + log_det
+    if total is None:
+        raise ValueError("an empty sequence of bijectors")
+    return event, total
+
+
+class _RebuildFromOutput(torch.autograd.Function):
+    """Keeps only the output; the backward pass inverts step by step and differentiates each alone."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, steps: Sequence[Bijector], inverse: bool, count: int, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        event = tensors[0] if count == 1 else tensors[:count]
+        output, log_det = run_in_sequence(steps, event, "store", inverse=inverse)
+        outputs = (output,) if isinstance(output, Tensor) else tuple(output)
+        # an untouched part would come back as the input itself, which autograd must not see twice
+        outputs = tuple(
+            o.view_as(o) if any(o is t for t in tensors[:count]) else o for o in outputs
+        )
+        ctx.steps, ctx.inverse, ctx.parameters = steps, inverse, tensors[count:]
+        ctx.save_for_backward(*outputs)
+        device = outputs[0].device.type
+        ctx.autocast = (
+            device,
+            torch.get_autocast_dtype(device),
+            torch.is_autocast_enabled(device),
+        )
+        return (*outputs, log_det)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
+        *event_grads, log_det_grad = grads
+        parts = tuple(ctx.saved_tensors)
+        sums: dict[Tensor, Tensor] = {}
+        device, dtype, enabled = ctx.autocast
+        with torch.autocast(device, dtype=dtype, enabled=enabled):
+            for step in reversed(ctx.steps):
+                run, undo = (step.inverse, step) if ctx.inverse else (step, step.inverse)
+                single = len(parts) == 1
+                with torch.no_grad():
+                    before, _ = undo(parts[0] if single else parts)
+                before = (before,) if single else before
+                inputs = tuple(b.detach().requires_grad_() for b in before)
+                with torch.enable_grad():
+                    after, log_det = run(inputs[0] if single else inputs)
+                after = (after,) if single else tuple(after)
+                own = [p for p in step.parameters() if p.requires_grad]
+                outputs, output_grads = [*after], [*event_grads]
+                if log_det.requires_grad:
+                    outputs, output_grads = [*outputs, log_det], [*output_grads, log_det_grad]
+                results = torch.autograd.grad(
+                    outputs, (*inputs, *own), output_grads, allow_unused=True
+                )
+                event_grads = [
+                    torch.zeros_like(i) if g is None else g
+                    for i, g in zip(inputs, results, strict=False)
+                ]
+                for p, g in zip(own, results[len(inputs) :], strict=True):
+                    if g is not None:
+                        sums[p] = sums[p] + g if p in sums else g
+                parts = tuple(i.detach() for i in inputs)
+        return (None, None, None, *event_grads, *(sums.get(p) for p in ctx.parameters))

@@ -1,0 +1,89 @@
+"""The hierarchical flow: levels that act on ever smaller lattices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.polyphase import merge_phases, split_phases
+from rgflow.hierarchy import Hierarchy
+
+
+class MERA(Bijector):
+    """Chains levels: each acts on the sub-lattice that the one below kept.
+
+    Level ``h`` maps ``(B, C, L_h, L_h)`` to itself, ``L_h = L / 2**h``; its sub-lattice of even sites goes up, the
+    rest is emitted at its place in the latent layout. The last level emits all its sites. A step
+    costs 1 + 1/4 + 1/16 + ... of its finest level.
+
+    Args:
+        levels: Fine to coarse, with event shapes ``(C, L, L)``, ``(C, L/2, L/2)``, ...
+
+    Raises:
+        ValueError: If the sides do not halve from level to level.
+
+    Reference: NeuralRG, arXiv:1802.02840; RG-Flow, arXiv:2010.00029.
+
+    >>> import torch
+    >>> from rgflow.bijectors import ElementwiseAffine
+    >>> flow = MERA([ElementwiseAffine((1, 4, 4)), ElementwiseAffine((1, 2, 2))])
+    >>> flow.hierarchy.latents_per_level
+    (12, 4)
+    >>> flow(torch.zeros(2, 1, 4, 4))[0].shape
+    torch.Size([2, 1, 4, 4])
+    """
+
+    def __init__(self, levels: Sequence[Bijector]) -> None:
+        if not levels:
+            raise ValueError("a MERA needs at least one level, got none")
+        super().__init__(levels[0].event_shape)
+        channels, side, _ = self.event_shape
+        for level, bijector in enumerate(levels):
+            expected = (channels, side >> level, side >> level)
+            if bijector.event_shape != expected or (level + 1 < len(levels) and expected[1] % 2):
+                raise ValueError(
+                    f"level {level} acts on {bijector.event_shape}, expected {expected}"
+                    + (" with an even side below the top" if expected[1] % 2 else "")
+                )
+        self._count = len(levels)
+        self._hierarchy = Hierarchy(side, [level.reaches for level in levels])
+        for level, bijector in enumerate(levels):
+            self.add_module(f"level{level}", bijector)
+
+    @property
+    def hierarchy(self) -> Hierarchy:
+        """Scales and cones of the latents."""
+        return self._hierarchy
+
+    @property
+    def level_bijectors(self) -> tuple[Bijector, ...]:
+        """The levels, fine to coarse."""
+        return tuple(self.get_submodule(f"level{h}") for h in range(self._count))
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        emitted = []
+        *lower, top = self.level_bijectors
+        total = None
+        for level in lower:
+            y, log_det = level(x)
+            x, *rest = split_phases(y)
+            emitted.append(rest)
+            total = log_det if total is None else total + log_det
+        z, log_det = top(x)
+        for rest in reversed(emitted):
+            z = merge_phases((z, *rest))
+        return z, log_det if total is None else total + log_det
+
+    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        emitted = []
+        *lower, top = self.level_bijectors
+        for _ in lower:
+            z, *rest = split_phases(z)
+            emitted.append(rest)
+        x, total = top.inverse(z)
+        for level, rest in zip(reversed(lower), reversed(emitted), strict=True):
+            x, log_det = level.inverse(merge_phases((x, *rest)))
+            total = total + log_det
+        return x, total

@@ -1,0 +1,114 @@
+"""The four stride-2 sub-lattices of a periodic lattice, and couplings between pairs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.coupling import Coupling
+from rgflow.hierarchy import Pattern, Reach
+
+# The order in which the sub-lattices are stacked: the kept one first, and both the checkerboard and
+# the split into kept and emitted are plain slices.
+PHASES = ((0, 0), (1, 1), (0, 1), (1, 0))
+
+# Positions in PHASES of the two halves of each pairing.
+PAIRINGS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "checkerboard": ((0, 1), (2, 3)),
+    "rows": ((0, 2), (3, 1)),
+    "columns": ((0, 3), (2, 1)),
+    "emission": ((0,), (1, 2, 3)),
+}
+
+CouplingFactory = Callable[[tuple[int, int], tuple[int, ...], int], Coupling]
+
+
+def split_phases(x: Tensor) -> tuple[Tensor, ...]:
+    """``(B, C, L, L)`` to the four ``(B, C, L/2, L/2)`` views, in the order of PHASES."""
+    return tuple(x[..., i::2, j::2] for i, j in PHASES)
+
+
+def merge_phases(phases: tuple[Tensor, ...]) -> Tensor:
+    """Inverse of ``split_phases``."""
+    p00, p11, p01, p10 = phases
+    rows = [torch.stack(pair, -1).flatten(-2) for pair in ((p00, p01), (p10, p11))]
+    return torch.stack(rows, -2).flatten(-3, -2)
+
+
+def stack_phases(x: Tensor) -> Tensor:
+    """``(B, C, L, L)`` to ``(B, 4 C, L/2, L/2)``, phase by phase."""
+    return torch.cat(split_phases(x), 1)
+
+
+def unstack_phases(stack: Tensor) -> Tensor:
+    """Inverse of ``stack_phases``."""
+    return merge_phases(stack.chunk(4, 1))
+
+
+def _pattern(phases: tuple[int, ...]) -> Pattern:
+    chosen = {PHASES[p] for p in phases}
+    return tuple(tuple((i, j) in chosen for j in range(2)) for i in range(2))
+
+
+class PolyphaseCoupling(Bijector):
+    """A coupling between two groups of sub-lattices, on the stack ``(4 C, L/2, L/2)``.
+
+    Args:
+        channels: C.
+        side: L/2, the side of a sub-lattice.
+        pairing: Key of PAIRINGS.
+        reads: Which of its two halves is read.
+        make_coupling: Called with the halves' channels, their lattice and ``reads``.
+    """
+
+    def __init__(
+        self, channels: int, side: int, pairing: str, reads: int, make_coupling: CouplingFactory
+    ) -> None:
+        super().__init__((4 * channels, side, side))
+        if pairing not in PAIRINGS:
+            raise ValueError(f"pairing {pairing!r} is unknown, expected one of {sorted(PAIRINGS)}")
+        self.halves = PAIRINGS[pairing]
+        split = tuple(channels * len(half) for half in self.halves)
+        self.coupling = make_coupling(split, (side, side), reads)
+
+    @property
+    def reaches(self) -> tuple[Reach, ...]:
+        """Cells of 2 x 2 sites, as far as the conditioner sees."""
+        reads = self.coupling.read_half
+        return (
+            Reach(
+                2,
+                _pattern(self.halves[reads]),
+                _pattern(self.halves[1 - reads]),
+                self.coupling.conditioner.radius,
+            ),
+        )
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        halves, log_det = self.coupling(self._split(x))
+        return self._merge(halves), log_det
+
+    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        halves, log_det = self.coupling.inverse(self._split(z))
+        return self._merge(halves), log_det
+
+    def _contiguous_halves(self) -> bool:
+        return self.halves[0] + self.halves[1] == (0, 1, 2, 3)
+
+    def _split(self, stack: Tensor) -> tuple[Tensor, Tensor]:
+        if self._contiguous_halves():
+            first, second = stack.tensor_split([self.coupling.event_shape[0][0]], 1)
+            return first, second
+        phases = stack.chunk(4, 1)
+        first, second = (torch.cat([phases[p] for p in half], 1) for half in self.halves)
+        return first, second
+
+    def _merge(self, halves: tuple[Tensor, Tensor]) -> Tensor:
+        if self._contiguous_halves():
+            return torch.cat(halves, 1)
+        phases = [p for h in range(2) for p in halves[h].chunk(len(self.halves[h]), 1)]
+        order = self.halves[0] + self.halves[1]
+        return torch.cat([phases[order.index(p)] for p in range(4)], 1)

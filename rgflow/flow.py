@@ -1,0 +1,106 @@
+"""A flow: a bijector and a prior."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from rgflow.bijectors.base import Bijector
+from rgflow.hierarchy import Hierarchy
+from rgflow.priors import Prior
+
+
+class Flow(nn.Module):
+    """The density ``log p(x) = log p_prior(z(x)) + log abs det dz/dx`` and its sampler.
+
+    Args:
+        bijector: Maps data to latents.
+        prior: Density of the latents, of the same event shape.
+
+    Raises:
+        ValueError: If the shapes differ.
+
+    >>> from rgflow.models import conv_flow
+    >>> flow = conv_flow(side=8, channels=1, couplings=(2,), hidden=8)
+    >>> flow.sample(3).shape
+    torch.Size([3, 1, 8, 8])
+    >>> flow.hierarchy.latents_per_level
+    (48, 16)
+    """
+
+    def __init__(self, bijector: Bijector, prior: Prior) -> None:
+        super().__init__()
+        if tuple(bijector.event_shape) != prior.event_shape:
+            raise ValueError(
+                f"the bijector acts on {bijector.event_shape}, the prior on {prior.event_shape}"
+            )
+        self.bijector = bijector
+        self.prior = prior
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        """Shape of one sample without the batch axis."""
+        return self.prior.event_shape
+
+    @property
+    def hierarchy(self) -> Hierarchy:
+        """Scales and cones of the latents.
+
+        Raises:
+            ValueError: If the bijector has no hierarchy, as Real NVP.
+        """
+        return self.bijector.hierarchy
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same as ``log_prob``, so that wrappers of modules (DDP) can be used."""
+        return self.log_prob(x)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Log density in nats, ``(B, *event_shape) -> (B,)``."""
+        z, log_det = self.bijector(x)
+        return self.prior.log_prob(z) + log_det
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Renormalization ``x -> z``; ``flow.bijector(x)`` gives the log_det too."""
+        return self.bijector(x)[0]
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Generation ``z -> x``; ``flow.bijector.inverse(z)`` gives the log_det too."""
+        return self.bijector.inverse(z)[0]
+
+    def sample(
+        self,
+        n: int,
+        temperature: float | Sequence[float] = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Draws ``(n, *event_shape)``.
+
+        Args:
+            n: Number of samples.
+            temperature: Factor on the prior's standard deviation, or one factor per level.
+            generator: On the flow's device; the global one if None.
+        """
+        return self.sample_and_log_prob(n, temperature, generator, density=False)[0]
+
+    def sample_and_log_prob(
+        self,
+        n: int,
+        temperature: float | Sequence[float] = 1.0,
+        generator: torch.Generator | None = None,
+        *,
+        density: bool = True,
+    ) -> tuple[Tensor, Tensor]:
+        """Draws samples and their log density (at that temperature), ``(n, *event_shape)`` and ``(n,)``."""
+        if n < 1:
+            raise ValueError(f"the number of samples must be positive, got {n}")
+        by_site = (
+            temperature
+            if isinstance(temperature, (int, float))
+            else self.hierarchy.per_site(temperature)
+        )
+        z = self.prior.sample(n, by_site, generator)
+        x, log_det = self.bijector.inverse(z)
+        return x, (self.prior.log_prob(z, by_site) - log_det if density else log_det)

@@ -1,0 +1,274 @@
+"""Flows from plain numbers: what a config or a checkpoint names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from torch import nn
+
+from rgflow.bijectors import (
+    MERA,
+    AffineCoupling,
+    Bijector,
+    BlockLayer,
+    BlockLevel,
+    Chain,
+    ConvLevel,
+    Coupling,
+    ElementwiseAffine,
+    PixelLogit,
+    RealNVP,
+    SplineCoupling,
+)
+from rgflow.bijectors.memory import Memory, check_memory
+from rgflow.bijectors.polyphase import CouplingFactory
+from rgflow.conditioners import MLP, ConvNet, ResidualMLP
+from rgflow.flow import Flow
+from rgflow.priors import make_prior
+
+MakeNet = Callable[[int, int, tuple[int, ...]], nn.Module]
+LARGEST_TOP = 11  # a dense bijector over more sites than 11 x 11 is no small top
+
+
+def _coupling_factory(
+    make_net: MakeNet, kind: str, scale_bound: float, bins: int
+) -> CouplingFactory:
+    """Couplings of the given kind; ``make_net`` gets inputs, outputs and the lattice."""
+    if kind not in ("affine", "spline"):
+        raise ValueError(f"coupling {kind!r} is unknown, expected 'affine' or 'spline'")
+
+    def make(split: tuple[int, int], lattice: tuple[int, ...], reads: int) -> Coupling:
+        inputs, changed = split[reads], split[1 - reads]
+        if kind == "affine":
+            net = make_net(inputs, 2 * changed, lattice)
+            return AffineCoupling(split, net, lattice, reads, scale_bound)
+        net = make_net(inputs, (3 * bins - 1) * changed, lattice)
+        return SplineCoupling(split, net, lattice, reads, bins)
+
+    return make
+
+
+def _image_or_field(core: Bijector, pixels: bool) -> Bijector:
+    return Chain([PixelLogit(core.event_shape), core]) if pixels else core
+
+
+def _per_level(values: int | Sequence[int], levels: int, name: str) -> list[int]:
+    """One value for each level: a single number counts for all, a short list ends with its last."""
+    given = [values] if isinstance(values, int) else list(values)
+    if not given or len(given) > levels:
+        raise ValueError(f"{name} has {len(given)} entries, expected 1 to {levels}, one per level")
+    return given + given[-1:] * (levels - len(given))
+
+
+def conv_flow(
+    side: int,
+    channels: int = 3,
+    couplings: int | Sequence[int] = (6, 6, 4),
+    hidden: int | Sequence[int] = 64,
+    kernels: Sequence[int] = (3, 1, 3),
+    nonlinearity: str = "silu",
+    pairings: Sequence[str] = ("checkerboard", "rows", "columns"),
+    predict: bool = True,
+    mixing: bool = True,
+    site_bias: bool = False,
+    site_affine: bool = False,
+    coupling: str = "affine",
+    scale_bound: float = 2.0,
+    bins: int = 8,
+    smallest_side: int = 4,
+    top_couplings: int = 4,
+    top_hidden: int = 64,
+    prior: str = "laplace",
+    pixels: bool = False,
+    memory: Memory = "store",
+) -> Flow:
+    """MERA of convolutional levels, finished by a dense bijector over the top lattice.
+
+    Args:
+        side: Even lattice side L; it is halved while it is even and above ``smallest_side``.
+        channels: C.
+        couplings: Couplings per level, fine to coarse (without the closing prediction).
+        hidden: Channels inside the conditioners, per level.
+        kernels: Kernel sides of the conditioners.
+        nonlinearity: Activation in the conditioners.
+        pairings: See ``ConvLevel``.
+        predict: See ``ConvLevel``.
+        mixing: See ``ConvLevel``.
+        site_bias: Whether conditioners know the position.
+        site_affine: Whether levels close with a scale and shift per site.
+        coupling: ``"affine"`` or ``"spline"``.
+        scale_bound: Bound on the log-scale of affine couplings.
+        bins: Bins of spline couplings.
+        smallest_side: Levels stop when this side (or an odd one) is reached.
+        top_couplings: Couplings of the dense top.
+        top_hidden: Width of the top's conditioners.
+        prior: ``"laplace"`` or ``"gaussian"``.
+        pixels: Whether the flow starts with the pixel map (images) or acts on fields.
+        memory: See ``Chain``.
+
+    Raises:
+        ValueError: If the side is odd, or does not come down to a small top.
+    """
+    check_memory(memory)
+    sides = [side]
+    while sides[-1] % 2 == 0 and sides[-1] > smallest_side:
+        sides.append(sides[-1] // 2)
+    if side % 2 or side < 4 or sides[-1] > LARGEST_TOP or len(sides) < 2:
+        raise ValueError(
+            f"a lattice of side {side} comes down to a top of side {sides[-1]}; expected an even side "
+            f"above {smallest_side} whose top is at most {LARGEST_TOP} (n * 2**k with a small n)"
+        )
+    *sides, top = sides
+    couplings = _per_level(couplings, len(sides), "couplings")
+    hidden = _per_level(hidden, len(sides), "hidden")
+
+    def net(width: int, inputs: int, outputs: int, lattice: tuple[int, ...]) -> nn.Module:
+        sites = lattice[0] if site_bias else None
+        return ConvNet(inputs, outputs, width, kernels, nonlinearity, sites)
+
+    levels: list[Bijector] = [
+        ConvLevel(
+            channels,
+            s,
+            _coupling_factory(partial(net, width), coupling, scale_bound, bins),
+            count,
+            pairings,
+            predict,
+            mixing,
+            site_affine,
+            memory,
+        )
+        for s, count, width in zip(sides, couplings, hidden, strict=True)
+    ]
+
+    def dense(inputs: int, outputs: int, _: tuple[int, ...]) -> nn.Module:
+        return MLP(inputs, outputs, (top_hidden, top_hidden), nonlinearity)
+
+    make = _coupling_factory(dense, coupling, scale_bound, bins)
+    layers: list[Bijector] = [BlockLayer(channels, top, top, 0, make, top_couplings, memory)]
+    if site_affine:
+        layers.append(ElementwiseAffine((channels, top, top), per_site=True))
+    levels.append(Chain(layers))
+    core = _image_or_field(MERA(levels), pixels)
+    return Flow(core, make_prior(prior, core.event_shape))
+
+
+def block_flow(
+    side: int,
+    channels: int = 3,
+    block: int = 4,
+    couplings: int | Sequence[int] = (8, 6, 4, 2),
+    conditioner: str = "residual",
+    width: int | None = None,
+    hidden: int | Sequence[int] = 512,
+    residual_blocks: int = 4,
+    nonlinearity: str | Sequence[str] = "silu",
+    order: Sequence[str] = ("disentangler", "decimator"),
+    repeats: int = 1,
+    coupling: str = "affine",
+    scale_bound: float = 2.0,
+    bins: int = 8,
+    prior: str = "laplace",
+    pixels: bool = False,
+    memory: Memory = "store",
+) -> Flow:
+    """MERA of block levels as published: disentanglers and decimators of side K on every level.
+
+    Args:
+        side: Lattice side ``L = K * 2**n``.
+        channels: C.
+        block: Even block side K.
+        couplings: Couplings in each block layer, per level from fine to coarse.
+        conditioner: ``"residual"`` (as published) or ``"mlp"``.
+        width: Residual stream of the residual conditioner; ``2 *`` the half that is changed if None.
+        hidden: Hidden width; for ``"mlp"`` the list of hidden widths.
+        residual_blocks: Blocks of the residual conditioner.
+        nonlinearity: Activation of the ``"mlp"``, or one for each hidden layer.
+        order: See ``BlockLevel``.
+        repeats: See ``BlockLevel``.
+        coupling: ``"affine"`` or ``"spline"``.
+        scale_bound: Bound on the log-scale of affine couplings.
+        bins: Bins of spline couplings.
+        prior: ``"laplace"`` or ``"gaussian"``.
+        pixels: Whether the flow starts with the pixel map (images) or acts on fields.
+        memory: See ``Chain``.
+
+    Raises:
+        ValueError: If ``side`` is not ``block * 2**n``.
+
+    Reference: arXiv:2010.00029 (images, K = 4), arXiv:1802.02840 (fields, K = 2).
+    """
+    check_memory(memory)
+    if conditioner not in ("residual", "mlp"):
+        raise ValueError(f"conditioner {conditioner!r} is unknown, expected 'residual' or 'mlp'")
+    ratio = side // block if block > 0 else 0
+    if block < 2 or side % block or ratio & (ratio - 1):
+        raise ValueError(
+            f"a lattice of side {side} does not tile with blocks of side {block}: expected {block} * 2**n"
+        )
+    sides = [side >> h for h in range(ratio.bit_length())]
+    couplings = _per_level(couplings, len(sides), "couplings")
+
+    def net(inputs: int, outputs: int, _: tuple[int, ...]) -> nn.Module:
+        if conditioner == "mlp":
+            widths = [hidden] * 2 if isinstance(hidden, int) else hidden
+            return MLP(inputs, outputs, widths, nonlinearity)
+        if not isinstance(hidden, int):
+            raise ValueError(f"the residual conditioner has one hidden width, got {hidden}")
+        return ResidualMLP(inputs, outputs, width or 2 * inputs, hidden, residual_blocks)
+
+    make = _coupling_factory(net, coupling, scale_bound, bins)
+    core = _image_or_field(
+        MERA(
+            [
+                BlockLevel(channels, s, block, make, count, order, repeats, memory)
+                for s, count in zip(sides, couplings, strict=True)
+            ]
+        ),
+        pixels,
+    )
+    return Flow(core, make_prior(prior, core.event_shape))
+
+
+def realnvp_flow(
+    side: int,
+    channels: int = 3,
+    scales: int = 3,
+    couplings: int = 3,
+    hidden: int = 64,
+    kernels: Sequence[int] = (3, 1, 3),
+    nonlinearity: str = "silu",
+    scale_bound: float = 2.0,
+    prior: str = "gaussian",
+    pixels: bool = False,
+    memory: Memory = "store",
+) -> Flow:
+    """Multi-scale Real NVP with the same convolutional conditioners, as a baseline.
+
+    Args:
+        side: L, divisible by ``2**scales``.
+        channels: C.
+        scales: Number of scales.
+        couplings: Checkerboard and channel couplings per scale, each so many.
+        hidden: Channels inside the conditioners.
+        kernels: Kernel sides of the conditioners.
+        nonlinearity: Activation in the conditioners.
+        scale_bound: Bound on the log-scale.
+        prior: ``"laplace"`` or ``"gaussian"``.
+        pixels: Whether the flow starts with the pixel map.
+        memory: See ``Chain``.
+
+    Raises:
+        ValueError: If the side cannot be squeezed ``scales`` times.
+
+    Reference: arXiv:1605.08803.
+    """
+    check_memory(memory)
+
+    def net(inputs: int, outputs: int, _: tuple[int, ...]) -> nn.Module:
+        return ConvNet(inputs, outputs, hidden, kernels, nonlinearity)
+
+    make = _coupling_factory(net, "affine", scale_bound, bins=0)
+    core = _image_or_field(RealNVP(channels, side, make, scales, couplings, memory), pixels)
+    return Flow(core, make_prior(prior, core.event_shape))
