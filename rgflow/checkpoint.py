@@ -1,0 +1,150 @@
+"""Save and load flows: plain containers and tensors, no code.
+
+A checkpoint is a dict with the resolved configuration under ``config`` (a plain dict, whose node
+``flow`` builds the flow) and its weights under ``state_dict``, with the prefix ``flow.``. Training
+adds the state of its optimizer and loops, which loading ignores. Neither Hydra nor Lightning is
+needed here.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import torch
+
+from rgflow.config import build
+
+if TYPE_CHECKING:
+    from rgflow.flow import Flow
+
+PREFIX = "flow."
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a checkpoint's containers and tensors, on the CPU, without running any code of it.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is truncated, or something else than an rgflow checkpoint.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"got no file at {path}, expected a checkpoint such as last.ckpt")
+    expected = "expected an rgflow checkpoint with 'config' and 'state_dict'"
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # what torch.load raises for a broken file is not documented
+        raise ValueError(f"{path}: got a truncated or foreign file, {expected}") from error
+    if not (isinstance(content, dict) and {"config", "state_dict"} <= content.keys()):
+        raise ValueError(f"{path}: got {_describe(content)}, {expected}")
+    if not isinstance(content["config"], dict) or "flow" not in content["config"]:
+        raise ValueError(f"{path}: got a config without a node 'flow', {expected}")
+    return content
+
+
+def load_config(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The resolved configuration with which a checkpoint was trained.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is truncated or no rgflow checkpoint.
+    """
+    return read_checkpoint(path)["config"]
+
+
+def load_flow(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> "Flow":
+    """Build the flow of a checkpoint and load its weights, strictly.
+
+    For a flow that was trained with an average of its weights, these are the averaged ones.
+
+    Args:
+        path: A checkpoint made by training or by `save_flow`.
+        device: Where to put the flow.
+
+    Returns:
+        The flow in evaluation mode.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is truncated or foreign, names a ``_target_`` outside ``rgflow.``,
+            or its weights do not fit the flow that its configuration describes.
+    """
+    content = read_checkpoint(path)
+    flow = build(content["config"]["flow"], "flow", only_rgflow=True)
+    weights = flow_weights(content)
+    mismatch = describe_mismatch(flow.state_dict(), weights)
+    if mismatch:
+        raise ValueError(f"{path}: its weights do not fit its own config: {mismatch}")
+    flow.load_state_dict(weights)
+    return flow.to(device).eval()
+
+
+def save_flow(flow: "Flow", flow_config: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write a flow so that `load_flow` can read it; atomically.
+
+    Args:
+        flow: The flow.
+        flow_config: The plain node that builds it, ``{"_target_": "rgflow.models...", ...}``.
+        path: The file to write; its folder is made if need be.
+
+    Raises:
+        ValueError: If the node builds something outside ``rgflow.``
+    """
+    target = flow_config.get("_target_")
+    if not isinstance(target, str) or not target.startswith("rgflow."):
+        raise ValueError(f"flow: got _target_ {target!r}, expected one that starts with 'rgflow.'")
+    state = {PREFIX + name: value for name, value in flow.state_dict().items()}
+    content = {"config": {"flow": flow_config}, "state_dict": state}
+    write_atomically(path, lambda file: torch.save(content, file))
+
+
+def flow_weights(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The flow's own state dict inside a checkpoint."""
+    state = content["state_dict"]
+    return {name[len(PREFIX) :]: v for name, v in state.items() if name.startswith(PREFIX)}
+
+
+def describe_mismatch(
+    expected: Mapping[str, torch.Tensor], got: Mapping[str, torch.Tensor]
+) -> str | None:
+    """Say in a few words how two state dicts differ in names or shapes; None if they do not."""
+    missing = sorted(expected.keys() - got.keys())
+    surplus = sorted(got.keys() - expected.keys())
+    if missing or surplus:
+        example = (missing or surplus)[0]
+        return f"{len(missing)} tensors missing and {len(surplus)} unknown, for instance {example}"
+    for name, value in expected.items():
+        if value.shape != got[name].shape:
+            return f"{name}: got shape {tuple(got[name].shape)}, expected {tuple(value.shape)}"
+    return None
+
+
+def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -> None:
+    """Write a file so that it is either there whole or not at all.
+
+    Args:
+        path: The file; its folder is made if need be.
+        write: Called with a binary file that takes the content.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+        # mkstemp makes files for their owner alone; a result should have the usual permissions
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _describe(content: Any) -> str:
+    if isinstance(content, dict):
+        return f"a dict with {', '.join(sorted(map(str, content))[:5]) or 'nothing'}"
+    return f"a {type(content).__name__}"

@@ -1,0 +1,51 @@
+"""How a command tells its user about a mistake: one line on stderr and a non-zero exit status."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+USER_MISTAKES: tuple[type[Exception], ...] = (ValueError, OSError)
+"""What the package raises when the user asked for something impossible: bad numbers, bad files."""
+
+
+def one_line(error: BaseException) -> str:
+    """Squash the message of an error, which may hold line breaks, into one line.
+
+    >>> one_line(ValueError("got 3,\\n   expected 4"))
+    'got 3, expected 4'
+    """
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def fail(error: BaseException, status: int = 1) -> NoReturn:
+    """End the program with one line on stderr; with its traceback if ``RGFLOW_TRACEBACK`` is set.
+
+    Args:
+        error: What went wrong.
+        status: The exit status, not zero.
+
+    Raises:
+        SystemExit: Always, unless ``RGFLOW_TRACEBACK`` is set, when `error` itself is raised.
+    """
+    if os.environ.get("RGFLOW_TRACEBACK"):
+        raise error
+    sys.stderr.write(f"error: {one_line(error)}\n")
+    raise SystemExit(status)
+
+
+@contextmanager
+def one_line_errors(*also: type[Exception]) -> Iterator[None]:
+    """Turn a user's mistake inside the block into one line and exit status 1.
+
+    Args:
+        also: Further types of exception to treat so; anything else keeps its traceback.
+
+    Raises:
+        SystemExit: Status 1, in place of the mistake.
+    """
+    try:
+        yield
+    except (*USER_MISTAKES, *also) as error:
+        fail(error)

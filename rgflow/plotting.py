@@ -1,0 +1,144 @@
+"""Tensors in, pictures out: grids of images and labelled figures."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from rgflow.checkpoint import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def tile(images: Tensor, columns: int, scale: int = 1, gap: int = 2) -> Tensor:
+    """Lay images out in rows on a grey ground, pixel by pixel.
+
+    Args:
+        images: uint8 ``(N, C, H, W)`` with C = 1 or 3.
+        columns: Images in a row.
+        scale: Every pixel becomes a square of this side.
+        gap: Pixels between images and around them.
+
+    Returns:
+        uint8 ``(3, rows * (scale * H + gap) + gap, columns * (scale * W + gap) + gap)``.
+
+    Raises:
+        ValueError: If the images are not what is said above, or there are none.
+
+    >>> tile(torch.zeros(5, 1, 8, 8, dtype=torch.uint8), columns=3).shape
+    torch.Size([3, 22, 32])
+    """
+    _check_images(images)
+    images = images.cpu().expand(-1, 3, -1, -1)
+    images = images.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+    count, _, height, width = images.shape
+    rows = -(-count // columns)
+    canvas = torch.full((rows * columns, 3, height + gap, width + gap), 128, dtype=torch.uint8)
+    canvas[:count, :, gap:, gap:] = images
+    canvas = canvas.unflatten(0, (rows, columns)).permute(2, 0, 3, 1, 4)  # (3, R, H, columns, W)
+    canvas = canvas.reshape(3, rows * (height + gap), columns * (width + gap))
+    return torch.nn.functional.pad(canvas, (0, gap, 0, gap), value=128)
+
+
+def save_image(image: Tensor, path: str | os.PathLike[str]) -> None:
+    """Write a uint8 image ``(3, H, W)`` as a PNG file, atomically.
+
+    Raises:
+        ValueError: If the file's name does not end in ``.png``.
+    """
+    from PIL import Image
+
+    check_png(path)
+    picture = Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
+    write_atomically(path, lambda file: picture.save(file, format="png"))
+
+
+def labelled_grid(
+    rows: Sequence[Tensor],
+    row_labels: Sequence[str] = (),
+    column_labels: Sequence[str] = (),
+    title: str = "",
+) -> "Figure":
+    """A figure with rows of images, labelled at the left and on top.
+
+    Args:
+        rows: For each row uint8 images ``(N, C, H, W)``; N may differ.
+        row_labels: One for each row, or none.
+        column_labels: One for each column, or none.
+        title: Over the figure.
+
+    Returns:
+        A matplotlib figure, not attached to any window.
+
+    Raises:
+        ValueError: If there are no images, or labels do not match in number.
+    """
+    from matplotlib.figure import Figure
+
+    for images in rows:
+        _check_images(images)
+    columns = max(map(len, rows), default=0)
+    for name, labels, wanted in (
+        ("row", row_labels, len(rows)),
+        ("column", column_labels, columns),
+    ):
+        if labels and len(labels) != wanted:
+            raise ValueError(f"{name} labels: got {len(labels)}, expected {wanted}")
+    size = (0.9 * columns + 1.2, 0.95 * len(rows) + 0.6)
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[], frame_on=False)
+    for i, images in enumerate(rows):
+        for j, image in enumerate(images):
+            pixels = image.expand(3, -1, -1).permute(1, 2, 0).cpu().numpy()  # (H, W, 3)
+            axes[i, j].imshow(pixels, interpolation="nearest")
+    for axis, label in zip(axes[:, 0], row_labels, strict=False):
+        axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
+    for axis, label in zip(axes[0], column_labels, strict=False):
+        axis.set_title(label, fontsize=8)
+    figure.suptitle(title, fontsize=9)
+    return figure
+
+
+def level_figure(originals: Tensor, reconstructions: Sequence[Tensor]) -> "Figure":
+    """Originals above what is rebuilt of them from the latents of level >= h.
+
+    Args:
+        originals: uint8 ``(N, C, L, L)``.
+        reconstructions: One such tensor for each h = 0, 1, ...
+
+    Returns:
+        A matplotlib figure.
+    """
+    labels = ["original", *(f"level >= {h}" for h in range(len(reconstructions)))]
+    return labelled_grid([originals, *reconstructions], row_labels=labels)
+
+
+def save_figure(figure: "Figure", path: str | os.PathLike[str]) -> None:
+    """Write a figure as a PNG file, atomically.
+
+    Raises:
+        ValueError: If the file's name does not end in ``.png``.
+    """
+    check_png(path)
+    write_atomically(path, lambda file: figure.savefig(file, format="png"))
+
+
+def check_png(path: str | os.PathLike[str]) -> None:
+    """Refuse a name for a picture that does not end in ``.png``, before any work is done."""
+    if Path(path).suffix.lower() != ".png":
+        raise ValueError(f"got the file name {path}, expected one that ends in .png")
+
+
+def _check_images(images: Tensor) -> None:
+    is_image = images.ndim == 4 and images.dtype == torch.uint8 and images.shape[1] in (1, 3)
+    if not is_image or not len(images):
+        raise ValueError(
+            f"got images of shape {tuple(images.shape)} and type {images.dtype}, "
+            "expected (N, 1 or 3, H, W) of torch.uint8"
+        )

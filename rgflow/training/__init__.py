@@ -1,0 +1,5 @@
+"""Lightning modules and callbacks; nothing else in the package knows Lightning."""
+
+from rgflow.training.likelihood import LikelihoodModule
+
+__all__ = ["LikelihoodModule"]

@@ -1,0 +1,161 @@
+"""Maximum likelihood on images, reported in bits per dimension."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import Callback
+from torch import Tensor
+
+from rgflow.bijectors.pixels import bits_per_dim, dequantize, to_image
+from rgflow.objectives import negative_log_likelihood
+from rgflow.training.base import FlowTraining
+from rgflow.training.pictures import Pictures
+from rgflow.training.seeding import step_generator
+
+if TYPE_CHECKING:
+    from rgflow.flow import Flow
+
+# Streams of noise other than training's, whose keys are (seed, rank, step, micro step)
+_STREAMS = {"validation": 1, "test": 2, "samples": 3}
+
+
+class LikelihoodModule(FlowTraining):
+    r"""Minimises ``-ln p(x)`` per dimension over images with dequantization noise.
+
+    Logs ``train/bits_per_dim`` per step and ``validation/bits_per_dim`` and ``test/bits_per_dim``
+    as means over all images of all ranks, with the same noise each time, and statistics of the
+    latents of every level.
+
+    Args:
+        flow: The flow to train.
+        seed: Of dequantization noise and flips.
+        compile: Compile the flow's call.
+        pictures: Number of images in the grids of samples and reconstructions.
+        temperatures: At which samples are shown; the last is that of ``samples.png``.
+        settings: Fields of `OptimizerSettings`.
+
+    Raises:
+        ValueError: If a setting is out of its range.
+
+    Reference: RG-Flow, arXiv:2010.00029.
+    """
+
+    monitor = "validation/bits_per_dim"
+
+    def __init__(
+        self,
+        flow: "Flow",
+        *,
+        seed: int = 0,
+        compile: bool = False,
+        pictures: int = 16,
+        temperatures: Sequence[float] = (0.6, 0.8, 1.0),
+        **settings: Any,
+    ) -> None:
+        super().__init__(flow, seed=seed, compile=compile, **settings)
+        if pictures < 1 or not temperatures or min(temperatures) < 0:
+            raise ValueError(
+                f"training: got pictures {pictures} and temperatures {list(temperatures)}, "
+                "expected at least one picture and temperatures >= 0"
+            )
+        self.pictures = pictures
+        self.temperatures = list(temperatures)
+        self._sums: Tensor | None = None
+        self._scores: dict[str, float] = {}
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Pictures in TensorBoard, and the average of weights."""
+        pictures = Pictures(self.pictures, self.temperatures, self.seed)
+        return [pictures, *super().configure_callbacks()]
+
+    def training_loss(self, batch: Tensor, generator: torch.Generator) -> Tensor:
+        """Mean -ln p of uint8 images ``(B, C, L, L)``, in nats per dimension."""
+        if getattr(self.trainer.datamodule, "horizontal_flip", False):
+            turned = torch.rand(len(batch), generator=generator, device=batch.device) < 0.5
+            batch = torch.where(turned[:, None, None, None], batch.flip(-1), batch)
+        nats = negative_log_likelihood(self.flow, dequantize(batch, generator)).mean()
+        self.log("train/bits_per_dim", self._bits(nats.detach()), prog_bar=True)
+        return nats / math.prod(self.flow.event_shape)
+
+    def on_validation_epoch_start(self) -> None:
+        """Start the sums of an evaluation."""
+        self._sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
+        """Add a batch to the sums; describe the latents of the first."""
+        x = self._evaluate("validation", batch, batch_idx)
+        if batch_idx == 0:
+            self._log_latents(self.flow.encode(x))
+
+    def test_step(self, batch: Tensor, batch_idx: int) -> None:
+        """Add a batch to the sums."""
+        self._evaluate("test", batch, batch_idx)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean over all images of all ranks."""
+        self._finish("validation")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the mean over all images of all ranks."""
+        self._finish("test")
+
+    @torch.no_grad()
+    def sample_images(self, count: int, temperature: float) -> Tensor:
+        """Seeded samples, uint8 ``(count, C, L, L)``."""
+        generator = step_generator(self.device, self.seed, 0, _STREAMS["samples"])
+        return to_image(self.flow.sample(count, temperature=temperature, generator=generator))
+
+    def report(self, directory: Path) -> None:
+        """Write ``samples.png``."""
+        from rgflow.plotting import save_image, tile
+
+        images = self.sample_images(64, self.temperatures[-1])
+        save_image(tile(images, 8, scale=2), directory / "samples.png")
+
+    def scores(self) -> dict[str, float | None]:
+        """Bits per dimension so far: of the test set, and of the latest validation."""
+        scores = self._scores
+        return {
+            "bits_per_dim": scores.get("test"),
+            "validation_bits_per_dim": scores.get("validation"),
+        }
+
+    def _bits(self, nats: Tensor) -> Tensor:
+        return bits_per_dim(-nats, self.flow.event_shape)
+
+    def _evaluate(self, split: str, batch: Tensor, batch_idx: int) -> Tensor:
+        key = (self.seed, self.global_rank, batch_idx, 0, _STREAMS[split])
+        x = dequantize(batch, step_generator(self.device, *key))
+        nats = negative_log_likelihood(self.flow, x)
+        self._sums = self._sums + torch.stack([nats.double().sum(), nats.new_tensor(len(nats))])
+        return x
+
+    def _finish(self, split: str) -> None:
+        total, count = self.trainer.strategy.reduce(self._sums, reduce_op="sum")
+        bits = self._bits(total / count)
+        self._scores[split] = float(bits)
+        self.log(f"{split}/bits_per_dim", bits.float(), prog_bar=True, rank_zero_only=False)
+
+    def _log_latents(self, z: Tensor) -> None:
+        for name, values in latents_by_level(self.flow, z).items():
+            values = values.float()
+            spread = values.std()
+            kurtosis = ((values - values.mean()) / spread).pow(4).mean()
+            self.log(f"latents/{name}_std", spread)
+            self.log(f"latents/{name}_mean_abs", values.abs().mean())
+            self.log(f"latents/{name}_kurtosis", kurtosis)
+
+
+def latents_by_level(flow: "Flow", z: Tensor) -> dict[str, Tensor]:
+    """Entries of latents ``(B, C, L, L)`` by level; all in one if the flow has no hierarchy."""
+    try:
+        hierarchy = flow.hierarchy
+    except ValueError:  # Real NVP has none
+        return {"all": z}
+    masks = (hierarchy.level_mask(h).to(z.device) for h in range(hierarchy.levels))
+    return {f"level{h}": z[..., mask] for h, mask in enumerate(masks)}

@@ -1,0 +1,104 @@
+"""The optimizer of a flow: parameter groups, learning-rate schedule and their settings."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """Numbers of AdamW, its schedule, clipping and the average of weights.
+
+    Attributes:
+        lr: Highest learning rate.
+        betas: Decay rates of AdamW's moments.
+        weight_decay: Decoupled decay, on the matrices of linear and convolutional layers only.
+        warmup_steps: Steps of linear growth of the learning rate.
+        final_lr_fraction: Learning rate of the last step over the highest.
+        gradient_clip: Largest norm of the gradient, or None.
+        ema_decay: Decay per step of the exponential average of weights, or None for no average.
+        max_nonfinite: Steps in a row with a non-finite loss or gradient after which training
+            stops.
+
+    Raises:
+        ValueError: If a number is not one or out of its range.
+    """
+
+    lr: float = 2e-3
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 1e-4
+    warmup_steps: int = 100
+    final_lr_fraction: float = 0.02
+    gradient_clip: float | None = 1.0
+    ema_decay: float | None = 0.999
+    max_nonfinite: int = 20
+
+    def __post_init__(self) -> None:
+        positive, fraction = (0.0, math.inf), (0.0, 1.0)
+        ranges = {
+            "lr": positive,
+            "weight_decay": positive,
+            "warmup_steps": positive,
+            "final_lr_fraction": fraction,
+            "gradient_clip": positive,
+            "ema_decay": fraction,
+            "max_nonfinite": (1, math.inf),
+        }
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            if value is None and name in ("gradient_clip", "ema_decay"):
+                continue
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not low <= value <= high:
+                raise ValueError(
+                    f"training.{name}: got {value!r}, expected a number in [{low}, {high}]"
+                )
+        object.__setattr__(self, "betas", tuple(self.betas))
+
+
+def learning_rate_factor(settings: OptimizerSettings, total_steps: int) -> Callable[[int], float]:
+    r"""Linear warm-up, then half a cosine from 1 down to ``final_lr_fraction``.
+
+    Args:
+        settings: Of the optimizer.
+        total_steps: Steps of the whole training.
+
+    Returns:
+        Function of the number of steps done, for LambdaLR.
+    """
+    warmup = min(settings.warmup_steps, total_steps)
+    final = settings.final_lr_fraction
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        progress = min(1.0, (step - warmup) / max(1, total_steps - warmup))
+        return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))
+
+    return factor
+
+
+def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Split parameters into matrices of layers, which decay, and all others, which do not.
+
+    A parameter decays if it has at least two axes longer than 1 and is a layer's ``weight`` (also
+    as a direction under weight normalization). Biases, gains, scales, shifts, embeddings and the
+    matrices that mix channels invertibly do not: zero is no natural value for them.
+    """
+    groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
+    embeddings = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}
+    for name, parameter in module.named_parameters():
+        is_weight = name.split(".")[-1] in ("weight", "direction", "original1")
+        is_matrix = sum(size > 1 for size in parameter.shape) >= 2
+        groups[is_weight and is_matrix and id(parameter) not in embeddings].append(parameter)
+    decays = {True: weight_decay, False: 0.0}
+    return [{"params": ps, "weight_decay": decays[d]} for d, ps in groups.items() if ps]
+
+
+def adamw(module: nn.Module, settings: OptimizerSettings) -> torch.optim.AdamW:
+    """AdamW over the groups of `parameter_groups`, in its fused form."""
+    groups = parameter_groups(module, settings.weight_decay)
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, fused=True)
