@@ -110,17 +110,20 @@ class ChannelMixing(Bijector):
         return (self.log_diagonal.sum() * sites).expand(x.shape[0])
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        lower, upper = self._factors()
-        return self._apply_matrix(self.permutation @ lower @ upper, x), self._log_det(x)
+        with torch.autocast(x.device.type, enabled=False):  # a rounded matrix has no exact inverse
+            lower, upper = self._factors()
+            return _matmul(self.permutation @ lower @ upper, x), self._log_det(x)
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        lower, upper = self._factors()
-        half = torch.linalg.solve_triangular(
-            lower, self.permutation.T.contiguous(), upper=False, unitriangular=True
-        )
-        matrix = torch.linalg.solve_triangular(upper, half, upper=True)
-        return self._apply_matrix(matrix, z), -self._log_det(z)
+        with torch.autocast(z.device.type, enabled=False):
+            lower, upper = self._factors()
+            half = torch.linalg.solve_triangular(
+                lower, self.permutation.T.contiguous(), upper=False, unitriangular=True
+            )
+            matrix = torch.linalg.solve_triangular(upper, half, upper=True)
+            return _matmul(matrix, z), -self._log_det(z)
 
-    def _apply_matrix(self, matrix: Tensor, x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):  # a rounded matrix has no exact inverse
-            return torch.matmul(matrix, x.flatten(2)).view_as(x) if x.dim() > 2 else x @ matrix.T
+
+def _matmul(matrix: Tensor, x: Tensor) -> Tensor:
+    """``matrix`` on the channel axis."""
+    return torch.matmul(matrix, x.flatten(2)).view_as(x) if x.dim() > 2 else x @ matrix.T

@@ -1,0 +1,114 @@
+"""Makers of small bijectors with every parameter moved away from its start."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from rgflow import bijectors as b
+from rgflow.conditioners import MLP, ConvNet, ResidualMLP
+from rgflow.models import block_flow, conv_flow, realnvp_flow
+
+
+def perturbed(module: nn.Module, scale: float = 0.1, seed: int = 0) -> nn.Module:
+    """Adds noise to every parameter: zero-initialised layers would make most tests vacuous."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter.add_(scale * noise.to(parameter.dtype))
+    return module.double()
+
+
+def _affine_mlp(split, lattice, reads):
+    net = MLP(split[reads], 2 * split[1 - reads], (8, 8))
+    return b.AffineCoupling(split, net, lattice, reads)
+
+
+def _affine_residual(split, lattice, reads):
+    net = ResidualMLP(split[reads], 2 * split[1 - reads], width=6, hidden=8, blocks=1)
+    return b.AffineCoupling(split, net, lattice, reads)
+
+
+def _affine_conv(split, lattice, reads):
+    net = ConvNet(split[reads], 2 * split[1 - reads], hidden=5)
+    return b.AffineCoupling(split, net, lattice, reads)
+
+
+def _spline_conv(split, lattice, reads):
+    net = ConvNet(split[reads], 14 * split[1 - reads], hidden=5, sites=lattice[0])
+    return b.SplineCoupling(split, net, lattice, reads, bins=5)
+
+
+BIJECTORS: dict[str, Callable[[], b.Bijector]] = {
+    "affine_coupling": lambda: _affine_mlp((3, 2), (), 0),
+    "affine_coupling_reads_second": lambda: _affine_residual((3, 2), (), 1),
+    "affine_coupling_on_lattice": lambda: _affine_conv((2, 3), (4, 4), 1),
+    "spline_coupling": lambda: b.SplineCoupling((3, 2), MLP(3, 2 * 23, (8,)), bins=8),
+    "spline_coupling_on_lattice": lambda: _spline_conv((2, 1), (4, 4), 0),
+    "elementwise_affine": lambda: b.ElementwiseAffine((2, 3, 3), scale=0.5, shift=1.0),
+    "elementwise_affine_per_site": lambda: b.ElementwiseAffine((2, 3, 3), per_site=True),
+    "elementwise_spline": lambda: b.ElementwiseSpline((2, 3, 3), bins=6),
+    "channel_mixing": lambda: b.ChannelMixing((3, 2, 2), [[0, 1, 0], [2, 0, 1], [0, 0, -1]]),
+    "channel_mixing_features": lambda: b.ChannelMixing((3,)),
+    "polyphase_rows": lambda: b.PolyphaseCoupling(2, 3, "rows", 1, _affine_conv),
+    "polyphase_emission": lambda: b.PolyphaseCoupling(1, 2, "emission", 0, _affine_conv),
+    "block_layer_even": lambda: b.BlockLayer(2, 8, 4, 2, _affine_residual, 3),
+    "block_layer_odd": lambda: b.BlockLayer(2, 3, 3, 1, _affine_mlp, 3),
+    "block_level": lambda: b.BlockLevel(
+        1, 4, 2, _affine_mlp, 2, ("decimator", "disentangler"), repeats=2
+    ),
+    "conv_level": lambda: b.ConvLevel(2, 4, _affine_conv, 4, mixing=True, site_affine=True),
+    "conv_level_splines": lambda: b.ConvLevel(1, 6, _spline_conv, 2),
+    "mera_of_blocks": lambda: block_flow(8, 1, 4, (3, 2), hidden=8, residual_blocks=1).bijector,
+    "mera_of_convs": lambda: conv_flow(6, 2, 3, hidden=5, smallest_side=2, top_hidden=6).bijector,
+    "realnvp": lambda: realnvp_flow(8, 1, 3, 2, hidden=5).bijector,
+    "pixel_logit": lambda: b.PixelLogit((2, 3, 3)),
+    "pixels_and_mera": lambda: conv_flow(8, 1, 2, hidden=5, pixels=True).bijector,
+    "chain": lambda: b.Chain([b.ElementwiseAffine((2, 3, 3)), b.ChannelMixing((2, 3, 3))]),
+    "inverse": lambda: b.Inverse(b.ConvLevel(1, 4, _affine_conv, 2)),
+}
+
+
+def make_bijector(name: str) -> b.Bijector:
+    """A perturbed double-precision bijector of the registry."""
+    torch.manual_seed(0)
+    return perturbed(BIJECTORS[name]())
+
+
+def is_pair(bijector: b.Bijector) -> bool:
+    """Whether the event is a pair of tensors."""
+    return isinstance(bijector.event_shape[0], tuple)
+
+
+def flatten(event: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """``(B, dimensions)``."""
+    parts = (event,) if isinstance(event, Tensor) else event
+    return torch.cat([part.flatten(1) for part in parts], 1)
+
+
+def unflatten(flat: Tensor, bijector: b.Bijector) -> Tensor | tuple[Tensor, ...]:
+    """Inverse of ``flatten`` for that bijector's events."""
+    shapes = bijector.event_shape if is_pair(bijector) else (bijector.event_shape,)
+    parts = flat.split([math.prod(shape) for shape in shapes], 1)
+    events = tuple(part.reshape(-1, *shape) for part, shape in zip(parts, shapes, strict=True))
+    return events if is_pair(bijector) else events[0]
+
+
+def dimension(bijector: b.Bijector) -> int:
+    """Number of real numbers in one event."""
+    shapes = bijector.event_shape if is_pair(bijector) else (bijector.event_shape,)
+    return sum(math.prod(shape) for shape in shapes)
+
+
+def random_event(bijector: b.Bijector, count: int, seed: int = 0) -> Tensor:
+    """Flat events in the domain of the bijector: intensities where it starts with the pixel map."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (count, dimension(bijector))
+    first = bijector.bijectors[0] if isinstance(bijector, b.Chain) else bijector
+    if isinstance(first, b.PixelLogit):
+        return torch.rand(shape, generator=generator, dtype=torch.float64)
+    return torch.randn(shape, generator=generator, dtype=torch.float64) * 1.5

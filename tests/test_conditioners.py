@@ -1,0 +1,74 @@
+"""Networks inside couplings."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from rgflow.conditioners import MLP, ConvNet, ResidualMLP
+
+
+@pytest.mark.parametrize(
+    ("net", "shape"),
+    [
+        (lambda: ResidualMLP(4, 6, width=4, hidden=8, blocks=2), (5, 4)),
+        (lambda: MLP(4, 6, (8, 8), ("tanh", "elu")), (5, 4)),
+        (lambda: ConvNet(4, 6, hidden=8, sites=5), (2, 4, 5, 5)),
+    ],
+)
+def test_a_new_net_gives_zero_and_learns(net, shape):
+    net, x = net(), torch.randn(shape)
+    out = net(x)
+    assert out.shape == (shape[0], 6, *shape[2:])
+    assert not out.any()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        (net(x) - 1).square().mean().backward()
+        optimizer.step()
+    assert net(x).abs().max() > 0.01
+
+
+def test_folding_the_slopes_changes_nothing():
+    """The residual net against its definition, swish with explicit slopes and weight norm."""
+    torch.manual_seed(0)
+    net = ResidualMLP(4, 6, width=8, hidden=16, blocks=2).double()
+    with torch.no_grad():
+        for p in net.parameters():
+            p.add_(0.2 * torch.randn_like(p))
+    x = torch.randn(7, 4, dtype=torch.float64)
+
+    def swish(v, beta):
+        return v * torch.sigmoid(beta * v)
+
+    def linear(layer, v):
+        weight = layer.gain * layer.direction / layer.direction.norm(dim=1, keepdim=True)
+        return F.linear(v, weight, layer.bias)
+
+    h = net.entry(x)
+    for block in net.blocks:
+        f = h
+        for layer, beta in zip(block.linears, block.slopes, strict=True):
+            f = linear(layer, swish(f, beta))
+        h = (h + f) / 2**0.5
+    expected = linear(net.exit, swish(h, net.slope)) * net.output_scale
+    torch.testing.assert_close(net(x), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_convolutions_are_periodic_and_reach_as_far_as_they_say():
+    torch.manual_seed(0)
+    net = ConvNet(2, 3, hidden=4, kernels=(3, 1, 3)).double()
+    torch.nn.init.normal_(net.convs[-1].weight)
+    x = torch.randn(1, 2, 8, 8, dtype=torch.float64)
+    torch.testing.assert_close(net(x.roll((3, 5), (2, 3))), net(x).roll((3, 5), (2, 3)))
+    jacobian = torch.func.jacrev(lambda v: net(v[None])[0, :, 0, 0])(x[0])
+    seen = (jacobian != 0).any(0).any(0)
+    near = torch.minimum(torch.arange(8), 8 - torch.arange(8)) <= net.radius
+    assert net.radius == 2
+    assert torch.equal(seen, near[:, None] & near[None, :])
+
+
+def test_wrong_arguments_are_refused():
+    with pytest.raises(ValueError, match="odd"):
+        ConvNet(1, 1, kernels=(2,))
+    with pytest.raises(ValueError, match="expected one of"):
+        ConvNet(1, 1, nonlinearity="maxout")

@@ -1,0 +1,148 @@
+"""Whole flows: normalisation, sampling, temperatures, bits per dimension."""
+
+import math
+
+import pytest
+import torch
+from support import perturbed
+
+from rgflow import Flow
+from rgflow.bijectors import (
+    AffineCoupling,
+    Chain,
+    ChannelMixing,
+    ElementwiseAffine,
+    PixelLogit,
+    SplineCoupling,
+)
+from rgflow.bijectors.realnvp import ChannelCoupling
+from rgflow.conditioners import MLP, ConvNet
+from rgflow.models import block_flow, conv_flow, realnvp_flow
+from rgflow.priors import Gaussian, Laplace
+
+WHOLE = {
+    "conv": lambda: conv_flow(16, 3, (4, 2), hidden=12, site_bias=True, pixels=True),
+    "conv_spline": lambda: conv_flow(8, 3, 2, hidden=8, coupling="spline", pixels=True),
+    "block": lambda: block_flow(16, 3, 4, 2, hidden=16, residual_blocks=1, pixels=True),
+    "realnvp": lambda: realnvp_flow(16, 3, 2, 2, hidden=8, pixels=True),
+}
+
+
+def two_pixel_flow(kind):
+    """Two channels of one site, coupled both ways."""
+
+    def coupling(split, lattice, reads):
+        if kind == "spline":
+            net = ConvNet(1, 14, hidden=8, kernels=(1, 1))
+            return SplineCoupling(split, net, lattice, reads, bins=5, bound=3.0)
+        return AffineCoupling(split, ConvNet(1, 2, hidden=8, kernels=(1, 1)), lattice, reads)
+
+    shape = (2, 1, 1)
+    layers = [ChannelCoupling(shape, i % 2, coupling) for i in range(2)]
+    chain = Chain([PixelLogit(shape), *layers, ChannelMixing(shape), ElementwiseAffine(shape)])
+    return perturbed(Flow(chain, Laplace(shape) if kind == "spline" else Gaussian(shape)), 0.3)
+
+
+@pytest.mark.parametrize("kind", ["affine", "spline"])
+def test_a_two_pixel_density_integrates_to_one(kind):
+    flow = two_pixel_flow(kind)
+    pixel = flow.bijector.bijectors[0]
+    # midpoints in the logit, where the integrand has light tails; dx is carried along
+    logits = torch.linspace(-16, 16, 601, dtype=torch.float64)
+    x = (torch.sigmoid(logits) - pixel.start) / pixel.slope
+    dx = torch.sigmoid(logits) * torch.sigmoid(-logits) / pixel.slope * (logits[1] - logits[0])
+    grid = torch.stack(torch.meshgrid(x, x, indexing="ij"), -1).reshape(-1, 2, 1, 1)
+    with torch.no_grad():
+        density = flow.log_prob(grid).exp().view(len(x), len(x))
+    integral = (density * dx[:, None] * dx[None, :]).sum().item()
+    assert integral == pytest.approx(1.0, abs=2e-4)
+    assert density.std() > 0.1  # not the uniform law
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_sampled_log_prob_is_the_density_of_the_sample(kind):
+    torch.manual_seed(0)
+    flow = perturbed(WHOLE[kind](), 0.05)
+    temperature = 0.7 if kind == "realnvp" else [0.5, 0.6, 0.9][: flow.hierarchy.levels]
+    x, _ = flow.sample_and_log_prob(4, temperature)
+    torch.testing.assert_close(flow.decode(flow.encode(x)), x, rtol=0, atol=1e-9)
+    x, log_prob = flow.sample_and_log_prob(4)
+    torch.testing.assert_close(flow.log_prob(x), log_prob, rtol=1e-9, atol=1e-7)
+    assert torch.equal(flow(x), flow.log_prob(x))
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_the_float32_round_trip_of_whole_flows(kind):
+    torch.manual_seed(0)
+    flow = perturbed(WHOLE[kind](), 0.05).float()
+    x = torch.rand(8, *flow.event_shape, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert (flow.decode(flow.encode(x)) - x).abs().max() <= 1e-3
+
+
+def test_temperature_by_level_scales_only_that_level():
+    flow = WHOLE["block"]()
+    a, b = (
+        flow.encode(flow.sample(2, t, torch.Generator().manual_seed(0)))
+        for t in ([1.0, 1.0, 1.0], [0.5, 1.0, 1.0])
+    )
+    mask = flow.hierarchy.level_mask(0)
+    torch.testing.assert_close(b[..., mask], 0.5 * a[..., mask], rtol=0, atol=1e-4)
+    torch.testing.assert_close(b[..., ~mask], a[..., ~mask], rtol=0, atol=1e-4)
+
+
+def test_tempered_density_is_normalised():
+    prior = Laplace((1,))
+    z = torch.linspace(-40, 40, 400_001, dtype=torch.float64)[:, None]
+    for temperature in (0.3, 2.0):
+        density = prior.double().log_prob(z, temperature).exp()
+        assert (density.sum() * (z[1] - z[0])).item() == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("prior", [Gaussian, Laplace])
+def test_priors_have_unit_variance_and_their_own_entropy(prior):
+    count = 200_000
+    z = prior((4,)).double().sample(count, generator=torch.Generator().manual_seed(3))
+    kurtosis = {Gaussian: 3.0, Laplace: 6.0}[prior]
+    standard_error = math.sqrt((kurtosis - 1) / (4 * count))
+    assert abs(z.var().item() - 1) < 4 * standard_error
+    assert abs(z.mean().item()) < 4 / math.sqrt(4 * count)
+    entropy = {Gaussian: 0.5 * math.log(2 * math.pi * math.e), Laplace: 1 + 0.5 * math.log(2)}
+    nats = -prior((4,)).double().log_prob(z) / 4
+    spread = nats.std().item() / math.sqrt(count)
+    assert abs(nats.mean().item() - entropy[prior]) < 4 * spread
+
+
+def test_generator_makes_samples_repeatable():
+    flow = WHOLE["conv"]()
+    a, b, c = (flow.sample(2, generator=torch.Generator().manual_seed(s)) for s in (5, 5, 6))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda f: f.sample(0), "must be positive"),
+        (lambda f: f.sample(1, [1.0]), "one for each"),
+        (lambda f: f.sample(1, -1.0), "negative"),
+        (lambda f: f.sample_and_log_prob(1, 0.0), "> 0"),
+        (lambda f: f.log_prob(torch.zeros(1, 3, 8, 8)), "expected"),
+        (lambda f: Flow(f.bijector, Gaussian((1,))), "the prior on"),
+    ],
+)
+def test_wrong_arguments_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(WHOLE["conv"]())
+
+
+def test_mode_of_the_prior_is_at_temperature_zero():
+    flow = WHOLE["conv"]()
+    assert torch.equal(flow.encode(flow.sample(1, 0.0)).abs() < 1e-5, torch.ones(1, 3, 16, 16) > 0)
+
+
+def test_a_spline_of_one_bin_width_is_refused_and_mlp_checks_its_layers():
+    with pytest.raises(ValueError, match="bins >= 2"):
+        SplineCoupling((1, 1), MLP(1, 2, ()), bins=1)
+    with pytest.raises(ValueError, match="hidden layers"):
+        MLP(1, 2, (3, 3), nonlinearities=("tanh",))

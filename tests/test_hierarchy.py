@@ -1,0 +1,119 @@
+"""Cones against the Jacobian: exactly those entries are non-zero."""
+
+import pytest
+import torch
+from support import perturbed
+
+from rgflow import Hierarchy
+from rgflow.hierarchy import Reach, checkerboard, full_pattern
+from rgflow.models import block_flow, conv_flow, realnvp_flow
+
+FLOWS = {
+    "conv": lambda: conv_flow(32, 1, (2, 1), hidden=3, kernels=(3, 1), top_hidden=4),
+    "conv_wide_kernels": lambda: conv_flow(16, 2, 1, hidden=3, kernels=(3, 3), predict=False),
+    "conv_no_prediction": lambda: conv_flow(24, 1, (3, 2), hidden=3, kernels=(3,), predict=False),
+    "conv_odd_top": lambda: conv_flow(20, 1, 1, hidden=3, kernels=(3, 1), mixing=False),
+    "conv_rows_only": lambda: conv_flow(16, 1, 2, hidden=3, kernels=(1,), pairings=("rows",)),
+    "block_2": lambda: block_flow(16, 1, 2, 2, conditioner="mlp", hidden=(4,)),
+    "block_4": lambda: block_flow(16, 1, 4, 3, conditioner="mlp", hidden=(4,)),
+    "block_4_one_coupling": lambda: block_flow(16, 2, 4, 1, conditioner="mlp", hidden=(4,)),
+    "block_6": lambda: block_flow(24, 1, 6, (2, 1), conditioner="mlp", hidden=(4,)),
+    "block_repeats": lambda: block_flow(16, 1, 2, 2, conditioner="mlp", hidden=(4,), repeats=2),
+    "block_decimator_first": lambda: block_flow(
+        16, 1, 4, 2, conditioner="mlp", hidden=(4,), order=("decimator", "disentangler")
+    ),
+    "block_single": lambda: block_flow(4, 1, 4, 1, conditioner="mlp", hidden=(4,)),
+}
+
+
+def pattern(function, x):
+    """Which output site depends on which input site, ``(L, L, L, L)`` bool, channels joined."""
+    jacobian = torch.func.jacrev(lambda v: function(v[None])[0][0])(x)
+    return (jacobian != 0).any(3).any(0)
+
+
+@pytest.mark.parametrize("kind", FLOWS)
+def test_cones_are_the_non_zero_entries_of_the_jacobian(kind):
+    torch.manual_seed(1)
+    flow = perturbed(FLOWS[kind](), 0.1)  # more would saturate activations to slope 0
+    hierarchy = flow.hierarchy
+    side = hierarchy.side
+    x = torch.randn(flow.event_shape, dtype=torch.float64)
+    sites = torch.eye(side * side, dtype=torch.bool).reshape(-1, side, side)
+
+    reached = pattern(flow.bijector, x).reshape(side, side, -1).permute(2, 0, 1)
+    assert torch.equal(hierarchy.inference_cone(sites), reached)
+    generated = pattern(flow.bijector.inverse, x).reshape(side, side, -1).permute(2, 0, 1)
+    assert torch.equal(hierarchy.generation_cone(sites), generated)
+    if kind not in ("block_single", "conv_odd_top"):
+        assert not reached.all()
+        assert not generated.all()
+
+
+def test_a_cone_of_many_sites_is_the_union():
+    hierarchy = FLOWS["block_4"]().hierarchy
+    a, b = torch.rand(2, 16, 16, generator=torch.Generator().manual_seed(0)) < 0.02
+    for cone in (hierarchy.inference_cone, hierarchy.generation_cone):
+        assert torch.equal(cone(a | b), cone(a) | cone(b))
+        assert torch.equal(cone(a) & a, a)
+        assert not cone(torch.zeros_like(a)).any()
+
+
+def test_levels_of_the_published_model():
+    hierarchy = block_flow(32, 3, 4, 1, hidden=4, residual_blocks=1).hierarchy
+    assert hierarchy.levels == 4
+    assert hierarchy.latents_per_level == (768, 192, 48, 16)
+    total = torch.stack([hierarchy.level_mask(h) for h in range(4)]).sum(0)
+    assert torch.equal(total, torch.ones(32, 32, dtype=total.dtype))
+    assert hierarchy.level_mask(3).nonzero().remainder(8).sum() == 0
+    assert hierarchy.per_site([0.0, 1.0, 2.0, 3.0])[8, 24] == 3.0
+
+
+def test_cone_sizes_of_a_two_site_block_by_hand():
+    # one layer of 2 x 2 blocks in which everything is coupled, on 4 x 4, then on the kept 2 x 2
+    full = Reach(2, full_pattern(2), full_pattern(2))
+    hierarchy = Hierarchy(4, [[full], [full]])
+    pixel = torch.zeros(4, 4, dtype=torch.bool)
+    pixel[1, 2] = True
+    expected = torch.tensor([[1, 0, 1, 1], [0, 0, 1, 1], [1, 0, 1, 0], [0, 0, 0, 0]]).bool()
+    assert torch.equal(hierarchy.inference_cone(pixel), expected)
+    latent = torch.zeros(4, 4, dtype=torch.bool)
+    latent[2, 0] = True  # a latent of the top
+    assert hierarchy.generation_cone(latent).all()
+
+
+def test_offset_and_radius():
+    even, odd = checkerboard(2, 0), checkerboard(2, 1)
+    mask = torch.zeros(8, 8, dtype=torch.bool)
+    mask[7, 7] = True  # with offset 1 it is the (0, 0) corner of the cell that wraps around
+    spread = Reach(2, even, odd, radius=0, offset=1).spread(mask)
+    assert {tuple(s) for s in spread.nonzero().tolist()} == {(7, 7), (7, 0), (0, 7)}
+    assert Reach(2, odd, even, radius=1, offset=1).spread(mask).sum() == 1
+    assert Reach(2, even, odd, radius=1, offset=1).spread(mask).sum() == 9 * 2 + 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda h: h.level_mask(4), "level 4 does not exist"),
+        (lambda h: h.per_site([1.0]), "one for each"),
+        (lambda h: h.inference_cone(torch.zeros(4, 4, dtype=torch.bool)), "expected"),
+        (lambda h: h.generation_cone(torch.zeros(16, 16)), "torch.bool"),
+    ],
+)
+def test_wrong_arguments_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(FLOWS["block_2"]().hierarchy)
+
+
+def test_lattices_and_cells_that_do_not_tile_are_refused():
+    cell = Reach(4, full_pattern(4), full_pattern(4))
+    with pytest.raises(ValueError, match="do not tile"):
+        Hierarchy(8, [[cell], [cell], [cell]])
+    with pytest.raises(ValueError, match="halved"):
+        Hierarchy(6, [[], [], []])
+
+
+def test_real_nvp_has_no_hierarchy():
+    with pytest.raises(ValueError, match="no hierarchy"):
+        _ = realnvp_flow(8, 1, 2, 1, hidden=4, pixels=True).hierarchy
