@@ -47,50 +47,59 @@ def load_or_build(
         share the memory.
 
     Raises:
-        ValueError: If the file cannot be written (permissions, full disk).
+        ValueError: If the file cannot be read or written (permissions, full disk).
     """
     try:
-        return read_cache(path, recipe)
-    except FileNotFoundError:
-        log.info("building %s", path)
-    except DamagedCacheError as error:
-        log.warning("rebuilding %s: %s", path, error)
+        try:
+            return read_cache(path, recipe)
+        except FileNotFoundError:
+            log.info("building %s", path)
+        except DamagedCacheError as error:
+            log.warning("rebuilding %s: %s", path, error)
+        path.parent.mkdir(parents=True, exist_ok=True)  # before the work, to fail early
+    except OSError as error:
+        raise _unusable(path, error) from error
     tensors = build()
     try:
         write_cache(path, recipe, tensors)
+        return read_cache(path, recipe)
     except OSError as error:
-        raise ValueError(
-            f"cannot write the cache file {path} ({error.strerror or error}); "
-            "expected a folder that can be written to, with room for the images"
-        ) from error
-    return read_cache(path, recipe)
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: OSError) -> ValueError:
+    return ValueError(
+        f"cannot use the cache file {path} ({error.strerror or error}); expected a folder that can "
+        "be written to, with room for the images: set data.cache_dir"
+    )
 
 
 def write_cache(path: Path, recipe: str, tensors: Mapping[str, Tensor]) -> None:
     """Writes ``tensors`` to ``path`` atomically; see :func:`load_or_build`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    entries, arrays, place = [], [], 0
+    entries, parts, place = [], [], 0
     for name, tensor in tensors.items():
-        array = tensor.detach().cpu().contiguous().numpy()
-        entries.append(
-            {"name": name, "dtype": str(array.dtype), "shape": list(array.shape), "place": place}
-        )
-        padding = -array.nbytes % _ALIGNMENT
-        arrays += [memoryview(array).cast("B"), b"\0" * padding]
-        place += array.nbytes + padding
+        if tensor.dtype not in _DTYPES.values():
+            raise ValueError(f"tensor {name}: got {tensor.dtype}, expected one of {list(_DTYPES)}")
+        content = tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        entries.append({"name": name, "dtype": dtype, "shape": list(tensor.shape), "place": place})
+        padding = -content.size % _ALIGNMENT
+        parts += [content.data, b"\0" * padding]
+        place += content.size + padding
     header = json.dumps({"recipe": recipe, "tensors": entries}).encode()
     first_line = len(_MAGIC) + 1 + 64 + 1
     header += b" " * (-(first_line + len(header) + 1) % _ALIGNMENT) + b"\n"
 
     digest = hashlib.sha256(header)
-    for part in arrays:
+    for part in parts:
         digest.update(part)
     temporary = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "xb") as file:
             file.write(f"{_MAGIC} {digest.hexdigest()}\n".encode())
             file.write(header)
-            for part in arrays:
+            for part in parts:
                 file.write(part)
             file.flush()
             os.fsync(file.fileno())

@@ -1,0 +1,112 @@
+"""What every image set provides: three disjoint sets of images held as tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from rgflow.data.seeds import generator_for
+
+
+class ImageTensor(Dataset[Tensor]):
+    """Images ``(N, C, L, L)`` uint8, fetched a whole batch at a time.
+
+    Args:
+        images: All images, of which this set may be a part.
+        index: Positions of this set's images in ``images``, ``(n,)`` int64; all of them if None.
+
+    Example:
+        >>> images = torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1)
+        >>> part = ImageTensor(images, torch.tensor([3, 1]))
+        >>> len(part), part.all().flatten().tolist()
+        (2, [3, 1])
+    """
+
+    def __init__(self, images: Tensor, index: Tensor | None = None) -> None:
+        self._images = images
+        self._index = index
+
+    def __len__(self) -> int:
+        return len(self._images if self._index is None else self._index)
+
+    def __getitem__(self, position: int) -> Tensor:
+        return self.__getitems__(torch.tensor([position]))[0]
+
+    def __getitems__(self, positions: Tensor) -> Tensor:
+        """The images at ``positions`` ``(B,)`` int64, as one tensor ``(B, C, L, L)``."""
+        return self._images[positions if self._index is None else self._index[positions]]
+
+    def all(self) -> Tensor:
+        """All images of this set, ``(n, C, L, L)`` uint8."""
+        return self._images if self._index is None else self._images[self._index]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three sets, disjoint, and for MSDS the labels of each set by its name."""
+
+    train: ImageTensor
+    validation: ImageTensor
+    test: ImageTensor
+    labels: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of an image set; the meanings are those of ``ImageDataModule``'s arguments."""
+
+    dataset: str
+    root: Path
+    cache_dir: Path
+    side: int
+    channels: int
+    train_size: int | None
+    validation_size: int | None
+    test_size: int | None
+    data_seed: int
+    download: bool
+
+
+def permutation(size: int, *seed: int | str) -> Tensor:
+    """A permutation of ``range(size)`` that depends on ``size`` and ``seed`` only."""
+    return torch.randperm(size, generator=generator_for("permutation", *seed))
+
+
+def taken(order: Tensor, size: int | None, what: str) -> Tensor:
+    """The first ``size`` positions of ``order``, all if None.
+
+    Raises:
+        ValueError: If there are fewer.
+    """
+    if size is not None and size > len(order):
+        raise ValueError(f"{what}: got {size}, expected at most the {len(order)} images there are")
+    return order if size is None else order[:size]
+
+
+def carved(order: Tensor, request: Request) -> tuple[Tensor, Tensor]:
+    """Training and validation positions out of the images that are not for testing.
+
+    Validation takes the end of ``order`` and training the beginning of the rest, so that the
+    validation images are the same for any ``train_size``. Without a ``validation_size`` it is a
+    tenth.
+
+    Args:
+        order: Positions ``(N,)`` in a fixed random order.
+        request: Gives ``train_size`` and ``validation_size``.
+
+    Raises:
+        ValueError: If there are too few images.
+    """
+    wanted = request.validation_size
+    validation_size = max(1, len(order) // 10) if wanted is None else wanted
+    if validation_size >= len(order):
+        raise ValueError(
+            f"{request.dataset}: got {len(order)} images to train and validate on, "
+            f"expected more than validation_size={validation_size}"
+        )
+    rest = len(order) - validation_size
+    return taken(order[:rest], request.train_size, "train_size"), order[rest:]
