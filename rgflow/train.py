@@ -4,6 +4,7 @@ Everything that a run makes is in its run directory: ``checkpoints/{last,best}.c
 events, ``samples.png``, ``metrics.json``, ``train.log`` and the configuration in ``.hydra/``.
 """
 
+import functools
 import logging
 import os
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rgflow.checkpoint import describe_mismatch, flow_weights, read_checkpoint
-from rgflow.cli import USER_MISTAKES, fail, one_line_errors
+from rgflow.cli import USER_MISTAKES, fail
 from rgflow.config import build, config_dir
 
 if TYPE_CHECKING:
@@ -53,12 +54,22 @@ def main() -> None:
 
     # otherwise Hydra prints its errors itself, on several lines
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    with one_line_errors():
-        presets = str(config_dir())
+    started = False
+
+    @functools.wraps(run)
+    def task(cfg: "DictConfig") -> None:
+        nonlocal started
+        started = True
+        run(cfg)
+
     try:
-        hydra.main(version_base="1.3", config_path=presets, config_name="config")(run)()
-    except (HydraException, OmegaConfBaseException) as error:
-        fail(error)
+        presets = str(config_dir())
+        hydra.main(version_base="1.3", config_path=presets, config_name="config")(task)()
+    except (HydraException, OmegaConfBaseException, OSError) as error:
+        if started and isinstance(error, OSError):
+            raise  # from a run under way, where it is no mistake in the command
+        # where Hydra looked for presets is of no use to somebody who misspelt one
+        fail(ValueError(str(error).partition("Config search path")[0]))
 
 
 def run(cfg: "DictConfig") -> None:

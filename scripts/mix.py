@@ -1,0 +1,58 @@
+"""Mix two images by scale: coarse latents of A (level >= h) with fine latents of B (level < h)."""
+
+import argparse
+
+import torch
+
+from rgflow import Flow
+from rgflow.analysis import mix, mixing_strip
+from rgflow.bijectors.pixels import dequantize, to_image
+from rgflow.checkpoint import load_flow
+from rgflow.cli import one_line_errors
+from rgflow.plotting import check_png, labelled_grid, load_image, save_figure
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint")
+    parser.add_argument("--out", required=True, help="PNG file: A, B, mix, and all cut-off levels")
+    parser.add_argument("--level", type=int, required=True, help="h: 0 gives A")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--seeds", type=int, nargs=2, metavar=("A", "B"), help="of two samples")
+    source.add_argument("--images", nargs=2, metavar=("A", "B"), help="two image files")
+    parser.add_argument("--temperature", type=float, default=1.0, help="of the two samples")
+    with one_line_errors():
+        draw(parser.parse_args())
+
+
+@torch.no_grad()
+def draw(args: argparse.Namespace) -> None:
+    check_png(args.out)
+    flow = load_flow(args.checkpoint)
+    z_a, z_b = latents(flow, args)
+    h = args.level
+    mixed = to_image(flow.decode(mix(flow, z_a, z_b, h)))
+    a, b = to_image(flow.decode(z_a)), to_image(flow.decode(z_b))
+    strip = to_image(flow.decode(mixing_strip(flow, z_a, z_b).flatten(0, 1)))
+    levels = [f"h = {level}" for level in range(len(strip))]
+    rows = [torch.cat([a, b, mixed]), strip]
+    figure = labelled_grid(
+        rows,
+        row_labels=[f"A, B, mix at h = {h}", "all cut-offs h"],
+        column_labels=levels if len(levels) >= 3 else [],
+        title="latents of A at levels >= h, of B below",
+    )
+    save_figure(figure, args.out)
+
+
+def latents(flow: Flow, args: argparse.Namespace) -> list[torch.Tensor]:
+    if args.images:
+        channels, side, _ = flow.event_shape
+        images = [load_image(path, side, channels)[None] for path in args.images]
+        return [flow.encode(dequantize(x, torch.Generator().manual_seed(0))) for x in images]
+    generators = [torch.Generator().manual_seed(seed) for seed in args.seeds]
+    return [flow.prior.sample(1, args.temperature, generator) for generator in generators]
+
+
+if __name__ == "__main__":
+    main()

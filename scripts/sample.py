@@ -1,0 +1,50 @@
+"""Draw samples of a trained flow: python scripts/sample.py CHECKPOINT --out FILE.png."""
+
+import argparse
+
+import numpy as np
+import torch
+
+from rgflow.bijectors.pixels import to_image
+from rgflow.checkpoint import load_flow, write_atomically
+from rgflow.cli import one_line_errors
+from rgflow.plotting import check_png, save_image, tile
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint")
+    parser.add_argument("--out", required=True, help="PNG file of the grid")
+    parser.add_argument("--count", type=int, default=64)
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        nargs="+",
+        default=[1.0],
+        help="one factor on the prior's standard deviation, or one per level, fine to coarse",
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--npz", help="also write the images, uint8 (count, C, L, L), here")
+    parser.add_argument("--device", default="cpu")
+    with one_line_errors():
+        draw(parser.parse_args())
+
+
+@torch.no_grad()
+def draw(args: argparse.Namespace) -> None:
+    check_png(args.out)
+    if args.count < 1:
+        raise ValueError(f"--count: got {args.count}, expected at least 1")
+    flow = load_flow(args.checkpoint, args.device)
+    generator = torch.Generator(args.device).manual_seed(args.seed)
+    temperature = args.temperature[0] if len(args.temperature) == 1 else args.temperature
+    # in parts, so that memory does not grow with the count
+    parts = [min(256, args.count - start) for start in range(0, args.count, 256)]
+    images = torch.cat([to_image(flow.sample(n, temperature, generator)).cpu() for n in parts])
+    if args.npz:
+        write_atomically(args.npz, lambda file: np.savez(file, images=images.numpy()))
+    save_image(tile(images, columns=round(args.count**0.5), scale=2), args.out)
+
+
+if __name__ == "__main__":
+    main()

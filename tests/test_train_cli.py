@@ -1,0 +1,152 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_run import TINY, checkpoint, train
+
+from rgflow.checkpoint import load_config, load_flow
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The run directory of a training that went well."""
+    root = tmp_path_factory.mktemp("finished")
+    run = root / "run"
+    assert train(f"hydra.run.dir={run}", f"data.root={root}", "validation_every=2") == 0
+    return run
+
+
+def test_run_directory_holds_all_results(finished):
+    found = {str(p.relative_to(finished)) for p in finished.rglob("*") if p.is_file()}
+    wanted = {"metrics.json", "samples.png", "train.log", ".hydra/config.yaml"}
+    assert wanted | {"checkpoints/last.ckpt", "checkpoints/best.ckpt"} <= found
+    assert any("tfevents" in name for name in found)
+    metrics = json.loads((finished / "metrics.json").read_text())
+    assert metrics["steps"] == 3
+    assert metrics["seed"] == 0
+    assert metrics["interrupted"] is False
+    assert metrics["nonfinite_steps"] == 0
+    for name in ("bits_per_dim", "validation_bits_per_dim"):
+        assert 0 < metrics[name] < 12
+    for name in ("seconds", "parameters", "images_per_second", "peak_memory_bytes"):
+        assert metrics[name] > 0
+
+
+def test_checkpoint_is_plain_and_opens_as_a_flow(finished):
+    content = checkpoint(finished)
+    assert content["config"]["data"]["dataset"] == "msds1"
+    assert load_config(finished / "checkpoints/last.ckpt") == content["config"]
+    assert all(name.startswith("flow.") for name in content["state_dict"])
+    flow = load_flow(finished / "checkpoints/last.ckpt")
+    for name, value in flow.state_dict().items():
+        assert torch.equal(value, content["state_dict"][f"flow.{name}"])
+
+
+def test_the_last_step_is_validated_and_tensorboard_has_curves_and_pictures(finished):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(finished)).Reload()
+    tags = events.Tags()
+    scalars = {"train/bits_per_dim", "train/lr", "train/gradient_norm", "test/bits_per_dim"}
+    assert scalars | {"latents/level0_std", "train/images_per_second"} <= set(tags["scalars"])
+    assert {"samples/temperature_0.6", "samples/temperature_1"} <= set(tags["images"])
+    assert "reconstructions/original_then_levels_from_h" in tags["images"]
+    assert len(events.Scalars("validation/bits_per_dim")) == 2  # after steps 2 and 3
+
+
+def test_default_run_directory_is_below_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert train("max_steps=1", f"data.root={tmp_path}", "trainer.limit_val_batches=0") == 0
+    (metrics,) = tmp_path.glob("outputs/msds1/*/metrics.json")
+    assert json.loads(metrics.read_text())["validation_bits_per_dim"] is None
+
+
+def test_sweep_makes_a_folder_for_each_job(tmp_path):
+    jobs = ["-m", "seed=1,2", "max_steps=1", f"hydra.sweep.dir={tmp_path}/sweep"]
+    assert train(*jobs, f"data.root={tmp_path}") == 0
+    metrics = [json.loads((tmp_path / f"sweep/{i}/metrics.json").read_text()) for i in (0, 1)]
+    assert [m["seed"] for m in metrics] == [1, 2]
+    assert metrics[0]["bits_per_dim"] != metrics[1]["bits_per_dim"]
+
+
+def test_real_nvp_trains_without_levels(tmp_path):
+    flow = ["flow.side=8", "flow.scales=2", "flow.couplings=1", "flow.hidden=8"]
+    rest = [x for x in TINY if not x.startswith("flow.")]
+    overrides = ["experiment=realnvp_msds1", *flow, *rest, "max_steps=1", f"data.root={tmp_path}"]
+    assert train(*overrides, f"hydra.run.dir={tmp_path}/run", tiny=False) == 0
+
+
+MISTAKES = {
+    "unknown preset": (["experiment=nope"], "nope", "msds1"),
+    "unknown trainer": (["trainer=tpu"], "tpu", "cpu"),
+    "unknown field": (["flow.depth=3"], "flow.depth", ""),
+    "unknown added field": (["+flow.depth=3"], "depth", "couplings"),
+    "broken override": (["max_steps==3"], "max_steps", ""),
+    "steps not a number": (["max_steps=many"], "many", "integer"),
+    "rate not a number": (["training.lr=fast"], "fast", "number"),
+    "negative rate": (["training.lr=-1"], "-1", "number"),
+    "side not a number": (["flow.side=big"], "big", "int"),
+    "lattice does not tile": (["flow.side=26", "data.side=26"], "26", ""),
+    "data of another side": (["data.side=16"], "16", "8"),
+    "data of another channel number": (["data=fashion_mnist"], "(1, 8, 8)", "(3, 8, 8)"),
+    "missing data folder": (["data=cifar10", "data.root=nowhere"], "nowhere", "data.root"),
+    "unknown data set": (["data.dataset=imagenet"], "imagenet", "cifar10"),
+    "unknown accelerator": (["trainer.accelerator=abacus"], "abacus", "cpu"),
+    "foreign target": (["training._target_=nope.Nope"], "nope.Nope", ""),
+    "missing checkpoint": (["ckpt_path=nowhere.ckpt"], "nowhere.ckpt", "expected"),
+    "sweep of processes": (["-m", "trainer.devices=2", "seed=1"], "devices=2", "devices=1"),
+    "no steps between validations": (["validation_every=0"], "0", "at least 1"),
+}
+
+
+@pytest.mark.parametrize(("overrides", "got", "right"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_mistake_is_one_line_and_leaves_nothing(
+    overrides, got, right, tmp_path, monkeypatch, capfd
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.txt").write_text("kept")
+    assert train(*overrides) == 1
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    assert got in lines[0]
+    assert right in lines[0]
+    left = {p.name for p in tmp_path.rglob("*") if p.is_file()}
+    assert left <= {"mine.txt", "multirun.yaml"}
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_mistake_in_the_folder_of_an_older_run_removes_nothing(finished, capfd):
+    before = {p: p.read_bytes() for p in finished.rglob("*.*") if "hydra" not in str(p)}
+    before = {p: content for p, content in before.items() if p.is_file()}
+    assert train(f"hydra.run.dir={finished}", "ckpt_path=nowhere.ckpt") == 1
+    assert {p: p.read_bytes() for p in before} == before
+
+
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "other architecture", "finished"])
+def test_checkpoint_that_cannot_be_resumed(damage, finished, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    good = finished / "checkpoints/last.ckpt"
+    bad = tmp_path / "bad.ckpt"
+    content = good.read_bytes()
+    bad.write_bytes({"truncated": content[:5000], "foreign": b"hello"}.get(damage, content))
+    more = ["flow.hidden=[16]"] if damage == "other architecture" else []
+    steps = 3 if damage == "finished" else 9
+    assert train(f"ckpt_path={bad}", f"max_steps={steps}", *more, f"data.root={tmp_path}") == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "bad.ckpt" in line
+    assert {p.name for p in tmp_path.iterdir()} == {"bad.ckpt"}
+
+
+def test_command_line_from_another_folder(tmp_path):
+    command = [sys.executable, "-m", "rgflow.train", "experiment=nope"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1
+    assert list(Path(tmp_path).iterdir()) == []
