@@ -69,8 +69,8 @@ def load_or_build(
 
 def _unusable(path: Path, error: OSError) -> ValueError:
     return ValueError(
-        f"cannot use the cache file {path} ({error.strerror or error}); expected a folder that can "
-        "be written to, with room for the images: set data.cache_dir"
+        f"cannot use the cache file {path} ({error.strerror or error}); expected a folder that "
+        "can be written to, with room for the images: set data.cache_dir"
     )
 
 

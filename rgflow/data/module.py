@@ -2,52 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import lightning
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from rgflow.data.folder import load_folder
-from rgflow.data.msds import SPLITS, check_msds, load_msds
-from rgflow.data.order import ResumableBatches, evaluation_batches
+from rgflow.data.msds import SPLITS, check_msds
+from rgflow.data.order import ResumableBatches, ResumableLoader, evaluation_batches
+from rgflow.data.sources import SOURCES
 from rgflow.data.splits import ImageTensor, Request, Splits
-from rgflow.data.vision import load_celeba, load_cifar10, load_mnist_family
-
-MSDS_SIZES = {"train": 90_000, "validation": 2_000, "test": 10_000}
-
-
-def load_msds_splits(request: Request) -> Splits:
-    """The three sets of MSDS1 or MSDS2, each from a random stream of its own, with labels."""
-    kind = int(request.dataset.removeprefix("msds"))
-    images, labels = {}, {}
-    for split in SPLITS:
-        wanted = getattr(request, f"{split}_size")
-        count = MSDS_SIZES[split] if wanted is None else wanted
-        drawn = load_msds(request.cache_dir, kind, count, request.side, request.data_seed, split)
-        images[split], labels[split] = ImageTensor(drawn.images), drawn.labels
-    return Splits(**images, labels=labels)
-
-
-class Source(NamedTuple):
-    """An image set: the numbers of channels it can have, and its loader."""
-
-    channels: tuple[int, ...]
-    load: Callable[[Request], Splits]
-
-
-SOURCES = {
-    "msds1": Source((3,), load_msds_splits),
-    "msds2": Source((3,), load_msds_splits),
-    "mnist": Source((1,), load_mnist_family),
-    "fashion_mnist": Source((1,), load_mnist_family),
-    "cifar10": Source((3,), load_cifar10),
-    "celeba": Source((3,), load_celeba),
-    "folder": Source((3, 1), load_folder),
-}
 
 
 class ImageDataModule(lightning.LightningDataModule):
@@ -185,18 +151,24 @@ class ImageDataModule(lightning.LightningDataModule):
             request = replace(self._request, download=False)
             self._splits = SOURCES[request.dataset].load(request)
 
-    def train_dataloader(self) -> DataLoader[Tensor]:
+    def train_dataloader(self) -> ResumableLoader:
         """Batches from the step that the trainer has reached."""
         trainer, data = self.trainer, self.split("train")
         rank, world_size = self._place()
         accumulate = 1 if trainer is None else trainer.accumulate_grad_batches
-        steps = self.steps_per_epoch
-        if steps is None:  # whole optimizer steps only, or a resumed run could not count batches
-            steps = len(data) // (self.batch_size * world_size * accumulate) * accumulate
-        if steps % accumulate or steps == 0:
+        step_size = self.batch_size * world_size * accumulate
+        if len(data) < step_size:
             raise ValueError(
-                f"steps_per_epoch: got {steps} ({len(data)} training images, batch_size "
-                f"{self.batch_size}, {world_size} ranks), expected a positive multiple of "
+                f"too few training images: got {len(data)}, expected at least batch_size x "
+                f"ranks x accumulated batches = {self.batch_size} x {world_size} x {accumulate}; "
+                "lower data.batch_size or add images"
+            )
+        steps = self.steps_per_epoch
+        if steps is None:
+            steps = len(data) // step_size * accumulate
+        if steps % accumulate:  # a resumed run could not tell how many batches were used
+            raise ValueError(
+                f"steps_per_epoch: got {steps}, expected a multiple of "
                 f"accumulate_grad_batches={accumulate}"
             )
 
@@ -206,7 +178,7 @@ class ImageDataModule(lightning.LightningDataModule):
         order = ResumableBatches(
             len(data), self.batch_size, self.seed, rank, world_size, steps, batches_used
         )
-        return self._loader(data, order)
+        return ResumableLoader(data, batch_sampler=order, **self._options())
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         """Every validation image once, split over the ranks."""
@@ -218,21 +190,16 @@ class ImageDataModule(lightning.LightningDataModule):
 
     def _evaluation_loader(self, split: str) -> DataLoader[Tensor]:
         data = self.split(split)
-        return self._loader(
-            data, evaluation_batches(len(data), self.eval_batch_size, *self._place())
-        )
+        batches = evaluation_batches(len(data), self.eval_batch_size, *self._place())
+        return DataLoader(data, batch_sampler=batches, **self._options())
 
-    def _loader(
-        self, data: ImageTensor, batches: ResumableBatches | list[Tensor]
-    ) -> DataLoader[Tensor]:
+    def _options(self) -> dict[str, Any]:
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return DataLoader(
-            data,
-            batch_sampler=batches,
-            collate_fn=_as_fetched,
-            num_workers=self.num_workers,
-            pin_memory=on_gpu,
-        )
+        return {
+            "collate_fn": _as_fetched,
+            "num_workers": self.num_workers,
+            "pin_memory": on_gpu,
+        }
 
     def _place(self) -> tuple[int, int]:
         """Rank and number of ranks."""

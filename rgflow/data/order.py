@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from rgflow.data.splits import permutation
+
+
+log = logging.getLogger(__name__)
 
 
 class ResumableBatches(Sampler[Tensor]):
@@ -62,6 +66,16 @@ class ResumableBatches(Sampler[Tensor]):
         self._length = self._steps_per_pass if steps_per_epoch is None else steps_per_epoch
         self._pass: tuple[int, Tensor] | None = None
 
+    @property
+    def order(self) -> dict[str, int]:
+        """The numbers that the batches of all ranks depend on, besides the step."""
+        return {
+            "images": self._size,
+            "batch_size": self._batch_size,
+            "ranks": self._world_size,
+            "seed": self._seed,
+        }
+
     def __len__(self) -> int:
         return self._length
 
@@ -77,6 +91,30 @@ class ResumableBatches(Sampler[Tensor]):
             self._pass = (number, permutation(self._size, "order", self._seed, number))
         begin = (within * self._world_size + self._rank) * self._batch_size
         return self._pass[1][begin : begin + self._batch_size]
+
+
+class ResumableLoader(DataLoader[Tensor]):
+    """A loader over :class:`ResumableBatches` that checkpoints know to continue exactly.
+
+    The position is the trainer's step; what a checkpoint keeps is what the order depends on
+    besides.
+    """
+
+    def state_dict(self) -> dict[str, int]:
+        """What the order of the images depends on."""
+        return self.batch_sampler.order
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Warns if the order is not that of the run that is resumed."""
+        for name, number in self.batch_sampler.order.items():
+            if state.get(name) != number:
+                log.warning(
+                    "resuming with %s=%s instead of %s: "
+                    "the images come in another order than in an uninterrupted run",
+                    name,
+                    number,
+                    state.get(name),
+                )
 
 
 def evaluation_batches(
