@@ -5,40 +5,17 @@ events, ``samples.png``, ``metrics.json``, ``train.log`` and the configuration i
 """
 
 import functools
-import logging
 import os
-import sys
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rgflow.checkpoint import describe_mismatch, flow_weights, read_checkpoint
 from rgflow.cli import USER_MISTAKES, fail
 from rgflow.config import build, config_dir
 
 if TYPE_CHECKING:
-    from lightning.pytorch import Callback, LightningDataModule, Trainer
     from omegaconf import DictConfig
 
-    from rgflow.flow import Flow
-    from rgflow.training.base import FlowTraining
     from rgflow.training.rundir import RunDirectory
-    from rgflow.training.stopping import LastCheckpoint
-
-log = logging.getLogger("rgflow.train")
-
-# Advice of Lightning that does not apply here: batches are a function of the step, in-memory data
-# need no workers
-_BESIDE_THE_POINT = (
-    ".*does not have many workers.*",
-    ".*your dataloader is not resumable.*",
-    ".*Checkpoint directory .* exists and is not empty.*",
-    ".*The dirpath has changed from.*",
-    ".*number of training batches .* is smaller than the logging interval.*",
-    ".*isinstance.treespec, LeafSpec.*",
-    ".*LeafSpec.* is deprecated.*",
-    ".*when logging on epoch level in distributed setting.*",
-)
 
 
 def main() -> None:
@@ -84,29 +61,31 @@ def run(cfg: "DictConfig") -> None:
     from omegaconf.errors import OmegaConfBaseException
 
     from rgflow.training.base import DivergedError
+    from rgflow.training.checks import check_sweep
     from rgflow.training.rundir import RunDirectory
     from rgflow.training.stopping import Interrupted
 
     hydra_config = HydraConfig.get()
-    is_child = int(os.environ.get("LOCAL_RANK", 0)) > 0
     directory = RunDirectory(Path(hydra_config.runtime.output_dir), {})
     mistakes = (*USER_MISTAKES, MisconfigurationException, OmegaConfBaseException)
     try:
         config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-        _check_sweep(config, hydra_config.mode.name == "MULTIRUN")
+        check_sweep(config, hydra_config.mode.name == "MULTIRUN")
         directory.config = config
         train(config, directory)
     except Interrupted as stop:
         # a child that ended with an error would make Lightning kill the first process
-        raise SystemExit(0 if is_child else 128 + stop.signum) from stop
+        raise SystemExit(128 + stop.signum if _is_first_process() else 0) from stop
     except DivergedError as error:
         fail(error)
     except mistakes as error:
         if directory.training_begun:
             raise
+        if not _is_first_process():  # the first one tells
+            raise SystemExit(1) from error
         fail(error)
     finally:
-        if not directory.training_begun and not is_child:
+        if not directory.training_begun and _is_first_process():
             directory.remove_if_fresh()
 
 
@@ -122,26 +101,32 @@ def train(config: dict[str, Any], directory: "RunDirectory") -> None:
         ValueError, FileNotFoundError: For a user's mistake, before training begins.
         Interrupted: After a signal, with the state saved and ``metrics.json`` written.
     """
-    _quiet_lightning()
     import lightning
 
+    from rgflow.training import checks
     from rgflow.training.stopping import LastCheckpoint
+    from rgflow.training.trainer import make_trainer, quiet_lightning, take_best_weights
 
-    _check_numbers(config)
+    quiet_lightning()
+    checks.check_numbers(config)
     lightning.seed_everything(config["seed"], workers=True, verbose=False)
     flow = build(config["flow"], "flow")
     module = build(config["training"], "training", flow=flow)
     data_node = config.get("data") or {}
     data = build(data_node, "data") if "_target_" in data_node else None
-    _check_shapes(flow, data)
-    resume = _checked_resume(flow, config)
+    checks.check_shapes(flow, data)
+    resume = checks.checked_resume(flow, config)
     stopping = LastCheckpoint(directory.last, config["validation_every"])
-    trainer = _make_trainer(config, directory, stopping, module.monitor)
+    trainer = make_trainer(config, directory, stopping, module.monitor)
     numbers: dict[str, Any] = {"interrupted": True}
     stopping.install()
     try:
+        if data is not None and trainer.world_size > 1 and _is_first_process():
+            # find out about missing or bad files before the other processes start
+            data.prepare_data()
+            data.setup("fit")
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
-        best_score = _take_best_weights(trainer, module)
+        best_score = take_best_weights(trainer, module)
         if data is not None:
             trainer.test(module, datamodule=data, verbose=False)
         if trainer.is_global_zero:
@@ -150,115 +135,13 @@ def train(config: dict[str, Any], directory: "RunDirectory") -> None:
     finally:
         stopping.restore()
         if directory.training_begun:
-            numbers = module.scores() | numbers
-            numbers["images_per_second"] = _throughput(trainer)
-            directory.write_metrics(trainer, module, **numbers)
+            directory.write_metrics(trainer, module, **(module.scores() | numbers))
 
 
-def _make_trainer(
-    config: dict[str, Any],
-    directory: "RunDirectory",
-    stopping: "LastCheckpoint",
-    monitor: str,
-) -> "Trainer":
-    from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
-    from lightning.pytorch.loggers import TensorBoardLogger
-
-    from rgflow.training.reporting import LogLines, Throughput
-
-    is_terminal = sys.stdout.isatty() and sys.stderr.isatty()
-    best = ModelCheckpoint(
-        dirpath=directory.last.parent,
-        filename="best",
-        monitor=monitor,
-        auto_insert_metric_name=False,
-        enable_version_counter=False,
-    )
-    callbacks: list[Callback] = [directory, Throughput(), best, stopping]
-    callbacks.append(TQDMProgressBar() if is_terminal else LogLines(config["log_every"]))
-    logger = TensorBoardLogger(directory.path, name="", version="")
-    return build(
-        config["trainer"],
-        "trainer",
-        logger=logger,
-        callbacks=callbacks,
-        default_root_dir=directory.path,
-        enable_progress_bar=is_terminal,
-    )
-
-
-def _check_numbers(config: dict[str, Any]) -> None:
-    for name, least in {"seed": 0, "max_steps": 1, "validation_every": 1, "log_every": 1}.items():
-        value = config[name]
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name}: got {value!r}, expected an integer of at least {least}")
-
-
-def _check_shapes(flow: "Flow", data: "LightningDataModule | None") -> None:
-    wanted = tuple(flow.event_shape)
-    got = getattr(data, "event_shape", wanted)
-    if got != wanted:
-        raise ValueError(
-            f"data: got images of shape {got}, expected {wanted} as the flow has "
-            "(data.channels, data.side against flow.channels, flow.side)"
-        )
-
-
-def _check_sweep(config: dict[str, Any], is_sweep: bool) -> None:
-    devices = config["trainer"].get("devices", 1)
-    if is_sweep and devices not in (1, "1", "auto") and "SLURM_JOB_ID" not in os.environ:
-        raise ValueError(
-            f"got a sweep with trainer.devices={devices}, expected trainer.devices=1 "
-            "(or hydra/launcher=slurm, where every process is started from outside)"
-        )
-
-
-def _checked_resume(flow: "Flow", config: dict[str, Any]) -> str | None:
-    path = config["ckpt_path"]
-    if path is None:
-        return None
-    content = read_checkpoint(path)
-    mismatch = describe_mismatch(flow.state_dict(), flow_weights(content))
-    if mismatch:
-        raise ValueError(f"ckpt_path={path} holds another architecture: {mismatch}")
-    if "optimizer_states" not in content:
-        raise ValueError(
-            f"ckpt_path={path}: got a flow alone, expected a checkpoint made by training"
-        )
-    done = content["global_step"]
-    if done >= config["max_steps"]:
-        raise ValueError(f"ckpt_path={path} is at step {done}, expected max_steps above it")
-    return str(path)
-
-
-def _take_best_weights(trainer: "Trainer", module: "FlowTraining") -> float | None:
-    """Put the weights with the best validation into the module, if these are not the last ones.
-
-    Returns:
-        Their value of the monitored metric; None if nothing was ever validated.
-    """
-    best = trainer.checkpoint_callback
-    if best is None or best.best_model_score is None:
-        return None
-    score = float(best.best_model_score)
-    if score < float(trainer.callback_metrics[module.monitor]):
-        log.info("testing the weights of the best validation: %s", best.best_model_path)
-        module.load_state_dict(read_checkpoint(best.best_model_path)["state_dict"])
-    return score
-
-
-def _throughput(trainer: "Trainer") -> float | None:
-    from rgflow.training.reporting import Throughput
-
-    meters = [c for c in trainer.callbacks if isinstance(c, Throughput)]
-    return meters[0].images_per_second if meters else None
-
-
-def _quiet_lightning() -> None:
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in _BESIDE_THE_POINT:
-        warnings.filterwarnings("ignore", message)
+def _is_first_process() -> bool:
+    """Known before processes have met: from what torchrun, Lightning and Slurm set."""
+    ranks = (os.environ.get(name, "0") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return all(rank == "0" for rank in ranks)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rgflow.checkpoint import write_atomically
+from rgflow.training.reporting import Throughput
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,9 @@ class RunDirectory(Callback):
         """
         if not trainer.is_global_zero:
             return
+        meter = next(c for c in trainer.callbacks if isinstance(c, Throughput))
         metrics = numbers | {
+            "images_per_second": meter.images_per_second,
             "steps": trainer.global_step,
             "seconds": round(time.perf_counter() - self._start, 3),
             "parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),

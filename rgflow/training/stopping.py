@@ -94,13 +94,24 @@ class LastCheckpoint(Checkpoint):
         if stop or is_last or trainer.global_step % self.every == 0:
             trainer.save_checkpoint(self.path)
         if stop:
-            raise Interrupted(self._requested or signal.SIGTERM)
+            self._training = False
+            self._requested = self._requested or signal.SIGTERM
+            raise Interrupted(self._requested)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Afterwards there is nothing to lose: a signal ends the run at once."""
         self._training = False
         if self._requested is not None:  # it came during the validation after the last step
             raise Interrupted(self._requested)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """After a stop at once, other processes of this run would wait for this one forever."""
+        launcher = trainer.strategy.launcher
+        is_orderly = self._requested is not None and not self._training
+        if isinstance(exception, Interrupted) and not is_orderly and launcher is not None:
+            launcher.kill(signal.SIGKILL)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the signals from Lightning again."""

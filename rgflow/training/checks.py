@@ -1,0 +1,68 @@
+"""Mistakes in a configuration that can be told before anything is trained."""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from rgflow.checkpoint import describe_mismatch, flow_weights, read_checkpoint
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningDataModule
+
+    from rgflow.flow import Flow
+
+
+def check_numbers(config: dict[str, Any]) -> None:
+    """Refuse top-level numbers that are none, or too small, with a ValueError."""
+    for name, least in {"seed": 0, "max_steps": 1, "validation_every": 1, "log_every": 1}.items():
+        value = config[name]
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{name}: got {value!r}, expected an integer of at least {least}")
+
+
+def check_shapes(flow: "Flow", data: "LightningDataModule | None") -> None:
+    """Refuse data of another shape than the flow's, with a ValueError."""
+    wanted = tuple(flow.event_shape)
+    got = getattr(data, "event_shape", wanted)
+    if got != wanted:
+        raise ValueError(
+            f"data: got images of shape {got}, expected {wanted} as the flow has "
+            "(data.channels, data.side against flow.channels, flow.side)"
+        )
+
+
+def check_sweep(config: dict[str, Any], is_sweep: bool) -> None:
+    """Refuse, with a ValueError, jobs of a sweep that start processes of their own.
+
+    Lightning starts them with the sweep's command line: each would sweep again.
+    """
+    devices = config["trainer"].get("devices", 1)
+    if is_sweep and devices not in (1, "1", "auto") and "SLURM_JOB_ID" not in os.environ:
+        raise ValueError(
+            f"got a sweep with trainer.devices={devices}, expected trainer.devices=1 "
+            "(or hydra/launcher=slurm, where every process is started from outside)"
+        )
+
+
+def checked_resume(flow: "Flow", config: dict[str, Any]) -> str | None:
+    """The checkpoint to resume from, None for a fresh start.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged, of another architecture, a flow without the state of its
+            training, or at the end of the training already.
+    """
+    path = config["ckpt_path"]
+    if path is None:
+        return None
+    content = read_checkpoint(path)
+    mismatch = describe_mismatch(flow.state_dict(), flow_weights(content))
+    if mismatch:
+        raise ValueError(f"ckpt_path={path} holds another architecture: {mismatch}")
+    if "optimizer_states" not in content:
+        raise ValueError(
+            f"ckpt_path={path}: got a flow alone, expected a checkpoint made by training"
+        )
+    done = content["global_step"]
+    if done >= config["max_steps"]:
+        raise ValueError(f"ckpt_path={path} is at step {done}, expected max_steps above it")
+    return str(path)

@@ -1,0 +1,88 @@
+"""Lightning's trainer, furnished for a run."""
+
+import logging
+import sys
+import warnings
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from rgflow.checkpoint import read_checkpoint
+from rgflow.config import build
+from rgflow.training.base import FlowTraining
+from rgflow.training.reporting import LogLines, Throughput
+from rgflow.training.rundir import RunDirectory
+from rgflow.training.stopping import LastCheckpoint
+
+log = logging.getLogger(__name__)
+
+# Advice of Lightning that does not apply here: batches are a function of the step, in-memory data
+# need no workers
+_BESIDE_THE_POINT = (
+    ".*does not have many workers.*",
+    ".*your dataloader is not resumable.*",
+    ".*Checkpoint directory .* exists and is not empty.*",
+    ".*The dirpath has changed from.*",
+    ".*number of training batches .* is smaller than the logging interval.*",
+    ".*isinstance.treespec, LeafSpec.*",
+    ".*LeafSpec.* is deprecated.*",
+    ".*when logging on epoch level in distributed setting.*",
+)
+
+
+def make_trainer(
+    config: dict[str, Any], directory: RunDirectory, stopping: LastCheckpoint, monitor: str
+) -> Trainer:
+    """Lightning's trainer with what every run has: checkpoints, curves, lines or a progress bar.
+
+    Args:
+        config: The resolved configuration.
+        directory: Where everything is written.
+        stopping: Keeps ``last.ckpt``.
+        monitor: The metric of ``best.ckpt``.
+    """
+    is_terminal = sys.stdout.isatty() and sys.stderr.isatty()
+    best = ModelCheckpoint(
+        dirpath=directory.last.parent,
+        filename="best",
+        monitor=monitor,
+        auto_insert_metric_name=False,
+        enable_version_counter=False,
+    )
+    callbacks: list[Callback] = [directory, Throughput(), best, stopping]
+    callbacks.append(TQDMProgressBar() if is_terminal else LogLines(config["log_every"]))
+    logger = TensorBoardLogger(directory.path, name="", version="")
+    return build(
+        config["trainer"],
+        "trainer",
+        logger=logger,
+        callbacks=callbacks,
+        default_root_dir=directory.path,
+        enable_progress_bar=is_terminal,
+    )
+
+
+def take_best_weights(trainer: Trainer, module: FlowTraining) -> float | None:
+    """Put the weights with the best validation into the module, if these are not the last ones.
+
+    Returns:
+        Their value of the monitored metric; None if nothing was ever validated.
+    """
+    best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint))
+    if best.best_model_score is None:
+        return None
+    score = float(best.best_model_score)
+    if score < float(trainer.callback_metrics[module.monitor]):
+        log.info("testing the weights of the best validation: %s", best.best_model_path)
+        module.load_state_dict(read_checkpoint(best.best_model_path)["state_dict"])
+    return score
+
+
+def quiet_lightning() -> None:
+    """Silence Lightning's news and the advice that does not apply; warnings and errors remain."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in _BESIDE_THE_POINT:
+        warnings.filterwarnings("ignore", message)

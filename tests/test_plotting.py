@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from rgflow.plotting import labelled_grid, level_figure, load_image, save_figure, save_image, tile
+
+
+def shades(count, channels=3, side=4):
+    images = torch.arange(count, dtype=torch.uint8)[:, None, None, None] * 10
+    return images.expand(count, channels, side, side)
+
+
+def test_tile_puts_images_in_their_places():
+    grid = tile(shades(5), columns=3, scale=2, gap=1)
+    assert grid.shape == (3, 19, 28)
+    assert grid[:, 1 + 9 : 9 + 9, 1 + 9 : 9 + 9].unique().tolist() == [40]  # row 1, column 1
+    assert grid[:, 1:9, 19:27].unique().tolist() == [20]  # row 0, column 2
+    assert grid[:, 0].unique().tolist() == [128]
+    assert tile(shades(2, channels=1), columns=2).shape[0] == 3
+
+
+@pytest.mark.parametrize("images", [shades(2).float(), shades(2, 2), shades(2)[0], shades(0)])
+def test_what_is_no_image_is_refused(images):
+    with pytest.raises(ValueError, match="got images of shape"):
+        tile(images, 2)
+
+
+def test_saved_image_is_read_back(tmp_path):
+    image = torch.randint(0, 256, (3, 6, 6), dtype=torch.uint8)
+    save_image(image, tmp_path / "x.png")
+    assert torch.equal(load_image(tmp_path / "x.png", 6, 3), image)
+    assert load_image(tmp_path / "x.png", 4, 1).shape == (1, 4, 4)
+    with pytest.raises(ValueError, match=r"expected one that ends in \.png"):
+        save_image(image, tmp_path / "x.jpg")
+
+
+def test_broken_and_missing_images(tmp_path):
+    save_image(torch.randint(0, 256, (3, 40, 40), dtype=torch.uint8), tmp_path / "x.png")
+    content = (tmp_path / "x.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"cut.png.*expected"):
+        load_image(tmp_path / "cut.png", 8, 3)
+    with pytest.raises(FileNotFoundError, match=r"no.png"):
+        load_image(tmp_path / "no.png", 8, 3)
+
+
+def test_figures_have_labels(tmp_path):
+    figure = level_figure(shades(3), [shades(3), shades(3)])
+    labels = [axis.get_ylabel() for axis in figure.axes]
+    assert labels[::3] == ["original", "level >= 0", "level >= 1"]
+    save_figure(figure, tmp_path / "x.png")
+    assert np.asarray(Image.open(tmp_path / "x.png")).std() > 0
+    with pytest.raises(ValueError, match="row labels: got 1, expected 2"):
+        labelled_grid([shades(1), shades(1)], row_labels=["a"])

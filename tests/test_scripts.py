@@ -1,0 +1,124 @@
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from rgflow.checkpoint import save_flow
+from rgflow.config import build
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+FLOW = {
+    "_target_": "rgflow.models.conv_flow",
+    "side": 8,
+    "channels": 3,
+    "couplings": [2],
+    "hidden": [8],
+    "pixels": True,
+}
+DATA = {
+    "_target_": "rgflow.data.ImageDataModule",
+    "dataset": "msds1",
+    "side": 8,
+    "batch_size": 4,
+    "train_size": 8,
+    "validation_size": 6,
+    "test_size": 10,
+}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Call a script in this process, in a folder with a checkpoint; gives its exit status."""
+    torch.manual_seed(0)
+    save_flow(build(FLOW, "flow"), FLOW, tmp_path / "flow.ckpt")
+    content = torch.load(tmp_path / "flow.ckpt", weights_only=True)
+    content["config"]["data"] = DATA
+    torch.save(content, tmp_path / "flow.ckpt")
+    monkeypatch.chdir(tmp_path)
+
+    def call(name, *arguments):
+        spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        try:
+            module.main()
+        except SystemExit as end:
+            return end.code
+        return 0
+
+    return call
+
+
+def test_sample_writes_a_seeded_grid_and_arrays(run):
+    arguments = ["flow.ckpt", "--count", 9, "--temperature", 0.5, 0.8]
+    assert run("sample", *arguments, "--out", "a.png", "--npz", "a.npz") == 0
+    assert run("sample", *arguments, "--out", "b.png", "--seed", 1, "--npz", "b.npz") == 0
+    assert run("sample", *arguments, "--out", "c.png") == 0
+    images = np.load("a.npz")["images"]
+    assert images.shape == (9, 3, 8, 8)
+    assert images.dtype == np.uint8
+    grid = np.asarray(Image.open("a.png"))
+    assert grid.shape == (3 * 18 + 2, 3 * 18 + 2, 3)
+    # the pixels of the grid are those of the arrays: row 1, column 2, twice as large
+    assert np.array_equal(grid[20:36:2, 38:54:2].transpose(2, 0, 1), images[5])
+    assert Path("a.png").read_bytes() == Path("c.png").read_bytes()
+    assert not np.array_equal(images, np.load("b.npz")["images"])
+
+
+def test_temperature_zero_gives_one_image(run):
+    assert run("sample", "flow.ckpt", "--temperature", 0, "--out", "a.png", "--npz", "a.npz") == 0
+    images = np.load("a.npz")["images"]
+    assert (images == images[0]).all()
+
+
+def test_mix_of_seeds_and_of_images(run):
+    assert run("mix", "flow.ckpt", "--seeds", 1, 2, "--level", 1, "--out", "seeds.png") == 0
+    for name, colour in (("a", "red"), ("b", "blue")):
+        Image.new("RGB", (20, 12), colour).save(f"{name}.jpg")
+    pair = ["--images", "a.jpg", "b.jpg"]
+    assert run("mix", "flow.ckpt", *pair, "--level", 0, "--out", "images.png") == 0
+    for name in ("seeds", "images"):
+        assert np.asarray(Image.open(f"{name}.png")).std() > 0
+
+
+def test_evaluate_prints_json(run, capsys):
+    assert run("evaluate", "flow.ckpt", "--split", "test") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["split"] == "test"
+    assert result["images"] == 10
+    assert 0 < result["standard_error"] < result["bits_per_dim"] < 12
+    assert run("evaluate", "flow.ckpt", "--split", "train", "--limit", 5, "--data-root", "x") == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 5
+
+
+MISTAKES = {
+    "missing checkpoint": ("sample", ["no.ckpt", "--out", "x.png"], "no.ckpt"),
+    "foreign checkpoint": ("sample", [__file__, "--out", "x.png"], "checkpoint"),
+    "count": ("sample", ["flow.ckpt", "--count", 0, "--out", "x.png"], "--count"),
+    "negative": ("sample", ["flow.ckpt", "--temperature", -1, "--out", "x.png"], "-1"),
+    "levels": ("sample", ["flow.ckpt", "--temperature", 1, 1, 1, "--out", "x.png"], "2 levels"),
+    "not a PNG": ("sample", ["flow.ckpt", "--out", "x.gif"], ".png"),
+    "level": ("mix", ["flow.ckpt", "--seeds", 1, 2, "--level", 3, "--out", "x.png"], "0 to 2"),
+    "no image": (
+        "mix",
+        ["flow.ckpt", "--images", "flow.ckpt", "b.png", "--level", 0, "--out", "x.png"],
+        "flow.ckpt",
+    ),
+    "limit": ("evaluate", ["flow.ckpt", "--limit", 1], "--limit"),
+}
+
+
+@pytest.mark.parametrize(("script", "arguments", "words"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_mistake_is_one_line_and_writes_nothing(script, arguments, words, run, tmp_path, capsys):
+    assert run(script, *arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert words in line
+    assert [p.name for p in tmp_path.iterdir()] == ["flow.ckpt"]
