@@ -11,7 +11,6 @@ from torch.utils.data import DataLoader, Sampler
 
 from rgflow.data.splits import permutation
 
-
 log = logging.getLogger(__name__)
 
 

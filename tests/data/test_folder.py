@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import numpy as np
@@ -85,6 +86,14 @@ def test_changed_files_are_decoded_again(pictures, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("rgflow.data.folder.read_images", None)
         loaded(pictures)  # from the cache
+    path = pictures / "sub0" / "deep" / "p3.bmp"
+    size = path.stat().st_size
+    Image.new("RGB", SIZES[3], "red").save(path)
+    os.utime(path, (1, 1))
+    assert path.stat().st_size == size
+    everything = [loaded(pictures).images(s) for s in ("train", "validation", "test")]
+    red = torch.tensor([255, 0, 0], dtype=torch.uint8)[:, None, None]
+    assert (torch.cat(everything) == red).all((1, 2, 3)).sum() == 1
     noise((20, 20), 99).save(pictures / "new.png")
     assert sum(len(loaded(pictures).images(s)) for s in ("train", "validation", "test")) == 41
 
