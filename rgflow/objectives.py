@@ -56,10 +56,10 @@ def evaluate_bits_per_dim(
     if len(images) < 2:
         raise ValueError(f"got {len(images)} images, expected at least 2 for a standard error")
     generator = torch.Generator().manual_seed(seed)
-    device = next(flow.parameters()).device
+    weight = next(flow.parameters())  # whose device and type the images take
     parts = []
     for batch in images.cpu().split(batch_size):
-        nats = negative_log_likelihood(flow, dequantize(batch, generator).to(device))
+        nats = negative_log_likelihood(flow, dequantize(batch, generator).to(weight))
         parts.append(bits_per_dim(-nats.double().cpu(), flow.event_shape))
     bits = torch.cat(parts)
     return Estimate(float(bits.mean()), float(bits.std() / len(bits) ** 0.5))

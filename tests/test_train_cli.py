@@ -73,6 +73,17 @@ def test_sweep_makes_a_folder_for_each_job(tmp_path):
     assert metrics[0]["bits_per_dim"] != metrics[1]["bits_per_dim"]
 
 
+@pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
+def test_other_precisions(precision, tmp_path):
+    overrides = [f"trainer.precision={precision}", f"data.root={tmp_path}"]
+    assert train(*overrides, f"hydra.run.dir={tmp_path}/run") == 0
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert 0 < metrics["bits_per_dim"] < 12
+    wanted = torch.float64 if precision == "64-true" else torch.float32
+    weights = checkpoint(tmp_path / "run")["state_dict"]
+    assert {w.dtype for w in weights.values() if w.is_floating_point()} == {wanted}
+
+
 def test_real_nvp_trains_without_levels(tmp_path):
     flow = ["flow.side=8", "flow.scales=2", "flow.couplings=1", "flow.hidden=8"]
     rest = [x for x in TINY if not x.startswith("flow.")]

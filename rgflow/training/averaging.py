@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
@@ -26,3 +27,7 @@ class ExponentialAverage(WeightAveraging):
 
         # buffers hold constants, which need no average, and may be integers, which have none
         super().__init__(use_buffers=False, multi_avg_fn=update)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Follow a change of precision, which Lightning makes after the average was set up."""
+        self._average_model.to(dtype=next(pl_module.parameters()).dtype)

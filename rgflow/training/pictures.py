@@ -80,7 +80,8 @@ def level_reconstructions(flow: "Flow", images: Tensor, seed: int = 0) -> list[T
         hierarchy = flow.hierarchy
     except ValueError:  # Real NVP has none
         return []
-    z = flow.encode(dequantize(images, step_generator(images.device, seed, 0, 4)))
+    x = dequantize(images, step_generator(images.device, seed, 0, 4))
+    z = flow.encode(x.to(next(flow.parameters()).dtype))
     level_of_site = hierarchy.level_of_site.to(z.device)  # (L, L)
     kept = (torch.where(level_of_site >= h, z, 0.0) for h in range(hierarchy.levels))
     return [to_image(flow.decode(latents)) for latents in kept]

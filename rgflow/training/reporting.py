@@ -65,6 +65,12 @@ class LogLines(Callback):
     def __init__(self, every: int) -> None:
         self.every = max(1, every)
 
+    def keep_from_terminal(self) -> None:
+        """Let the lines reach files only: a terminal shows a progress bar."""
+        for handler in logging.root.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(lambda record: record.name != log.name)
+
     def on_train_batch_end(
         self,
         trainer: Trainer,

@@ -75,7 +75,7 @@ class RunDirectory(Callback):
             "parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),
             "seed": self.config["seed"],
             "nonfinite_steps": module.nonfinite_steps,
-            "peak_memory_bytes": peak_memory_bytes(module.device),
+            "peak_memory_bytes": peak_memory_bytes(trainer.strategy.root_device),
             "torch": torch.__version__,
         }
         text = json.dumps(metrics, indent=2) + "\n"

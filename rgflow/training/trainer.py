@@ -51,8 +51,11 @@ def make_trainer(
         auto_insert_metric_name=False,
         enable_version_counter=False,
     )
-    callbacks: list[Callback] = [directory, Throughput(), best, stopping]
-    callbacks.append(TQDMProgressBar() if is_terminal else LogLines(config["log_every"]))
+    lines = LogLines(config["log_every"])
+    callbacks: list[Callback] = [directory, Throughput(), lines, best, stopping]
+    if is_terminal:
+        callbacks.append(TQDMProgressBar())
+        lines.keep_from_terminal()
     logger = TensorBoardLogger(directory.path, name="", version="")
     return build(
         config["trainer"],
