@@ -7,11 +7,14 @@ into its heads (log-scales, shifts, ...). All start at zero output, so that a ne
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from rgflow.fused import SHRINK, residual_net
 
 ACTIVATIONS = {"silu": F.silu, "elu": F.elu, "tanh": torch.tanh, "relu": F.relu, "gelu": F.gelu}
 
@@ -26,15 +29,17 @@ def activation(name: str) -> object:
 class ResidualMLP(nn.Module):
     """The residual network of RG-Flow: ``x <- (x + f(x)) / sqrt 2``, ``blocks`` times.
 
-    ``f`` is pre-activated and has two hidden layers, ``swish -> linear -> swish -> linear -> swish ->
-    linear``, every linear map weight-normalised, every swish ``x sigmoid(beta x)`` with its own learnable
-    beta. The slopes are folded into the neighbouring weights (``x sigmoid(beta x) = silu(beta x) / beta``),
-    so that each costs a product with a small matrix instead of two passes over the activations.
+    ``f`` is pre-activated and has two hidden layers, ``swish -> linear -> swish -> linear -> swish -> linear``,
+    every swish ``x sigmoid(beta x)`` with its own learnable beta > 0, every linear map weight-normalised,
+    ``W = gain v / |v|`` by rows (arXiv:1602.07868). The slopes are folded into the neighbouring weights,
+    ``x sigmoid(beta x) = silu(beta x) / beta``, which costs nothing per sample. The gain of the closing
+    layer is the output scale and starts at zero.
 
     Args:
         inputs: Features read.
-        outputs: Features given; scaled by a learnable vector that starts at zero.
-        width: Width of the residual stream; the inputs themselves where it equals ``inputs``.
+        outputs: Features given.
+        width: Width of the residual stream; None takes the inputs themselves for it, without a
+            linear map in front.
         hidden: Width of the hidden layers.
         blocks: Number of residual blocks.
 
@@ -47,57 +52,64 @@ class ResidualMLP(nn.Module):
     radius = 0
 
     def __init__(
-        self, inputs: int, outputs: int, width: int = 48, hidden: int = 512, blocks: int = 4
+        self,
+        inputs: int,
+        outputs: int,
+        width: int | None = None,
+        hidden: int = 512,
+        blocks: int = 4,
     ) -> None:
         super().__init__()
+        width = width or inputs
         self.entry = None if width == inputs else nn.Linear(inputs, width)
-        self.blocks = nn.ModuleList(_ResidualBlock(width, hidden) for _ in range(blocks))
-        self.exit = _NormedLinear(width, outputs)
-        self.slope = nn.Parameter(torch.ones(()))
-        self.output_scale = nn.Parameter(torch.zeros(outputs))
+        shapes = [(hidden, width), (hidden, hidden), (width, hidden)] * blocks + [(outputs, width)]
+        drawn = [nn.Linear(columns, rows) for rows, columns in shapes]
+        self.directions = nn.ParameterList(linear.weight.detach() for linear in drawn)
+        # one vector for all layers: small tensors cost more in the optimizer than in the net
+        gains = [linear.weight.detach().norm(dim=1) for linear in drawn[:-1]]
+        biases = [linear.bias.detach() for linear in drawn[:-1]]
+        closing = torch.zeros(outputs)
+        self.gains_and_biases = nn.Parameter(torch.cat([*gains, closing, *biases, closing]))
+        self.log_slopes = nn.Parameter(torch.zeros(3 * blocks + 1))
+        self.rows = [rows for rows, _ in shapes]
+        self.register_buffer("folding", self._folding_matrix(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, inputs) -> (N, outputs)``."""
         if self.entry is not None:
             x = self.entry(x)
-        for block in self.blocks:
-            x = block(x)
-        weight, bias = self.exit.folded(self.output_scale / self.slope, self.output_scale)
-        return F.linear(F.silu(x * self.slope), weight, bias)
+        return residual_net(x, self.log_slopes.exp(), *self._folded())
 
+    def _folding_matrix(self) -> Tensor:
+        """Exponents of the slopes in the factors of gains and biases, and that of the residual sum.
 
-class _ResidualBlock(nn.Module):
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        sizes = [width, hidden, hidden, width]
-        self.linears = nn.ModuleList(map(_NormedLinear, sizes[:-1], sizes[1:]))
-        self.slopes = nn.Parameter(torch.ones(3))
+        Layer l reads ``silu(beta_l v) / beta_l``: its weights are divided by beta_l, and where another swish
+        follows inside the block, weights and biases are multiplied by that one's slope.
+        """
+        layers = len(self.rows)
+        of_gain, of_bias = torch.zeros(2, layers, layers + 1)
+        for layer in range(layers):
+            of_gain[layer, layer] -= 1
+            for factors in (of_gain, of_bias):
+                if layer % 3 < 2 and layer + 1 < layers:
+                    factors[layer, layer + 1] += 1
+                elif layer + 1 < layers:
+                    factors[layer, -1] = 1
+        layer_of_row = torch.cat([torch.full((rows,), i) for i, rows in enumerate(self.rows)])
+        return torch.cat((of_gain[layer_of_row], of_bias[layer_of_row]))
 
-    def forward(self, x: Tensor) -> Tensor:
-        s0, s1, s2 = self.slopes.unbind()
-        first, second, third = self.linears
-        h = F.silu(x * s0)
-        h = F.silu(F.linear(h, *first.folded(s1 / s0, s1)))
-        h = F.silu(F.linear(h, *second.folded(s2 / s1, s2)))
-        h = F.linear(h, *third.folded(1 / s2, None))
-        return (x + h) * 0.5**0.5
-
-
-class _NormedLinear(nn.Module):
-    """Linear map with weight ``gain * v / |v|`` by rows (weight norm, arXiv:1602.07868)."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        linear = nn.Linear(inputs, outputs)
-        self.direction = nn.Parameter(linear.weight.detach().clone())
-        self.gain = nn.Parameter(linear.weight.detach().norm(dim=1, keepdim=True))
-        self.bias = nn.Parameter(linear.bias.detach().clone())
-
-    def folded(self, weight_factor: Tensor, bias_factor: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Weight and bias with factors (scalars or one per output) multiplied in."""
-        factor = weight_factor[:, None] if weight_factor.dim() else weight_factor
-        weight = torch._weight_norm(self.direction, self.gain * factor, 0)
-        return weight, self.bias if bias_factor is None else self.bias * bias_factor
+    def _folded(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Weights and biases with the slopes of the hidden swishes and the residual factor in them."""
+        logs = F.pad(self.log_slopes, (0, 1), value=math.log(SHRINK))
+        scaled = self.gains_and_biases * torch.mv(self.folding, logs).exp()
+        gains, biases = scaled.chunk(2)
+        weights = [
+            torch._weight_norm(direction, gain, 0)
+            for direction, gain in zip(
+                self.directions, gains.unsqueeze(1).split(self.rows), strict=True
+            )
+        ]
+        return weights, list(biases.split(self.rows))
 
 
 class MLP(nn.Module):

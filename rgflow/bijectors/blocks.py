@@ -66,44 +66,49 @@ class BlockLayer(Bijector):
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         halves, log_det = self.couplings(self._split(x))
-        return self._merge(halves, len(x)), log_det.view(len(x), -1).sum(1)
+        return self._merge(halves), log_det.view(-1, len(x)).sum(0)
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         halves, log_det = self.couplings.inverse(self._split(z))
-        return self._merge(halves, len(z)), log_det.view(len(z), -1).sum(1)
+        return self._merge(halves), log_det.view(-1, len(z)).sum(0)
 
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """``(B, C, L, L)`` to the two colours, ``(B * blocks, C K K / 2)`` each."""
+        """``(B, C, L, L)`` to the two colours, ``(blocks * B, C K K / 2)`` each.
+
+        With the batch innermost all permutations move whole runs of memory; a tensor that the previous
+        layer left in that order is not copied.
+        """
         channels, side, _ = self.event_shape
         k, n = self.block, side // self.block
+        x = x.permute(1, 2, 3, 0).contiguous()  # (C, L, L, B)
         if self.offset:
-            x = x.roll((self.offset, self.offset), (-2, -1))
+            x = x.roll((self.offset, self.offset), (1, 2))
         if k % 2:  # row-major order inside an odd block is the checkerboard
-            x = x.reshape(-1, channels, n, k, n, k).permute(0, 2, 4, 1, 3, 5)  # (B, n, n, C, K, K)
-            flat = x.reshape(-1, channels, k * k)
-            return flat[..., 0::2].flatten(1), flat[..., 1::2].flatten(1)
-        x = x.reshape(-1, channels, n, k // 2, 2, n, k // 2, 2)
-        x = x.permute(0, 2, 5, 1, 3, 6, 4, 7)  # (B, n, n, C, K/2, K/2, 2, 2)
-        sizes = (-1, channels * k * k // 2)
-        even = torch.stack((x[..., 0, 0], x[..., 1, 1]), -1).reshape(sizes)
-        odd = torch.stack((x[..., 0, 1], x[..., 1, 0]), -1).reshape(sizes)
-        return even, odd
+            x = x.view(channels, n, k, n, k, -1).permute(0, 2, 4, 1, 3, 5)  # (C, K, K, n, n, B)
+            x = x.reshape(channels, k * k, -1)
+            return x[:, 0::2].flatten(0, 1).T.contiguous(), x[:, 1::2].flatten(0, 1).T.contiguous()
+        x = x.view(channels, n, k // 2, 2, n, k // 2, 2, -1)
+        x = x.permute(3, 6, 0, 2, 5, 1, 4, 7)  # (2, 2, C, K/2, K/2, n, n, B)
+        p00, p01, p10, p11 = x.reshape(4, channels * k * k // 4, -1).unbind()
+        return torch.cat((p00, p11)).T.contiguous(), torch.cat((p01, p10)).T.contiguous()
 
-    def _merge(self, halves: tuple[Tensor, Tensor], batch: int) -> Tensor:
+    def _merge(self, halves: tuple[Tensor, Tensor]) -> Tensor:
         channels, side, _ = self.event_shape
         k, n = self.block, side // self.block
         if k % 2:
-            even, odd = (h.view(len(h), channels, -1) for h in halves)
-            pairs = torch.stack((even[..., :-1], odd), -1).flatten(-2)
-            x = torch.cat((pairs, even[..., -1:]), -1).view(batch, n, n, channels, k, k)
-            x = x.permute(0, 3, 1, 4, 2, 5)  # (B, C, n, K, n, K)
+            even, odd = (h.T.reshape(channels, -1, len(h)) for h in halves)
+            pairs = torch.stack((even[:, :-1], odd), 2).flatten(1, 2)
+            x = torch.cat((pairs, even[:, -1:]), 1).view(channels, k, k, n, n, -1)
+            x = x.permute(0, 3, 1, 4, 2, 5)  # (C, n, K, n, K, B)
         else:
-            even, odd = (h.view(batch, n, n, channels, k // 2, k // 2, 2) for h in halves)
-            cells = torch.stack((even[..., 0], odd[..., 0], odd[..., 1], even[..., 1]), -1)
-            cells = cells.view(batch, n, n, channels, k // 2, k // 2, 2, 2)
-            x = cells.permute(0, 3, 1, 4, 6, 2, 5, 7)  # (B, C, n, K/2, 2, n, K/2, 2)
-        x = x.reshape(batch, *self.event_shape)
-        return x.roll((-self.offset, -self.offset), (-2, -1)) if self.offset else x
+            (p00, p11), (p01, p10) = (h.T.chunk(2) for h in halves)
+            x = torch.stack((p00, p01, p10, p11))
+            x = x.view(2, 2, channels, k // 2, k // 2, n, n, -1)
+            x = x.permute(2, 5, 3, 0, 6, 4, 1, 7)  # (C, n, K/2, 2, n, K/2, 2, B)
+        x = x.reshape(channels, side, side, -1)
+        if self.offset:
+            x = x.roll((-self.offset, -self.offset), (1, 2))
+        return x.permute(3, 0, 1, 2)
 
 
 class BlockLevel(Bijector):

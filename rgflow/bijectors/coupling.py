@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-import torch
 from torch import Tensor, nn
 
 from rgflow.bijectors.base import Bijector
+from rgflow.fused import affine
 
 Halves = tuple[Tensor, Tensor]
 
@@ -42,17 +42,16 @@ class Coupling(Bijector):
     def _run(self, halves: Halves, transform: object) -> tuple[Halves, Tensor]:
         read, changed = halves[self.read_half], halves[1 - self.read_half]
         parameters = self.conditioner(read).to(changed.dtype)  # bf16 under autocast
-        changed, log_slope = transform(changed, parameters)
-        pair = (changed, read) if self.read_half else (read, changed)
-        return pair, log_slope.flatten(1).sum(1)
+        changed, log_det = transform(changed, parameters)
+        return ((changed, read) if self.read_half else (read, changed)), log_det
 
     @abstractmethod
     def _transform(self, b: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """``b -> f(b)`` and the logarithm of its slope, both shaped like b."""
+        """``b -> f(b)`` and its log_det ``(N,)``."""
 
     @abstractmethod
     def _untransform(self, b: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """``b -> f^-1(b)`` and the logarithm of its slope."""
+        """``b -> f^-1(b)`` and its log_det ``(N,)``."""
 
 
 class AffineCoupling(Coupling):
@@ -89,14 +88,8 @@ class AffineCoupling(Coupling):
             raise ValueError(f"scale_bound must be positive, got {scale_bound}")
         self.scale_bound = scale_bound
 
-    def _scale_and_shift(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        raw, shift = parameters.chunk(2, 1)
-        return torch.tanh(raw / self.scale_bound) * self.scale_bound, shift
-
     def _transform(self, b: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        log_scale, shift = self._scale_and_shift(parameters)
-        return torch.addcmul(shift, b, log_scale.exp()), log_scale
+        return affine(b, parameters, self.scale_bound, inverse=False)
 
     def _untransform(self, b: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        log_scale, shift = self._scale_and_shift(parameters)
-        return (b - shift) * torch.exp(-log_scale), -log_scale
+        return affine(b, parameters, self.scale_bound, inverse=True)

@@ -79,13 +79,16 @@ class PixelLogit(Bijector):
         """Empty: every pixel on its own."""
         return ()
 
-    def _log_det(self, z: Tensor) -> Tensor:
-        # d logit(p) / dp = 1 / (p (1 - p)), and -log(p (1 - p)) = softplus(z) + softplus(-z)
-        return (F.softplus(z) + F.softplus(-z) + math.log(self.slope)).flatten(1).sum(1)
-
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        z = torch.logit(x * self.slope + self.start)
-        return z, self._log_det(z)
+        p = x * self.slope + self.start
+        log_p, log_q = p.log(), torch.log1p(-p)
+        # d logit(p) / dp = 1 / (p (1 - p))
+        return log_p - log_q, self._constant() - (log_p + log_q).flatten(1).sum(1)
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        return (torch.sigmoid(z) - self.start) / self.slope, -self._log_det(z)
+        log_p, log_q = F.logsigmoid(z), F.logsigmoid(-z)
+        log_det = (log_p + log_q).flatten(1).sum(1) - self._constant()
+        return (torch.sigmoid(z) - self.start) / self.slope, log_det
+
+    def _constant(self) -> float:
+        return math.prod(self.event_shape) * math.log(self.slope)

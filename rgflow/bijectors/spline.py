@@ -129,10 +129,16 @@ class SplineCoupling(Coupling):
         return knots(shaped, self.bins, self.bound)
 
     def _transform(self, b: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        return spline(b, self._knots(b, parameters))
+        return self._run_spline(b, parameters, inverse=False)
 
     def _untransform(self, b: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        return spline(b, self._knots(b, parameters), inverse=True)
+        return self._run_spline(b, parameters, inverse=True)
+
+    def _run_spline(
+        self, b: Tensor, parameters: Tensor, *, inverse: bool
+    ) -> tuple[Tensor, Tensor]:
+        image, log_slope = spline(b, self._knots(b, parameters), inverse=inverse)
+        return image, log_slope.flatten(1).sum(1)
 
 
 class ElementwiseSpline(Bijector):

@@ -1,0 +1,129 @@
+"""Measuring: medians of interleaved timings, matrix products of a step alone, peak memory."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+PRODUCTS = {
+    torch.ops.aten.mm.default,
+    torch.ops.aten.addmm.default,
+    torch.ops.aten.bmm.default,
+    torch.ops.aten.convolution.default,
+    torch.ops.aten.convolution_backward.default,
+}
+
+
+class _Recorder(TorchDispatchMode):
+    """Notes every matrix product and convolution with stand-ins for its arguments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, list[Any]]] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in PRODUCTS:
+            stand_ins = [
+                torch.randn_like(a) if isinstance(a, Tensor) else a  # same strides
+                for a in args
+            ]
+            self.calls.append((function, stand_ins))
+        return function(*args, **(kwargs or {}))
+
+
+def products_alone(step: Callable[[], None]) -> Callable[[], None]:
+    """A function that repeats the matrix products of one step and nothing else."""
+    with _Recorder() as recorder:
+        step()
+
+    def replay() -> None:
+        with torch.no_grad():
+            for function, args in recorder.calls:
+                function(*args)
+
+    return replay
+
+
+def interleaved_medians(functions: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+    """Median milliseconds of each, taken in turn so that a drifting machine hits all alike."""
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for function in functions.values():
+        function()
+    for _ in range(rounds):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            times[name].append(1e3 * (time.perf_counter() - start))
+    return {name: sorted(t)[len(t) // 2] for name, t in times.items()}
+
+
+def square_product(n: int = 1024) -> Callable[[], None]:
+    """A float32 product of two n x n matrices, the yardstick of the machine."""
+    a, b = torch.randn(2, n, n)
+    return lambda: torch.mm(a, b)
+
+
+def training_step(flow: torch.nn.Module, x: Tensor) -> Callable[[], None]:
+    """Negative log-likelihood, gradient, clipping and AdamW, as in training, in float32."""
+    fused = torch.optim.AdamW(flow.parameters(), lr=1e-4, fused=True)
+
+    def step() -> None:
+        fused.zero_grad()
+        (-flow.log_prob(x).mean() / x[0].numel()).backward()
+        torch.nn.utils.clip_grad_norm_(flow.parameters(), 1.0)
+        fused.step()
+
+    return step
+
+
+def _report_peak(connection: Any, work: Callable[..., None], args: tuple[Any, ...]) -> None:
+    work(*args)
+    connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
+
+
+def peak_memory_mib(work: Callable[..., None], *args: Any) -> float:
+    """Peak resident memory in MiB of a fresh process that runs ``work(*args)``."""
+    context = multiprocessing.get_context("spawn")
+    receive, send = context.Pipe(duplex=False)
+    process = context.Process(target=_report_peak, args=(send, work, args))
+    process.start()
+    send.close()
+    try:
+        peak = receive.recv()
+    finally:
+        process.join()
+    return peak
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were taken on."""
+    rate = interleaved_medians({"product": square_product()}, 20)["product"]
+    return {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "product_1024_ms": round(rate, 2),
+        "gflops": round(2 * 1.024**3 / rate * 1e3),
+    }
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Rows with the same keys as a Markdown table."""
+    keys = list(rows[0])
+    print("| " + " | ".join(keys) + " |")
+    print("|" + "---|" * len(keys))
+    for row in rows:
+        print("| " + " | ".join(str(row[key]) for key in keys) + " |")
+
+
+def write_json(path: str, content: dict[str, Any]) -> None:
+    """Writes the results beside the printed table."""
+    Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,71 @@
+"""Peak memory of a training step, each in a fresh process, by memory mode and depth.
+
+python benchmarks/memory.py [--out memory.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+from measure import machine, peak_memory_mib, print_table, training_step, write_json
+
+from rgflow.bijectors import dequantize
+from rgflow.models import block_flow, conv_flow
+
+
+def train_conv(couplings: int, memory: str) -> None:
+    """Two steps of a conv flow; couplings 0 builds the smallest flow and takes no step."""
+    flow = conv_flow(32, couplings=max(couplings, 1), hidden=64, pixels=True, memory=memory)
+    x = dequantize(torch.randint(256, (128, 3, 32, 32), dtype=torch.uint8))
+    step = training_step(flow, x)
+    for _ in range(2 if couplings else 0):
+        step()
+
+
+def train_published(memory: str) -> None:
+    """Two steps of the published block configuration at batch 8."""
+    flow = block_flow(32, hidden=512, residual_blocks=4, pixels=True, memory=memory)
+    x = dequantize(torch.randint(256, (8, 3, 32, 32), dtype=torch.uint8))
+    step = training_step(flow, x)
+    for _ in range(2):
+        step()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", default="memory.json")
+    args = parser.parse_args()
+    idle = peak_memory_mib(train_conv, 0, "store")
+    rows = []
+    for memory in ("store", "recompute", "rebuild"):
+        peaks = [peak_memory_mib(train_conv, n, memory) for n in (6, 12, 24)]
+        rows.append(
+            {
+                "model": "conv, L=32, batch 128",
+                "memory": memory,
+                "MiB at 6, 12, 24 couplings": ", ".join(f"{p:.0f}" for p in peaks),
+                "of which above the idle process": ", ".join(f"{p - idle:.0f}" for p in peaks),
+                "growth per doubling": ", ".join(
+                    f"{100 * (b - a) / (a - idle):+.1f}%"
+                    for a, b in zip(peaks, peaks[1:], strict=False)
+                ),
+            }
+        )
+    for memory in ("store", "rebuild"):
+        peak = peak_memory_mib(train_published, memory)
+        rows.append(
+            {
+                "model": "block published, L=32, batch 8",
+                "memory": memory,
+                "MiB at 6, 12, 24 couplings": f"{peak:.0f}",
+                "of which above the idle process": f"{peak - idle:.0f}",
+                "growth per doubling": "",
+            }
+        )
+    print_table(rows)
+    write_json(args.out, {"machine": machine(), "idle_mib": round(idle), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Time of a training step, over the time of its own matrix products, in one run.
+
+python benchmarks/speed.py [--out speed.json] [--rounds 20] [--only NAME ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import torch
+from measure import (
+    interleaved_medians,
+    machine,
+    print_table,
+    products_alone,
+    square_product,
+    training_step,
+    write_json,
+)
+
+from rgflow import Flow
+from rgflow.bijectors import dequantize
+from rgflow.models import block_flow, conv_flow
+
+BLOCK_SMALL = {"couplings": 4, "hidden": 64, "residual_blocks": 1}
+BLOCK_PAPER = {"couplings": (8, 6, 4, 2), "hidden": 512, "residual_blocks": 4}
+CONV_FIXED = {"couplings": 6, "hidden": 32}
+
+# name: (maker, batch, rounds relative to --rounds)
+CASES: dict[str, tuple[Any, int, float]] = {
+    "block small, L=32, batch 64": (lambda: block_flow(32, **BLOCK_SMALL, pixels=True), 64, 1.0),
+    "block published, L=32, batch 8": (lambda: block_flow(32, **BLOCK_PAPER, pixels=True), 8, 0.25),
+    "conv default, L=32, batch 64": (lambda: conv_flow(32, site_bias=True, pixels=True), 64, 0.5),
+    **{
+        f"conv fixed width, L={side}, batch 16": (
+            lambda side=side: conv_flow(side, **CONV_FIXED, pixels=True),
+            16,
+            0.25 if side > 64 else 1.0,
+        )
+        for side in (16, 32, 64, 128)
+    },
+}
+
+
+def measure(name: str, rounds: int) -> dict[str, Any]:
+    """One row of the table."""
+    maker, batch, share = CASES[name]
+    torch.manual_seed(0)
+    flow: Flow = maker()
+    shape = (batch, *flow.event_shape)
+    x = dequantize(torch.randint(256, shape, dtype=torch.uint8))
+    step = training_step(flow, x)
+    step()
+    times = interleaved_medians(
+        {"step": step, "products": products_alone(step), "yardstick": square_product()},
+        max(3, int(rounds * share)),
+    )
+    return {
+        "model": name,
+        "parameters": sum(p.numel() for p in flow.parameters()),
+        "step ms": round(times["step"], 1),
+        "its products ms": round(times["products"], 1),
+        "ratio": round(times["step"] / times["products"], 2),
+        "1024^3 product ms": round(times["yardstick"], 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", default="speed.json")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--only", nargs="*", help="cases whose name contains one of these")
+    args = parser.parse_args()
+    names = [n for n in CASES if not args.only or any(o in n for o in args.only)]
+    rows = [measure(name, args.rounds) for name in names]
+    print_table(rows)
+    write_json(args.out, {"machine": machine(), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
