@@ -30,7 +30,9 @@ class _Recorder(TorchDispatchMode):
         super().__init__()
         self.calls: list[tuple[Any, list[Any]]] = []
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         if function in PRODUCTS:
             stand_ins = [
                 torch.randn_like(a) if isinstance(a, Tensor) else a  # same strides

@@ -6,6 +6,7 @@ python benchmarks/memory.py [--out memory.json]
 from __future__ import annotations
 
 import argparse
+import itertools
 
 import torch
 from measure import machine, peak_memory_mib, print_table, training_step, write_json
@@ -47,8 +48,7 @@ def main() -> None:
                 "MiB at 6, 12, 24 couplings": ", ".join(f"{p:.0f}" for p in peaks),
                 "of which above the idle process": ", ".join(f"{p - idle:.0f}" for p in peaks),
                 "growth per doubling": ", ".join(
-                    f"{100 * (b - a) / (a - idle):+.1f}%"
-                    for a, b in zip(peaks, peaks[1:], strict=False)
+                    f"{100 * (b - a) / (a - idle):+.1f}%" for a, b in itertools.pairwise(peaks)
                 ),
             }
         )

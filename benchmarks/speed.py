@@ -30,7 +30,11 @@ CONV_FIXED = {"couplings": 6, "hidden": 32}
 # name: (maker, batch, rounds relative to --rounds)
 CASES: dict[str, tuple[Any, int, float]] = {
     "block small, L=32, batch 64": (lambda: block_flow(32, **BLOCK_SMALL, pixels=True), 64, 1.0),
-    "block published, L=32, batch 8": (lambda: block_flow(32, **BLOCK_PAPER, pixels=True), 8, 0.25),
+    "block published, L=32, batch 8": (
+        lambda: block_flow(32, **BLOCK_PAPER, pixels=True),
+        8,
+        0.25,
+    ),
     "conv default, L=32, batch 64": (lambda: conv_flow(32, site_bias=True, pixels=True), 64, 0.5),
     **{
         f"conv fixed width, L={side}, batch 16": (

@@ -1,8 +1,9 @@
 """Networks inside couplings: they read one half and give the parameters for the other half.
 
-Each maps ``(N, inputs, ...)`` to ``(N, outputs, ...)`` from one trunk; the coupling cuts the outputs
-into its heads (log-scales, shifts, ...). All start at zero output, so that a new flow is the identity.
-``radius`` says how many cells away on each side an output still sees an input (0 inside a block).
+Each maps ``(N, inputs, ...)`` to ``(N, outputs, ...)`` from one trunk; the coupling cuts the
+outputs into its heads (log-scales, shifts, ...). All start at zero output, so that a new flow is
+the identity. ``radius`` says how many cells away on each side an output still sees an input (0
+inside a block).
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ def activation(name: str) -> object:
 class ResidualMLP(nn.Module):
     """The residual network of RG-Flow: ``x <- (x + f(x)) / sqrt 2``, ``blocks`` times.
 
-    ``f`` is pre-activated and has two hidden layers, ``swish -> linear -> swish -> linear -> swish -> linear``,
-    every swish ``x sigmoid(beta x)`` with its own learnable beta > 0, every linear map weight-normalised,
-    ``W = gain v / |v|`` by rows (arXiv:1602.07868). The slopes are folded into the neighbouring weights,
-    ``x sigmoid(beta x) = silu(beta x) / beta``, which costs nothing per sample. The gain of the closing
-    layer is the output scale and starts at zero.
+    ``f`` is pre-activated and has two hidden layers, ``swish -> linear -> swish -> linear ->
+    swish -> linear``, every swish ``x sigmoid(beta x)`` with its own learnable beta > 0, every
+    linear map weight-normalised, ``W = gain v / |v|`` by rows (arXiv:1602.07868). The slopes are
+    folded into the neighbouring weights,
+    ``x sigmoid(beta x) = silu(beta x) / beta``, which costs nothing per sample. The gain of the
+    closing layer is the output scale and starts at zero.
 
     Args:
         inputs: Features read.
@@ -81,10 +83,11 @@ class ResidualMLP(nn.Module):
         return residual_net(x, self.log_slopes.exp(), *self._folded())
 
     def _folding_matrix(self) -> Tensor:
-        """Exponents of the slopes in the factors of gains and biases, and that of the residual sum.
+        """Exponents of the slopes, and of the residual factor, in the factors of gains and biases.
 
-        Layer l reads ``silu(beta_l v) / beta_l``: its weights are divided by beta_l, and where another swish
-        follows inside the block, weights and biases are multiplied by that one's slope.
+        Layer l reads ``silu(beta_l v) / beta_l``: its weights are divided by beta_l, and where
+        another swish follows inside the block, weights and biases are multiplied by that one's
+        slope.
         """
         layers = len(self.rows)
         of_gain, of_bias = torch.zeros(2, layers, layers + 1)
@@ -99,7 +102,7 @@ class ResidualMLP(nn.Module):
         return torch.cat((of_gain[layer_of_row], of_bias[layer_of_row]))
 
     def _folded(self) -> tuple[list[Tensor], list[Tensor]]:
-        """Weights and biases with the slopes of the hidden swishes and the residual factor in them."""
+        """Weights and biases with hidden slopes and the residual factor in them."""
         logs = F.pad(self.log_slopes, (0, 1), value=math.log(SHRINK))
         scaled = self.gains_and_biases * torch.mv(self.folding, logs).exp()
         gains, biases = scaled.chunk(2)
@@ -163,7 +166,8 @@ class ConvNet(nn.Module):
         kernels: Odd kernel sides; the radius is ``sum (k - 1) / 2``.
         nonlinearity: Name of the pointwise function.
         sites: Side of the lattice for a learnable bias per site after the first convolution
-            (breaks translation invariance on purpose: photographs are not periodic); None for none.
+            (breaks translation invariance on purpose: photographs are not periodic); None for
+            none.
 
     >>> ConvNet(2, 4, hidden=8)(torch.randn(1, 2, 4, 4)).shape
     torch.Size([1, 4, 4, 4])

@@ -93,7 +93,7 @@ class Flow(nn.Module):
         *,
         density: bool = True,
     ) -> tuple[Tensor, Tensor]:
-        """Draws samples and their log density (at that temperature), ``(n, *event_shape)`` and ``(n,)``."""
+        """Samples ``(n, *event_shape)`` and their log density at that temperature ``(n,)``."""
         if n < 1:
             raise ValueError(f"the number of samples must be positive, got {n}")
         by_site = (

@@ -1,9 +1,9 @@
-"""The two inner loops of a flow with hand-written gradients: the affine map and the residual network.
+"""Inner loops of a flow with hand-written gradients: the affine map and the residual network.
 
-Autograd would keep every intermediate and run two small operations for each of ours; on small blocks that costs
-more than the matrix products. The gradients are written as plain tensor operations of the saved *inputs*
-where a graph of the gradient is asked for (second derivatives, torch.func), and use what the forward
-pass computed where it is not.
+Autograd would keep every intermediate and run two small operations for each of ours; on small
+blocks that costs more than the matrix products. The gradients are written as plain tensor
+operations of the saved *inputs* where a graph of the gradient is asked for (second derivatives,
+torch.func), and use what the forward pass computed where it is not.
 """
 
 from __future__ import annotations

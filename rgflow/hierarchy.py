@@ -15,10 +15,10 @@ Pattern = tuple[tuple[bool, ...], ...]
 class Reach(NamedTuple):
     """What one layer couples on its own periodic lattice, in sites.
 
-    The lattice is cut into cells of side ``cell`` whose corner is at ``(-offset, -offset)``. In every cell
-    the sites of the pattern ``writes`` change; each depends on itself and on the sites of the pattern
-    ``reads`` in all cells at most ``radius`` cells away (Chebyshev distance, periodic). A coupling and
-    its inverse have the same reach.
+    The lattice is cut into cells of side ``cell`` whose corner is at ``(-offset, -offset)``. In
+    every cell the sites of the pattern ``writes`` change; each depends on itself and on the
+    sites of the pattern ``reads`` in all cells at most ``radius`` cells away (Chebyshev
+    distance, periodic). A coupling and its inverse have the same reach.
 
     Attributes:
         cell: Side of a cell, in sites.
@@ -95,7 +95,8 @@ class Hierarchy:
             for reach in layers:
                 if (side >> level) % reach.cell:
                     raise ValueError(
-                        f"cells of side {reach.cell} do not tile level {level} of side {side >> level}"
+                        f"cells of side {reach.cell} do not tile level {level} "
+                        f"of side {side >> level}"
                     )
         self.side = side
         self.levels = levels

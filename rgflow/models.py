@@ -54,7 +54,7 @@ def _image_or_field(core: Bijector, pixels: bool) -> Bijector:
 
 
 def _per_level(values: int | Sequence[int], levels: int, name: str) -> list[int]:
-    """One value for each level: a single number counts for all, a short list ends with its last."""
+    """One value for each level: a single number is for all, a short list repeats its last."""
     given = [values] if isinstance(values, int) else list(values)
     if not given or len(given) > levels:
         raise ValueError(f"{name} has {len(given)} entries, expected 1 to {levels}, one per level")
@@ -116,8 +116,8 @@ def conv_flow(
         sides.append(sides[-1] // 2)
     if side % 2 or side < 4 or sides[-1] > LARGEST_TOP or len(sides) < 2:
         raise ValueError(
-            f"a lattice of side {side} comes down to a top of side {sides[-1]}; expected an even side "
-            f"above {smallest_side} whose top is at most {LARGEST_TOP} (n * 2**k with a small n)"
+            f"a lattice of side {side} comes down to a top of side {sides[-1]}, expected an even "
+            f"side above {smallest_side} with a top of at most {LARGEST_TOP}: n * 2**k, small n"
         )
     *sides, top = sides
     couplings = _per_level(couplings, len(sides), "couplings")
@@ -181,7 +181,8 @@ def block_flow(
         block: Even block side K.
         couplings: Couplings in each block layer, per level from fine to coarse.
         conditioner: ``"residual"`` (as published) or ``"mlp"``.
-        width: Residual stream of the residual conditioner; ``2 *`` the half that is changed if None.
+        width: Residual stream of the residual conditioner; ``2 *`` the half that is changed if
+            None.
         hidden: Hidden width; for ``"mlp"`` the list of hidden widths.
         residual_blocks: Blocks of the residual conditioner.
         nonlinearity: Activation of the ``"mlp"``, or one for each hidden layer.
@@ -205,7 +206,8 @@ def block_flow(
     ratio = side // block if block > 0 else 0
     if block < 2 or side % block or ratio & (ratio - 1):
         raise ValueError(
-            f"a lattice of side {side} does not tile with blocks of side {block}: expected {block} * 2**n"
+            f"a lattice of side {side} does not tile with blocks of side {block}: "
+            f"expected {block} * 2**n"
         )
     sides = [side >> h for h in range(ratio.bit_length())]
     couplings = _per_level(couplings, len(sides), "couplings")

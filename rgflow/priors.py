@@ -11,11 +11,16 @@ from torch import Tensor, nn
 Temperature = float | Tensor
 
 
+def _sum(values: Tensor) -> Tensor:
+    """Over all axes but the batch, whatever the order in memory."""
+    return values.sum(tuple(range(1, values.dim())))
+
+
 class Prior(nn.Module, ABC):
     """``p(z) = prod_i p(z_i)`` with zero mean and unit variance.
 
-    A temperature T multiplies the standard deviation, ``z -> T z``; a tensor is broadcast against one event,
-    e.g. ``(L, L)`` for a temperature by site.
+    A temperature T multiplies the standard deviation, ``z -> T z``; a tensor is broadcast
+    against one event, e.g. ``(L, L)`` for a temperature by site.
 
     Args:
         event_shape: Shape of one event, e.g. ``(C, L, L)``.
@@ -31,11 +36,13 @@ class Prior(nn.Module, ABC):
         """Log density in nats, ``(B, *event_shape) -> (B,)``."""
         if tuple(z.shape[1:]) != self.event_shape:
             raise ValueError(
-                f"the prior got {tuple(z.shape[1:])}, expected {self.event_shape} after the batch axis"
+                f"the prior got {tuple(z.shape[1:])}, "
+                f"expected {self.event_shape} after the batch axis"
             )
+        if isinstance(temperature, (int, float)) and temperature == 1:
+            return self._log_density(z)
         scale = self._positive(temperature)
-        log_scale = scale.log().expand(self.event_shape).sum()
-        return self._log_density(z / scale).flatten(1).sum(1) - log_scale
+        return self._log_density(z / scale) - scale.log().expand(self.event_shape).sum()
 
     def sample(
         self, n: int, temperature: Temperature = 1.0, generator: torch.Generator | None = None
@@ -54,7 +61,7 @@ class Prior(nn.Module, ABC):
 
     @abstractmethod
     def _log_density(self, z: Tensor) -> Tensor:
-        """Elementwise log density at temperature 1."""
+        """Log density at temperature 1, summed over the event."""
 
     @abstractmethod
     def _draw(self, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor: ...
@@ -68,7 +75,7 @@ class Gaussian(Prior):
     """
 
     def _log_density(self, z: Tensor) -> Tensor:
-        return -0.5 * z * z - 0.5 * math.log(2 * math.pi)
+        return -0.5 * _sum(z * z) - 0.5 * math.log(2 * math.pi) * math.prod(self.event_shape)
 
     def _draw(self, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
         a = self.anchor
@@ -85,7 +92,7 @@ class Laplace(Prior):
     """
 
     def _log_density(self, z: Tensor) -> Tensor:
-        return -math.sqrt(2) * z.abs() - 0.5 * math.log(2)
+        return -math.sqrt(2) * _sum(z.abs()) - 0.5 * math.log(2) * math.prod(self.event_shape)
 
     def _draw(self, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
         a = self.anchor

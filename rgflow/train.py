@@ -104,10 +104,12 @@ def train(config: dict[str, Any], directory: "RunDirectory") -> None:
     import lightning
 
     from rgflow.training import checks
+    from rgflow.training.allocator import keep_freed_memory
     from rgflow.training.stopping import LastCheckpoint
     from rgflow.training.trainer import make_trainer, quiet_lightning, take_best_weights
 
     quiet_lightning()
+    keep_freed_memory()
     checks.check_numbers(config)
     lightning.seed_everything(config["seed"], workers=True, verbose=False)
     flow = build(config["flow"], "flow")

@@ -105,7 +105,7 @@ def dimension(bijector: b.Bijector) -> int:
 
 
 def random_event(bijector: b.Bijector, count: int, seed: int = 0) -> Tensor:
-    """Flat events in the domain of the bijector: intensities where it starts with the pixel map."""
+    """Flat events in the domain of the bijector: intensities if it starts with the pixel map."""
     generator = torch.Generator().manual_seed(seed)
     shape = (count, dimension(bijector))
     first = bijector.bijectors[0] if isinstance(bijector, b.Chain) else bijector

@@ -65,7 +65,7 @@ def test_unknown_choices_are_refused(make, message):
 
 
 def test_the_published_configuration_has_half_the_published_parameters():
-    """One trunk with two heads instead of two networks: 100.6 million becomes about 50 (arXiv:2010.00029)."""
+    """One trunk with two heads instead of two nets: 100.6 million become 50 (arXiv:2010.00029)."""
     with torch.device("meta"):
         flow = block_flow(32, 3, 4, (8, 6, 4, 2), hidden=512, residual_blocks=4, pixels=True)
     count = sum(p.numel() for p in flow.parameters())

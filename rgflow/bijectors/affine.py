@@ -12,7 +12,7 @@ from rgflow.hierarchy import Reach
 
 
 class ElementwiseAffine(Bijector):
-    """``z = x * exp(log_scale) + shift`` with a learnable pair per channel or per channel and site.
+    """``z = x exp(log_scale) + shift`` with a learnable pair per channel, or per channel and site.
 
     Args:
         event_shape: ``(C, *lattice)``.
@@ -22,8 +22,8 @@ class ElementwiseAffine(Bijector):
 
     >>> layer = ElementwiseAffine((2, 4, 4), scale=2.0)
     >>> z, log_det = layer(torch.ones(1, 2, 4, 4))
-    >>> bool(torch.isclose(log_det, torch.tensor(32.0).mul(2.0).log() * 0 + 32 * torch.tensor(2.0).log()))
-    True
+    >>> round(log_det.item() / 32, 4)  # ln 2 for each of the 32 numbers
+    0.6931
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class ElementwiseAffine(Bijector):
 class ChannelMixing(Bijector):
     """An invertible matrix on the channels of every site: ``z = W x``.
 
-    ``W = P L (U + diag(exp(d)))`` with a fixed permutation P, so that the log_det ``sum d`` costs nothing and
-    both directions stay exact; the signs of the diagonal are fixed too.
+    ``W = P L (U + diag(exp(d)))`` with a fixed permutation P, so that the log_det ``sum d``
+    costs nothing and both directions stay exact; the signs of the diagonal are fixed too.
 
     Args:
         event_shape: ``(C, *lattice)``; without lattice it mixes the features.

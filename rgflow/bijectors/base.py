@@ -20,11 +20,12 @@ class Bijector(nn.Module, ABC):
     """An invertible map ``x <-> z`` with a tractable Jacobian determinant.
 
     ``forward(x) -> (z, log_det)`` and ``inverse(z) -> (x, log_det)``, where ``log_det`` of shape
-    ``(B,)`` is log abs det J of the map just applied. Subclasses write ``_forward`` and ``_inverse``.
+    ``(B,)`` is log abs det J of the map just applied. Subclasses write ``_forward`` and
+    ``_inverse``.
 
     Args:
-        event_shape: Shape of one event without the batch axis, e.g. ``(C, L, L)``; a tuple of shapes for
-            maps on a tuple of tensors, e.g. the two halves of a coupling.
+        event_shape: Shape of one event without the batch axis, e.g. ``(C, L, L)``; a tuple of
+            shapes for maps on a tuple of tensors, e.g. the two halves of a coupling.
 
     Raises:
         ValueError: On a call with an event of another shape.
@@ -88,9 +89,9 @@ class Chain(Bijector):
 
     Args:
         bijectors: In forward order, all with the same event shape.
-        memory: What is kept for the gradient: ``"store"`` all activations, ``"recompute"`` the input
-            of each bijector, ``"rebuild"`` nothing but the last output (the inputs come back by
-            inversion, so that memory does not grow with depth; first derivatives only).
+        memory: What is kept for the gradient: ``"store"`` all activations, ``"recompute"`` the
+            input of each bijector, ``"rebuild"`` nothing but the last output (the inputs come
+            back by inversion, so that memory does not grow with depth; first derivatives only).
 
     >>> import torch
     >>> from rgflow.bijectors import ElementwiseAffine

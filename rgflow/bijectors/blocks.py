@@ -25,7 +25,8 @@ class BlockLayer(Bijector):
         side: Lattice side L.
         block: Block side K, which divides L.
         offset: Shift of the grid of blocks in sites, along both axes.
-        make_coupling: Makes one coupling from the halves' sizes, their lattice ``()`` and the half read.
+        make_coupling: Makes one coupling from the halves' sizes, their lattice ``()`` and the
+            half read.
         couplings: Number of couplings.
         memory: See ``Chain``.
 
@@ -75,8 +76,8 @@ class BlockLayer(Bijector):
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, C, L, L)`` to the two colours, ``(blocks * B, C K K / 2)`` each.
 
-        With the batch innermost all permutations move whole runs of memory; a tensor that the previous
-        layer left in that order is not copied.
+        With the batch innermost all permutations move whole runs of memory; a tensor that the
+        previous layer left in that order is not copied.
         """
         channels, side, _ = self.event_shape
         k, n = self.block, side // self.block
@@ -120,7 +121,8 @@ class BlockLevel(Bijector):
         block: Even block side K.
         make_coupling: See ``BlockLayer``.
         couplings: Number of couplings in each block layer.
-        order: Names of the layers in forward order; the paper disentangles first, its authors' code last.
+        order: Names of the layers in forward order; the paper disentangles first, its authors'
+            code last.
         repeats: How often the layers are repeated, each time with weights of their own.
         memory: See ``Chain``.
 

@@ -20,16 +20,18 @@ from rgflow.hierarchy import Reach, full_pattern
 
 
 class ConvLevel(Bijector):
-    """Couplings between the four stride-2 sub-lattices of a level, through small circular convolutions.
+    """Couplings between the four stride-2 sub-lattices of a level, by small circular convolutions.
 
-    Couplings come in pairs (each half reads the other once) and cycle through ``pairings``; a last one lets the
-    kept sub-lattice predict the three emitted ones. In front of them, optionally, an invertible matrix over
-    the ``4 C`` numbers of every 2 x 2 cell, which starts as the orthonormal Haar transform.
+    Couplings come in pairs (each half reads the other once) and cycle through ``pairings``; a
+    last one lets the kept sub-lattice predict the three emitted ones. In front of them,
+    optionally, an invertible matrix over the ``4 C`` numbers of every 2 x 2 cell, which starts
+    as the orthonormal Haar transform.
 
     Args:
         channels: C.
         side: Even side L of the level's lattice.
-        make_coupling: Makes one coupling from the halves' channels, their lattice and the half that is read.
+        make_coupling: Makes one coupling from the halves' channels, their lattice and the half
+            that is read.
         couplings: Number of couplings before the prediction.
         pairings: Names of pairings, taken in turn for every two couplings.
         predict: Whether the last coupling from kept to emitted is there.

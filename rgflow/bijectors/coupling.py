@@ -17,7 +17,8 @@ class Coupling(Bijector):
 
     Args:
         split: Channels ``(A, B)`` of the two halves.
-        conditioner: Maps ``(N, channels read, *lattice)`` to ``(N, parameters * channels changed, *lattice)``.
+        conditioner: Maps ``(N, channels read, *lattice)`` to ``(N, parameters * channels
+            changed, *lattice)``.
         lattice: Trailing axes of both halves, ``()`` for features.
         reads: Index of the half that is read, 0 or 1; the other one is changed.
     """
@@ -57,7 +58,8 @@ class Coupling(Bijector):
 class AffineCoupling(Coupling):
     """Affine coupling between two halves: ``b -> b * exp(s(a)) + t(a)``.
 
-    The log-scale is bounded by ``scale_bound * tanh(s / scale_bound)`` so that neither direction overflows.
+    The log-scale is bounded by ``scale_bound * tanh(s / scale_bound)`` so that neither direction
+    overflows.
 
     Args:
         split: Channels ``(A, B)`` of the two halves.

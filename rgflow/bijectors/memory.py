@@ -58,7 +58,7 @@ def run_in_sequence(
 
 
 class _RebuildFromOutput(torch.autograd.Function):
-    """Keeps only the output; the backward pass inverts step by step and differentiates each alone."""
+    """Keeps only the output; the backward pass inverts and differentiates step by step."""
 
     @staticmethod
     def forward(

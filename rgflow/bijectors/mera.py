@@ -14,8 +14,9 @@ from rgflow.hierarchy import Hierarchy
 class MERA(Bijector):
     """Chains levels: each acts on the sub-lattice that the one below kept.
 
-    Level ``h`` maps ``(B, C, L_h, L_h)`` to itself, ``L_h = L / 2**h``; its sub-lattice of even sites goes up, the
-    rest is emitted at its place in the latent layout. The last level emits all its sites. A step
+    Level ``h`` maps ``(B, C, L_h, L_h)`` to itself, ``L_h = L / 2**h``; its sub-lattice of even
+    sites goes up, the rest is emitted at its place in the latent layout. The last level emits
+    all. A step
     costs 1 + 1/4 + 1/16 + ... of its finest level.
 
     Args:

@@ -35,10 +35,10 @@ def to_image(x: Tensor) -> Tensor:
 
 
 def bits_per_dim(log_prob: Tensor, event_shape: tuple[int, ...]) -> Tensor:
-    """``(-log_prob / D + ln 255) / ln 2`` for a density over intensities in units of the full range.
+    """``(-log_prob / D + ln 255) / ln 2`` for a density over intensities, of which 1 is white.
 
-    The width of a shade is 1/255 in these units; the published ``(nats per dim + ln 256) / ln 2`` is the same number
-    with the density taken over ``(255 x + u) / 256``.
+    The width of a shade is 1/255 in these units. The published ``(nats per dim + ln 256) / ln 2``
+    is the same number, with the density taken over ``(255 x + u) / 256``.
 
     Args:
         log_prob: Nats, any shape.
@@ -48,11 +48,11 @@ def bits_per_dim(log_prob: Tensor, event_shape: tuple[int, ...]) -> Tensor:
 
 
 class PixelLogit(Bijector):
-    """Squeeze and logit: ``z = logit(margin + (1 - 2 margin) y)`` with ``y = (255 x + 1/2) / 256``.
+    """Squeeze and logit: ``z = logit(margin + (1 - 2 margin) y)``, ``y = (255 x + 1/2) / 256``.
 
-    x is an image with intensities in [0, 1] (shade / 255), as ``dequantize`` gives it. An undequantized image sits in
-    the middle of its shades. Latents whose image would leave ``0 <= y <= 1`` still decode, to intensities
-    slightly outside [0, 1]; ``to_image`` clamps them.
+    x is an image with intensities in [0, 1] (shade / 255), as ``dequantize`` gives it. An
+    undequantized image sits in the middle of its shades. Latents whose image would leave
+    ``0 <= y <= 1`` still decode, to intensities slightly outside [0, 1]; ``to_image`` clamps them.
 
     Args:
         event_shape: ``(C, L, L)``.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,8 +11,8 @@ from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.coupling import Coupling
 from rgflow.hierarchy import Pattern, Reach
 
-# The order in which the sub-lattices are stacked: the kept one first, and both the checkerboard and
-# the split into kept and emitted are plain slices.
+# The order in which the sub-lattices are stacked: the kept one first, and both the checkerboard
+# and the split into kept and emitted are plain slices.
 PHASES = ((0, 0), (1, 1), (0, 1), (1, 0))
 
 # Positions in PHASES of the two halves of each pairing.
@@ -32,10 +32,18 @@ def split_phases(x: Tensor) -> tuple[Tensor, ...]:
 
 
 def merge_phases(phases: tuple[Tensor, ...]) -> Tensor:
-    """Inverse of ``split_phases``."""
+    """Inverse of ``split_phases``; a batch that lies innermost in memory stays there."""
+    if phases[-1].stride(0) == 1:
+        inner = [phase.permute(1, 2, 3, 0) for phase in phases]
+        return _interleave(inner, 1).permute(3, 0, 1, 2)
+    return _interleave(phases, 2)
+
+
+def _interleave(phases: Sequence[Tensor], axis: int) -> Tensor:
+    """Phases with their lattice on ``axis`` and ``axis + 1``."""
     p00, p11, p01, p10 = phases
-    rows = [torch.stack(pair, -1).flatten(-2) for pair in ((p00, p01), (p10, p11))]
-    return torch.stack(rows, -2).flatten(-3, -2)
+    even, odd = (torch.stack(pair, axis + 2) for pair in ((p00, p01), (p10, p11)))
+    return torch.stack((even, odd), axis + 1).flatten(axis + 2, axis + 3).flatten(axis, axis + 1)
 
 
 def stack_phases(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The multi-scale Real NVP, a baseline without places: squeeze, couple, split off half the channels."""
+"""The multi-scale Real NVP, a baseline without places: squeeze, couple, emit half the channels."""
 
 from __future__ import annotations
 
@@ -44,15 +44,17 @@ class ChannelCoupling(Bijector):
 class RealNVP(Bijector):
     """Multi-scale Real NVP, for comparison with the MERA.
 
-    At every scale: checkerboard couplings, squeeze (2 x 2 sites become 4 channels), channel couplings, then half
-    of the channels are emitted; the last scale has checkerboard couplings only. The checkerboard
-    couplings work on the squeezed tensor, where their halves are compact. Latents are put back where
-    their channels unsqueeze to, so that z has the shape of x; they have no place in a hierarchy.
+    At every scale: checkerboard couplings, squeeze (2 x 2 sites become 4 channels), channel
+    couplings, then half of the channels are emitted; the last scale has checkerboard couplings
+    only. The checkerboard couplings work on the squeezed tensor, where their halves are compact.
+    Latents are put back where their channels unsqueeze to, so that z has the shape of x; they
+    have no place in a hierarchy.
 
     Args:
         channels: C.
         side: L, divisible by ``2**scales``.
-        make_coupling: Makes one coupling from the halves' channels, their lattice and the half read.
+        make_coupling: Makes one coupling from the halves' channels, their lattice and the half
+            read.
         scales: Number of scales.
         couplings: Checkerboard couplings and channel couplings per scale, each so many.
         memory: See ``Chain``.

@@ -46,8 +46,8 @@ def knots(parameters: Tensor, bins: int, bound: float) -> Knots:
 def spline(x: Tensor, at: Knots, *, inverse: bool = False) -> tuple[Tensor, Tensor]:
     """Monotone rational-quadratic spline, the identity outside its interval.
 
-    With ``xi = (x - x_k) / w``, ``s = h / w``: ``y = y_k + h (s xi^2 + d_k xi (1 - xi)) / (s + (d_k + d_{k+1} - 2 s)
-    xi (1 - xi))``.
+    With ``xi = (x - x_k) / w`` and ``s = h / w`` in the bin of width w, height h, slopes d_0, d_1:
+    ``y = y_k + h (s xi^2 + d_0 xi (1 - xi)) / (s + (d_0 + d_1 - 2 s) xi (1 - xi))``.
 
     Args:
         x: ``(N, ...)``.
@@ -81,10 +81,8 @@ def spline(x: Tensor, at: Knots, *, inverse: bool = False) -> tuple[Tensor, Tens
         xi = torch.where(inside, (x - x0) / width, 0.5)
     bow = xi * (1 - xi)
     denominator = s + bend * bow
-    if inverse:
-        image = x0 + xi * width
-    else:
-        image = y0 + height * (s * xi * xi + d0 * bow) / denominator
+    forward_image = y0 + height * (s * xi * xi + d0 * bow) / denominator
+    image = x0 + xi * width if inverse else forward_image
     slope = s * s * (d1 * xi * xi + 2 * s * bow + d0 * (1 - xi) ** 2) / (denominator * denominator)
     log_slope = torch.where(inside, slope.log(), 0.0)
     return torch.where(inside, image, x), -log_slope if inverse else log_slope

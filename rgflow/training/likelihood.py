@@ -90,7 +90,8 @@ class LikelihoodModule(FlowTraining):
         """Add a batch to the sums; describe the latents of the first."""
         x = self._evaluate("validation", batch, batch_idx)
         if batch_idx == 0:
-            self._log_latents(self.flow.encode(x))
+            with torch.autocast(self.device.type, enabled=False):
+                self._log_latents(self.flow.encode(x))
 
     def test_step(self, batch: Tensor, batch_idx: int) -> None:
         """Add a batch to the sums."""
@@ -131,7 +132,8 @@ class LikelihoodModule(FlowTraining):
     def _evaluate(self, split: str, batch: Tensor, batch_idx: int) -> Tensor:
         key = (self.seed, self.global_rank, batch_idx, 0, _STREAMS[split])
         x = dequantize(batch, step_generator(self.device, *key))
-        nats = negative_log_likelihood(self.flow, x)
+        with torch.autocast(self.device.type, enabled=False):  # as it will be used
+            nats = negative_log_likelihood(self.flow, x)
         self._sums = self._sums + torch.stack([nats.double().sum(), nats.new_tensor(len(nats))])
         return x
 

@@ -5,6 +5,7 @@ import sys
 import warnings
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -57,14 +58,31 @@ def make_trainer(
         callbacks.append(TQDMProgressBar())
         lines.keep_from_terminal()
     logger = TensorBoardLogger(directory.path, name="", version="")
+    node = config["trainer"]
+    if node.get("precision") == "auto":
+        node = node | {"precision": fast_precision(node.get("accelerator", "auto"))}
+        log.info("precision: %s", node["precision"])
     return build(
-        config["trainer"],
+        node,
         "trainer",
         logger=logger,
         callbacks=callbacks,
         default_root_dir=directory.path,
         enable_progress_bar=is_terminal,
     )
+
+
+def fast_precision(accelerator: str) -> str:
+    """``"bf16-mixed"`` where the hardware multiplies bfloat16 matrices, else ``"32-true"``.
+
+    Only the conditioners' products are made in bfloat16: the flow's own arithmetic, its log_det
+    and all evaluation stay in float32.
+    """
+    if accelerator != "cpu" and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    fast = getattr(torch.cpu, "get_capabilities", dict)()  # not in older versions
+    has_bf16 = any(fast.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return "bf16-mixed" if has_bf16 else "32-true"
 
 
 def take_best_weights(trainer: Trainer, module: FlowTraining) -> float | None:

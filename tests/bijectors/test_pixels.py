@@ -17,7 +17,7 @@ def test_bits_per_dim_of_the_uniform_law_is_eight():
 
 
 def test_bits_per_dim_of_a_known_density_by_hand():
-    """Published form: nats per dim of y = (255 x + u)/256 under squeeze, logit and Laplace, plus ln 256."""
+    """As published: nats per dim of y = (255 x + u)/256 under squeeze and logit, plus ln 256."""
     flow = Flow(PixelLogit((1, 1, 1)), Laplace((1, 1, 1))).double()
     shade, u = 200, 0.25
     x = torch.full((1, 1, 1, 1), (shade + u - 0.5) / 255, dtype=torch.float64)
