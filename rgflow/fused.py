@@ -30,7 +30,8 @@ def affine(b: Tensor, parameters: Tensor, bound: float, *, inverse: bool) -> tup
     Returns:
         The image, shaped like b, and the log_det ``(N,)`` of the map just applied.
     """
-    return _Affine.apply(b, parameters, bound, inverse)[:2]
+    run = _Affine.forward if torch.compiler.is_compiling() else _Affine.apply
+    return run(b, parameters, bound, inverse)[:2]
 
 
 class _Affine(torch.autograd.Function):
@@ -84,7 +85,8 @@ def residual_net(x: Tensor, slopes: Tensor, weights: list[Tensor], biases: list[
     Returns:
         ``(N, outputs)``.
     """
-    if torch.is_autocast_enabled(x.device.type):  # autograd follows autocast's casts, we would not
+    # autograd follows autocast's casts, we would not; a compiler fuses better than we do
+    if torch.is_autocast_enabled(x.device.type) or torch.compiler.is_compiling():
         return _residual_forward(x, slopes, weights, biases)[0]
     return _ResidualNet.apply(x, slopes, *weights, *biases)[0]
 
