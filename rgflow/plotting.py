@@ -135,36 +135,6 @@ def check_png(path: str | os.PathLike[str]) -> None:
         raise ValueError(f"got the file name {path}, expected one that ends in .png")
 
 
-def load_image(path: str | os.PathLike[str], side: int, channels: int) -> Tensor:
-    """Read an image file, cut out its central square and resize that.
-
-    Args:
-        path: Of the file, of any format that Pillow reads.
-        side: L of the result.
-        channels: 1 for grey, 3 for colour.
-
-    Returns:
-        uint8 ``(channels, L, L)``.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no image, or a broken one.
-    """
-    import numpy as np
-    from PIL import Image, ImageOps
-
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"got no file at {path}, expected an image")
-    try:
-        with Image.open(path) as file:
-            image = file.convert("L" if channels == 1 else "RGB")
-    except (OSError, SyntaxError) as error:  # Pillow's for foreign, truncated and broken files
-        raise ValueError(f"{path}: got no readable image, expected one: {error}") from error
-    image = ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
-    pixels = torch.from_numpy(np.array(image))  # (L, L) or (L, L, 3)
-    return pixels.reshape(side, side, channels).permute(2, 0, 1).contiguous()
-
-
 def _check_images(images: Tensor) -> None:
     is_image = images.ndim == 4 and images.dtype == torch.uint8 and images.shape[1] in (1, 3)
     if not is_image or not len(images):

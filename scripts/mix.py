@@ -1,6 +1,7 @@
 """Mix two images by scale: coarse latents of A (level >= h) with fine latents of B (level < h)."""
 
 import argparse
+from pathlib import Path
 
 import torch
 
@@ -9,7 +10,8 @@ from rgflow.analysis import mix, mixing_strip
 from rgflow.bijectors.pixels import dequantize, to_image
 from rgflow.checkpoint import load_flow
 from rgflow.cli import one_line_errors
-from rgflow.plotting import check_png, labelled_grid, load_image, save_figure
+from rgflow.data.decode import read_image
+from rgflow.plotting import check_png, labelled_grid, save_figure
 
 
 def main() -> None:
@@ -48,7 +50,7 @@ def draw(args: argparse.Namespace) -> None:
 def latents(flow: Flow, args: argparse.Namespace) -> list[torch.Tensor]:
     if args.images:
         channels, side, _ = flow.event_shape
-        images = [load_image(path, side, channels)[None] for path in args.images]
+        images = [read_image(Path(path), side, channels)[None] for path in args.images]
         return [flow.encode(dequantize(x, torch.Generator().manual_seed(0))) for x in images]
     generators = [torch.Generator().manual_seed(seed) for seed in args.seeds]
     return [flow.prior.sample(1, args.temperature, generator) for generator in generators]
