@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rgflow.fused import SHRINK, residual_net
+from rgflow.fused import SHRINK, circular_pad, residual_net
 
 ACTIVATIONS = {"silu": F.silu, "elu": F.elu, "tanh": torch.tanh, "relu": F.relu, "gelu": F.gelu}
 
@@ -200,7 +200,7 @@ class ConvNet(nn.Module):
                 x = self.activation(x)
             pad = conv.kernel_size[0] // 2
             if pad:
-                x = F.pad(x, (pad, pad, pad, pad), mode="circular")
+                x = circular_pad(x, pad)
             x = conv(x)
             if i == 0 and self.site_bias is not None:
                 x = x + self.site_bias

@@ -1,4 +1,4 @@
-"""Inner loops of a flow with hand-written gradients: the affine map and the residual network.
+"""Inner loops of a flow with hand-written gradients: affine map, residual net, periodic padding.
 
 Autograd would keep every intermediate and run two small operations for each of ours; on small
 blocks that costs more than the matrix products. The gradients are written as plain tensor
@@ -69,6 +69,37 @@ class _Affine(torch.autograd.Function):
         if ctx.inverse:
             return grad_b, torch.cat((-grad_raw, -grad_b), 1), None, None
         return grad_b, torch.cat((grad_raw, grad), 1), None, None
+
+
+def circular_pad(x: Tensor, width: int) -> Tensor:
+    """Continues a periodic lattice on all sides: ``(..., H, W) -> (..., H + 2 width, W + 2 width)``."""
+    if torch.compiler.is_compiling():
+        return _CircularPad.forward(x, width)
+    return _CircularPad.apply(x, width)
+
+
+class _CircularPad(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, width: int) -> Tensor:
+        x = torch.cat((x[..., -width:, :], x, x[..., :width, :]), -2)
+        return torch.cat((x[..., -width:], x, x[..., :width]), -1)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.width = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        w = ctx.width
+        rows = grad[..., w:-w].clone()
+        rows[..., :w] += grad[..., -w:]
+        rows[..., -w:] += grad[..., :w]
+        out = rows[..., w:-w, :].clone()
+        out[..., :w, :] += rows[..., -w:, :]
+        out[..., -w:, :] += rows[..., :w, :]
+        return out, None
 
 
 def residual_net(x: Tensor, slopes: Tensor, weights: list[Tensor], biases: list[Tensor]) -> Tensor:

@@ -70,7 +70,7 @@ def conv_flow(
     nonlinearity: str = "silu",
     pairings: Sequence[str] = ("checkerboard", "rows", "columns"),
     predict: bool = True,
-    mixing: bool = True,
+    mixing: str = "pairs",
     site_bias: bool = False,
     site_affine: bool = False,
     coupling: str = "affine",

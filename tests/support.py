@@ -61,7 +61,7 @@ BIJECTORS: dict[str, Callable[[], b.Bijector]] = {
     "block_level": lambda: b.BlockLevel(
         1, 4, 2, _affine_mlp, 2, ("decimator", "disentangler"), repeats=2
     ),
-    "conv_level": lambda: b.ConvLevel(2, 4, _affine_conv, 4, mixing=True, site_affine=True),
+    "conv_level": lambda: b.ConvLevel(2, 4, _affine_conv, 4, mixing="pairs", site_affine=True),
     "conv_level_splines": lambda: b.ConvLevel(1, 6, _spline_conv, 2),
     "mera_of_blocks": lambda: block_flow(8, 1, 4, (3, 2), hidden=8, residual_blocks=1).bijector,
     "mera_of_convs": lambda: conv_flow(6, 2, 3, hidden=5, smallest_side=2, top_hidden=6).bijector,

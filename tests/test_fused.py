@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from rgflow.fused import SHRINK, affine, residual_net
+from rgflow.fused import SHRINK, affine, circular_pad, residual_net
 
 
 def plain_affine(b, parameters, bound, inverse):
@@ -91,3 +91,16 @@ def test_autocast_takes_the_path_that_autograd_follows():
     assert low.dtype == torch.bfloat16
     assert (low - exact).abs().max() < 0.05 * exact.abs().max()
     assert all(torch.isfinite(s.grad).all() for s in singles)
+
+
+@pytest.mark.parametrize(("side", "width"), [(5, 1), (4, 2), (2, 2), (1, 1)])
+def test_circular_pad(side, width):
+    x = random(2, 3, side, side)
+    padding = (width, width, width, width)
+    results = []
+    for y in (circular_pad(x, width), F.pad(x, padding, mode="circular")):
+        weight = random(*y.shape)
+        (first,) = torch.autograd.grad((y**3 * weight).sum(), x, create_graph=True)
+        results.append((y, first, *torch.autograd.grad(first.square().sum(), x)))
+    for got, expected in zip(*results, strict=True):
+        torch.testing.assert_close(got, expected)

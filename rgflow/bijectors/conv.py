@@ -22,10 +22,10 @@ from rgflow.hierarchy import Reach, full_pattern
 class ConvLevel(Bijector):
     """Couplings between the four stride-2 sub-lattices of a level, by small circular convolutions.
 
-    Couplings come in pairs (each half reads the other once) and cycle through ``pairings``; a
-    last one lets the kept sub-lattice predict the three emitted ones. In front of them,
-    optionally, an invertible matrix over the ``4 C`` numbers of every 2 x 2 cell, which starts
-    as the orthonormal Haar transform.
+    Couplings come in pairs (each half reads the other once) and cycle through ``pairings``; a last
+    one lets the kept sub-lattice predict the three emitted ones. Optionally, invertible matrices over
+    the ``4 C`` numbers of every 2 x 2 cell stand in between; the first starts as the Haar
+    transform (mean and differences), the others as the identity.
 
     Args:
         channels: C.
@@ -35,7 +35,8 @@ class ConvLevel(Bijector):
         couplings: Number of couplings before the prediction.
         pairings: Names of pairings, taken in turn for every two couplings.
         predict: Whether the last coupling from kept to emitted is there.
-        mixing: Whether the matrix over cells is there.
+        mixing: Where matrices over cells stand: ``"none"``, ``"first"`` (in front of the level), or
+            ``"pairs"`` (in front of every pair of couplings and of the prediction).
         site_affine: Whether a learnable scale and shift per site closes the level.
         memory: See ``Chain``.
 
@@ -60,7 +61,7 @@ class ConvLevel(Bijector):
         couplings: int = 6,
         pairings: Sequence[str] = ("checkerboard", "rows", "columns"),
         predict: bool = True,
-        mixing: bool = False,
+        mixing: str = "none",
         site_affine: bool = False,
         memory: Memory = "store",
     ) -> None:
@@ -71,15 +72,19 @@ class ConvLevel(Bijector):
             raise ValueError("a level without couplings does nothing, expected at least one")
         if not pairings:
             raise ValueError("a level needs at least one pairing, got none")
+        if mixing not in ("none", "first", "pairs"):
+            raise ValueError(f"mixing {mixing!r} is unknown, expected 'none', 'first' or 'pairs'")
         half = side // 2
         layers: list[Bijector] = []
-        if mixing:
-            layers.append(_CellMixing(channels, half))
-        for i in range(couplings):
+        for i in range(couplings + predict):
+            is_start = i % 2 == 0 or i == couplings
+            if (mixing == "first" and i == 0) or (mixing == "pairs" and is_start):
+                layers.append(_CellMixing(channels, half, haar=i == 0))
+            if i == couplings:
+                layers.append(PolyphaseCoupling(channels, half, "emission", 0, make_coupling))
+                break
             pairing = pairings[(i // 2) % len(pairings)]
             layers.append(PolyphaseCoupling(channels, half, pairing, i % 2, make_coupling))
-        if predict:
-            layers.append(PolyphaseCoupling(channels, half, "emission", 0, make_coupling))
         if site_affine:
             layers.append(ElementwiseAffine((4 * channels, half, half), per_site=True))
         self.layers = Chain(layers, memory)
@@ -101,12 +106,11 @@ class ConvLevel(Bijector):
 class _CellMixing(ChannelMixing):
     """Mixes the four sub-lattices (and the channels) inside each 2 x 2 cell."""
 
-    def __init__(self, channels: int, side: int) -> None:
-        # average, and the differences along both diagonals' orderings, in the order of PHASES
-        haar = 0.5 * torch.tensor(
-            [[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, -1, 1], [1, -1, 1, -1]], dtype=torch.float64
-        )
-        initial = torch.kron(haar, torch.eye(channels, dtype=torch.float64))
+    def __init__(self, channels: int, side: int, haar: bool) -> None:
+        # the mean, which keeps its size from level to level, and three orthonormal differences
+        signs = [[0.5, 0.5, 0.5, 0.5], [1, 1, -1, -1], [1, -1, -1, 1], [1, -1, 1, -1]]
+        cell = torch.tensor(signs, dtype=torch.float64) / 2 if haar else torch.eye(4).double()
+        initial = torch.kron(cell, torch.eye(channels, dtype=torch.float64))
         super().__init__((4 * channels, side, side), initial)
 
     @property

@@ -7,7 +7,7 @@ from support import perturbed
 from rgflow.models import block_flow, conv_flow
 
 FLOWS = {
-    "conv": lambda memory: conv_flow(8, 2, 4, hidden=6, mixing=True, memory=memory),
+    "conv": lambda memory: conv_flow(8, 2, 4, hidden=6, mixing="pairs", memory=memory),
     "block": lambda memory: block_flow(8, 2, 4, 3, hidden=8, residual_blocks=1, memory=memory),
     "spline": lambda memory: conv_flow(8, 1, 2, hidden=6, coupling="spline", memory=memory),
 }
@@ -56,11 +56,11 @@ def kept_bytes(flow, batch):
 
 def test_rebuilding_does_not_grow_with_depth():
     shallow, deep = (
-        conv_flow(16, 1, n, hidden=16, mixing=False, memory="rebuild") for n in (4, 16)
+        conv_flow(16, 1, n, hidden=16, mixing="none", memory="rebuild") for n in (4, 16)
     )
     assert kept_bytes(deep, 16) <= 1.02 * kept_bytes(shallow, 16)
-    stored = conv_flow(16, 1, 4, hidden=16, mixing=False, memory="store")
-    recomputed = conv_flow(16, 1, 4, hidden=16, mixing=False, memory="recompute")
+    stored = conv_flow(16, 1, 4, hidden=16, mixing="none", memory="store")
+    recomputed = conv_flow(16, 1, 4, hidden=16, mixing="none", memory="recompute")
     assert kept_bytes(recomputed, 16) < 0.3 * kept_bytes(stored, 16)
     assert kept_bytes(shallow, 16) < kept_bytes(recomputed, 16)
 
