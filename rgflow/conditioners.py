@@ -9,7 +9,7 @@ inside a block).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +20,17 @@ from rgflow.fused import SHRINK, circular_pad, residual_net
 ACTIVATIONS = {"silu": F.silu, "elu": F.elu, "tanh": torch.tanh, "relu": F.relu, "gelu": F.gelu}
 
 
-def activation(name: str) -> object:
+def activation(name: str) -> Callable[[Tensor], Tensor]:
     """The pointwise function of that name; ValueError if there is none."""
     if name not in ACTIVATIONS:
         raise ValueError(f"activation {name!r} is unknown, expected one of {sorted(ACTIVATIONS)}")
     return ACTIVATIONS[name]
+
+
+def _check_positive(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"{name}: got {number}, expected at least 1")
 
 
 class ResidualMLP(nn.Module):
@@ -62,7 +68,8 @@ class ResidualMLP(nn.Module):
         blocks: int = 4,
     ) -> None:
         super().__init__()
-        width = width or inputs
+        width = inputs if width is None else width
+        _check_positive(inputs=inputs, outputs=outputs, width=width, hidden=hidden)
         self.entry = None if width == inputs else nn.Linear(inputs, width)
         shapes = [(hidden, width), (hidden, hidden), (width, hidden)] * blocks + [(outputs, width)]
         drawn = [nn.Linear(columns, rows) for rows, columns in shapes]
@@ -138,6 +145,7 @@ class MLP(nn.Module):
         nonlinearities: str | Sequence[str] = "silu",
     ) -> None:
         super().__init__()
+        _check_positive(inputs=inputs, outputs=outputs, hidden=min(hidden, default=1))
         names = (
             [nonlinearities] * len(hidden) if isinstance(nonlinearities, str) else nonlinearities
         )
@@ -183,8 +191,9 @@ class ConvNet(nn.Module):
         sites: int | None = None,
     ) -> None:
         super().__init__()
-        if len(kernels) < 1 or any(k % 2 == 0 for k in kernels):
+        if len(kernels) < 1 or any(k % 2 == 0 or k < 1 for k in kernels):
             raise ValueError(f"kernels need odd sides, got {tuple(kernels)}")
+        _check_positive(inputs=inputs, outputs=outputs, hidden=hidden)
         self.activation = activation(nonlinearity)
         sizes = [inputs, *[hidden] * (len(kernels) - 1), outputs]
         self.convs = nn.ModuleList(map(nn.Conv2d, sizes[:-1], sizes[1:], kernels))

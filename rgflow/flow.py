@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rgflow.bijectors.base import Bijector
 from rgflow.hierarchy import Hierarchy
-from rgflow.priors import Prior
+from rgflow.priors import Prior, Temperature
 
 
 class Flow(nn.Module):
@@ -76,31 +76,37 @@ class Flow(nn.Module):
         temperature: float | Sequence[float] = 1.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Draws ``(n, *event_shape)``.
+        """Draws ``(n, *event_shape)``; differentiable in the flow's weights.
 
         Args:
             n: Number of samples.
             temperature: Factor on the prior's standard deviation, or one factor per level.
             generator: On the flow's device; the global one if None.
+
+        Raises:
+            ValueError: If n is not positive, a temperature is negative, or there is not one for
+                each level.
         """
-        return self.sample_and_log_prob(n, temperature, generator, density=False)[0]
+        return self._draw(n, temperature, generator)[2]
 
     def sample_and_log_prob(
         self,
         n: int,
         temperature: float | Sequence[float] = 1.0,
         generator: torch.Generator | None = None,
-        *,
-        density: bool = True,
     ) -> tuple[Tensor, Tensor]:
         """Samples ``(n, *event_shape)`` and their log density at that temperature ``(n,)``."""
+        by_site, z, x, log_det = self._draw(n, temperature, generator)
+        return x, self.prior.log_prob(z, by_site) - log_det
+
+    def _draw(
+        self, n: int, temperature: float | Sequence[float], generator: torch.Generator | None
+    ) -> tuple[Temperature, Tensor, Tensor, Tensor]:
+        """Temperature by site, latents, samples, and the log_det of the decoding."""
         if n < 1:
             raise ValueError(f"the number of samples must be positive, got {n}")
-        by_site = (
-            temperature
-            if isinstance(temperature, (int, float))
-            else self.hierarchy.per_site(temperature)
-        )
+        values = torch.as_tensor(temperature)
+        by_site = float(values) if values.dim() == 0 else self.hierarchy.per_site(values.tolist())
         z = self.prior.sample(n, by_site, generator)
         x, log_det = self.bijector.inverse(z)
-        return x, (self.prior.log_prob(z, by_site) - log_det if density else log_det)
+        return by_site, z, x, log_det

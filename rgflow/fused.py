@@ -72,7 +72,7 @@ class _Affine(torch.autograd.Function):
 
 
 def circular_pad(x: Tensor, width: int) -> Tensor:
-    """Continues a periodic lattice on all sides: ``(..., H, W) -> (..., H + 2 width, W + 2 width)``."""
+    """A periodic lattice continued on all sides: ``(..., H, W) -> (..., H + 2 w, W + 2 w)``."""
     if torch.compiler.is_compiling():
         return _CircularPad.forward(x, width)
     return _CircularPad.apply(x, width)

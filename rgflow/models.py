@@ -21,14 +21,13 @@ from rgflow.bijectors import (
     RealNVP,
     SplineCoupling,
 )
-from rgflow.bijectors.memory import Memory, check_memory
+from rgflow.bijectors.memory import Memory
 from rgflow.bijectors.polyphase import CouplingFactory
 from rgflow.conditioners import MLP, ConvNet, ResidualMLP
 from rgflow.flow import Flow
 from rgflow.priors import make_prior
 
 MakeNet = Callable[[int, int, tuple[int, ...]], nn.Module]
-LARGEST_TOP = 11  # a dense bijector over more sites than 11 x 11 is no small top
 
 
 def _coupling_factory(
@@ -61,6 +60,15 @@ def _per_level(values: int | Sequence[int], levels: int, name: str) -> list[int]
     return given + given[-1:] * (levels - len(given))
 
 
+def _check_kernels(kernels: Sequence[int], side: int) -> None:
+    """Refuses kernels that would wrap around the smallest sub-lattice more than once."""
+    if max(kernels, default=0) // 2 > side:
+        raise ValueError(
+            f"kernels of side {tuple(kernels)} do not fit the coarsest sub-lattice of side "
+            f"{side}: expected at most {2 * side + 1}"
+        )
+
+
 def conv_flow(
     side: int,
     channels: int = 3,
@@ -77,6 +85,7 @@ def conv_flow(
     scale_bound: float = 2.0,
     bins: int = 8,
     smallest_side: int = 4,
+    largest_top: int = 16,
     top_couplings: int = 4,
     top_hidden: int = 64,
     prior: str = "laplace",
@@ -100,7 +109,8 @@ def conv_flow(
         coupling: ``"affine"`` or ``"spline"``.
         scale_bound: Bound on the log-scale of affine couplings.
         bins: Bins of spline couplings.
-        smallest_side: Levels stop when this side (or an odd one) is reached.
+        smallest_side: Levels stop when this side (or an odd one) is reached, after at least one.
+        largest_top: Largest side of the top, which is dense over all its sites.
         top_couplings: Couplings of the dense top.
         top_hidden: Width of the top's conditioners.
         prior: ``"laplace"`` or ``"gaussian"``.
@@ -110,16 +120,16 @@ def conv_flow(
     Raises:
         ValueError: If the side is odd, or does not come down to a small top.
     """
-    check_memory(memory)
     sides = [side]
-    while sides[-1] % 2 == 0 and sides[-1] > smallest_side:
+    while sides[-1] % 2 == 0 and (sides[-1] > smallest_side or len(sides) == 1):
         sides.append(sides[-1] // 2)
-    if side % 2 or side < 4 or sides[-1] > LARGEST_TOP or len(sides) < 2:
+    if side % 2 or side < 4 or sides[-1] > largest_top:
         raise ValueError(
             f"a lattice of side {side} comes down to a top of side {sides[-1]}, expected an even "
-            f"side above {smallest_side} with a top of at most {LARGEST_TOP}: n * 2**k, small n"
+            f"side of at least 4 with a top of at most {largest_top} (largest_top): n * 2**k"
         )
     *sides, top = sides
+    _check_kernels(kernels, sides[-1] // 2)
     couplings = _per_level(couplings, len(sides), "couplings")
     hidden = _per_level(hidden, len(sides), "hidden")
 
@@ -181,8 +191,7 @@ def block_flow(
         block: Even block side K.
         couplings: Couplings in each block layer, per level from fine to coarse.
         conditioner: ``"residual"`` (as published) or ``"mlp"``.
-        width: Residual stream of the residual conditioner; ``2 *`` the half that is changed if
-            None.
+        width: Residual stream of the residual conditioner; the half that is read if None.
         hidden: Hidden width; for ``"mlp"`` the list of hidden widths.
         residual_blocks: Blocks of the residual conditioner.
         nonlinearity: Activation of the ``"mlp"``, or one for each hidden layer.
@@ -200,7 +209,6 @@ def block_flow(
 
     Reference: arXiv:2010.00029 (images, K = 4), arXiv:1802.02840 (fields, K = 2).
     """
-    check_memory(memory)
     if conditioner not in ("residual", "mlp"):
         raise ValueError(f"conditioner {conditioner!r} is unknown, expected 'residual' or 'mlp'")
     ratio = side // block if block > 0 else 0
@@ -218,7 +226,7 @@ def block_flow(
             return MLP(inputs, outputs, widths, nonlinearity)
         if not isinstance(hidden, int):
             raise ValueError(f"the residual conditioner has one hidden width, got {hidden}")
-        return ResidualMLP(inputs, outputs, width or 2 * inputs, hidden, residual_blocks)
+        return ResidualMLP(inputs, outputs, width, hidden, residual_blocks)
 
     make = _coupling_factory(net, coupling, scale_bound, bins)
     core = _image_or_field(
@@ -266,7 +274,7 @@ def realnvp_flow(
 
     Reference: arXiv:1605.08803.
     """
-    check_memory(memory)
+    _check_kernels(kernels, side >> scales)
 
     def net(inputs: int, outputs: int, _: tuple[int, ...]) -> nn.Module:
         return ConvNet(inputs, outputs, hidden, kernels, nonlinearity)

@@ -49,13 +49,13 @@ class Prior(nn.Module, ABC):
     ) -> Tensor:
         """Draws ``(n, *event_shape)``; temperature 0 gives the mode."""
         scale = torch.as_tensor(temperature).to(self.anchor)
-        if (scale < 0).any():
-            raise ValueError(f"a temperature must not be negative, got {temperature}")
+        if not ((scale >= 0) & scale.isfinite()).all():
+            raise ValueError(f"a temperature must be finite and not negative, got {temperature}")
         return self._draw((n, *self.event_shape), generator) * scale
 
     def _positive(self, temperature: Temperature) -> Tensor:
         scale = torch.as_tensor(temperature).to(self.anchor)
-        if (scale <= 0).any():
+        if not ((scale > 0) & scale.isfinite()).all():
             raise ValueError(f"a density needs temperatures > 0, got {temperature}")
         return scale
 

@@ -88,6 +88,8 @@ class ChannelMixing(Bijector):
             )
         permutation, lower, upper = torch.linalg.lu(start)
         diagonal = upper.diagonal()
+        if not (diagonal.abs() > 1e-12).all():
+            raise ValueError("the initial matrix is singular, expected an invertible one")
         dtype = torch.get_default_dtype()
         self.register_buffer("permutation", permutation.to(dtype))
         self.register_buffer("sign", diagonal.sign().to(dtype))
@@ -106,7 +108,7 @@ class ChannelMixing(Bijector):
         return lower, upper
 
     def _log_det(self, x: Tensor) -> Tensor:
-        sites = x[0, 0].numel()
+        sites = x.shape[2:].numel()
         return (self.log_diagonal.sum() * sites).expand(x.shape[0])
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,12 +8,16 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from rgflow.bijectors.memory import Memory, run_in_sequence
+from rgflow.bijectors.memory import Memory, check_memory, run_in_sequence
 from rgflow.hierarchy import Hierarchy, Reach
 
 Shape = tuple[int, ...]
 EventShape = Shape | tuple[Shape, ...]
 Event = Any  # a Tensor, or a tuple of tensors where the event shape is a tuple of shapes
+
+
+def _as_tuples(shape: EventShape) -> EventShape:
+    return tuple(part if isinstance(part, int) else tuple(part) for part in shape)
 
 
 class Bijector(nn.Module, ABC):
@@ -33,7 +37,7 @@ class Bijector(nn.Module, ABC):
 
     def __init__(self, event_shape: EventShape) -> None:
         super().__init__()
-        self.event_shape = event_shape
+        self.event_shape = _as_tuples(event_shape)
 
     def forward(self, x: Event) -> tuple[Event, Tensor]:
         """Data to latent, ``x -> (z, log_det)``."""
@@ -93,6 +97,9 @@ class Chain(Bijector):
             input of each bijector, ``"rebuild"`` nothing but the last output (the inputs come
             back by inversion, so that memory does not grow with depth; first derivatives only).
 
+    Raises:
+        ValueError: If event shapes differ, or for an unknown memory mode.
+
     >>> import torch
     >>> from rgflow.bijectors import ElementwiseAffine
     >>> double = ElementwiseAffine((2,), scale=2.0)
@@ -105,6 +112,7 @@ class Chain(Bijector):
         shapes = {bijector.event_shape for bijector in bijectors}
         if len(shapes) != 1:
             raise ValueError(f"a chain needs one event shape, got {sorted(map(str, shapes))}")
+        check_memory(memory)
         super().__init__(shapes.pop())
         self.bijectors = nn.ModuleList(bijectors)
         self.memory: Memory = memory

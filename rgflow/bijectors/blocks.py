@@ -158,7 +158,8 @@ class BlockLevel(Bijector):
                 )
                 for _ in range(repeats)
                 for name in order
-            ]
+            ],
+            memory,
         )
 
     @property

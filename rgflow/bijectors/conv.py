@@ -23,8 +23,8 @@ class ConvLevel(Bijector):
     """Couplings between the four stride-2 sub-lattices of a level, by small circular convolutions.
 
     Couplings come in pairs (each half reads the other once) and cycle through ``pairings``; a last
-    one lets the kept sub-lattice predict the three emitted ones. Optionally, invertible matrices over
-    the ``4 C`` numbers of every 2 x 2 cell stand in between; the first starts as the Haar
+    one lets the kept sub-lattice predict the three emitted ones. Optionally, invertible matrices
+    over the ``4 C`` numbers of every 2 x 2 cell stand in between; the first starts as the Haar
     transform (mean and differences), the others as the identity.
 
     Args:
@@ -35,8 +35,8 @@ class ConvLevel(Bijector):
         couplings: Number of couplings before the prediction.
         pairings: Names of pairings, taken in turn for every two couplings.
         predict: Whether the last coupling from kept to emitted is there.
-        mixing: Where matrices over cells stand: ``"none"``, ``"first"`` (in front of the level), or
-            ``"pairs"`` (in front of every pair of couplings and of the prediction).
+        mixing: Where matrices over cells stand: ``"none"``, ``"first"`` (before the level), or
+            ``"pairs"`` (before every pair of couplings and before the prediction).
         site_affine: Whether a learnable scale and shift per site closes the level.
         memory: See ``Chain``.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
@@ -10,6 +12,7 @@ from rgflow.bijectors.base import Bijector
 from rgflow.fused import affine
 
 Halves = tuple[Tensor, Tensor]
+Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class Coupling(Bijector):
@@ -21,7 +24,12 @@ class Coupling(Bijector):
             changed, *lattice)``.
         lattice: Trailing axes of both halves, ``()`` for features.
         reads: Index of the half that is read, 0 or 1; the other one is changed.
+
+    Raises:
+        ValueError: For another ``reads``; on a call, if the conditioner gives another shape.
     """
+
+    parameters_per_entry: int
 
     def __init__(
         self,
@@ -31,6 +39,8 @@ class Coupling(Bijector):
         reads: int = 0,
     ) -> None:
         super().__init__(((split[0], *lattice), (split[1], *lattice)))
+        if reads not in (0, 1):
+            raise ValueError(f"reads: got {reads}, expected 0 or 1, the half that is read")
         self.conditioner = conditioner
         self.read_half = reads
 
@@ -40,9 +50,15 @@ class Coupling(Bijector):
     def _inverse(self, z: Halves) -> tuple[Halves, Tensor]:
         return self._run(z, self._untransform)
 
-    def _run(self, halves: Halves, transform: object) -> tuple[Halves, Tensor]:
+    def _run(self, halves: Halves, transform: Transform) -> tuple[Halves, Tensor]:
         read, changed = halves[self.read_half], halves[1 - self.read_half]
         parameters = self.conditioner(read).to(changed.dtype)  # bf16 under autocast
+        wanted = self.parameters_per_entry * changed.shape[1]
+        if parameters.shape[1] != wanted or parameters.shape[2:] != changed.shape[2:]:
+            raise ValueError(
+                f"the conditioner gave {tuple(parameters.shape[1:])}, "
+                f"expected {(wanted, *changed.shape[2:])} after the batch axis"
+            )
         changed, log_det = transform(changed, parameters)
         return ((changed, read) if self.read_half else (read, changed)), log_det
 
@@ -70,6 +86,7 @@ class AffineCoupling(Coupling):
 
     Reference: Real NVP, arXiv:1605.08803.
 
+    >>> import torch
     >>> from rgflow.conditioners import MLP
     >>> coupling = AffineCoupling((2, 3), MLP(2, 6))
     >>> (a, b), log_det = coupling((torch.ones(1, 2), torch.ones(1, 3)))
@@ -86,8 +103,9 @@ class AffineCoupling(Coupling):
         scale_bound: float = 2.0,
     ) -> None:
         super().__init__(split, conditioner, lattice, reads)
-        if scale_bound <= 0:
+        if not 0 < scale_bound < math.inf:
             raise ValueError(f"scale_bound must be positive, got {scale_bound}")
+        self.parameters_per_entry = 2
         self.scale_bound = scale_bound
 
     def _transform(self, b: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:

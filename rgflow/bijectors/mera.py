@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.polyphase import merge_phases, split_phases
-from rgflow.hierarchy import Hierarchy
+from rgflow.hierarchy import Hierarchy, Reach
 
 
 class MERA(Bijector):
@@ -57,6 +57,11 @@ class MERA(Bijector):
     def hierarchy(self) -> Hierarchy:
         """Scales and cones of the latents."""
         return self._hierarchy
+
+    @property
+    def reaches(self) -> tuple[Reach, ...]:
+        """Not one list: each level has its own, see ``hierarchy.reaches``."""
+        raise ValueError("the reaches of a MERA are by level, see hierarchy.reaches")
 
     @property
     def level_bijectors(self) -> tuple[Bijector, ...]:

@@ -80,6 +80,10 @@ class PixelLogit(Bijector):
         return ()
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        if not x.is_floating_point():
+            raise ValueError(
+                f"got images of type {x.dtype}, expected intensities: dequantize them"
+            )
         p = x * self.slope + self.start
         log_p, log_q = p.log(), torch.log1p(-p)
         # d logit(p) / dp = 1 / (p (1 - p))

@@ -81,6 +81,8 @@ class PolyphaseCoupling(Bijector):
         self.halves = PAIRINGS[pairing]
         split = tuple(channels * len(half) for half in self.halves)
         self.coupling = make_coupling(split, (side, side), reads)
+        if not isinstance(getattr(self.coupling.conditioner, "radius", None), int):
+            raise ValueError("a conditioner on a lattice must say its radius, in sites")
 
     @property
     def reaches(self) -> tuple[Reach, ...]:

@@ -117,9 +117,10 @@ class SplineCoupling(Coupling):
         bound: float = 4.0,
     ) -> None:
         super().__init__(split, conditioner, lattice, reads)
-        if bins < 2 or bound <= 0:
+        if bins < 2 or not 0 < bound < math.inf:
             raise ValueError(f"a spline needs bins >= 2 and bound > 0, got {bins} and {bound}")
         self.bins, self.bound = bins, bound
+        self.parameters_per_entry = 3 * bins - 1
 
     def _knots(self, b: Tensor, parameters: Tensor) -> Knots:
         # (N, 3K - 1, D, *lattice): the bins in front, so that all passes run along the lattice
