@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
 
-from rgflow.config import build
+from rgflow.config import build, check_target
 
 if TYPE_CHECKING:
     from rgflow.flow import Flow
 
 PREFIX = "flow."
+MAKERS = ("rgflow.models",)
+"""Modules whose functions a checkpoint may name: they build flows and do nothing else."""
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -68,11 +70,16 @@ def load_flow(path: str | os.PathLike[str], device: str | torch.device = "cpu") 
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is truncated or foreign, names a ``_target_`` outside ``rgflow.``,
-            or its weights do not fit the flow that its configuration describes.
+        ValueError: If the file is truncated or foreign, names a ``_target_`` that is not in
+            `rgflow.models` or makes no flow, or its weights do not fit the flow that its
+            configuration describes.
     """
+    from rgflow.flow import Flow
+
     content = read_checkpoint(path)
-    flow = build(content["config"]["flow"], "flow", only_rgflow=True)
+    flow = build(content["config"]["flow"], "flow", within=MAKERS)
+    if not isinstance(flow, Flow):
+        raise ValueError(f"{path}: flow: got a {type(flow).__name__}, expected a Flow")
     weights = flow_weights(content)
     mismatch = describe_mismatch(flow.state_dict(), weights)
     if mismatch:
@@ -90,11 +97,9 @@ def save_flow(flow: "Flow", flow_config: dict[str, Any], path: str | os.PathLike
         path: The file to write; its folder is made if need be.
 
     Raises:
-        ValueError: If the node builds something outside ``rgflow.``
+        ValueError: If the node's target is not in `rgflow.models`.
     """
-    target = flow_config.get("_target_")
-    if not isinstance(target, str) or not target.startswith("rgflow."):
-        raise ValueError(f"flow: got _target_ {target!r}, expected one that starts with 'rgflow.'")
+    check_target(flow_config.get("_target_"), "flow", MAKERS)
     state = {PREFIX + name: value for name, value in flow.state_dict().items()}
     content = {"config": {"flow": flow_config}, "state_dict": state}
     write_atomically(path, lambda file: torch.save(content, file))

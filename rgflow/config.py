@@ -26,13 +26,16 @@ def config_dir() -> Path:
     raise FileNotFoundError(f"got no presets, expected {package / 'conf'}: reinstall rgflow")
 
 
-def build(node: Mapping[str, Any], name: str, only_rgflow: bool = False, **extra: Any) -> Any:
+def build(
+    node: Mapping[str, Any], name: str, within: tuple[str, ...] | None = None, **extra: Any
+) -> Any:
     """Call the target of a configuration node with the node's other entries as keyword arguments.
 
     Args:
         node: Plain dict with a dotted ``_target_`` and plain values.
         name: What the node is called in the configuration, for messages: ``flow``, ``data``, ...
-        only_rgflow: Refuse targets outside this package (for files from elsewhere).
+        within: Modules, with all below them, that may define the target; any if None. For nodes
+            of files from elsewhere: what is not there is neither imported nor called.
         extra: Further keyword arguments, objects that a configuration cannot hold.
 
     Returns:
@@ -45,14 +48,39 @@ def build(node: Mapping[str, Any], name: str, only_rgflow: bool = False, **extra
     target = node.get("_target_") if isinstance(node, Mapping) else None
     if not isinstance(target, str) or "." not in target:
         raise ValueError(f"{name}: got _target_ {target!r}, expected a dotted name in a node")
-    if only_rgflow and not target.startswith("rgflow."):
-        raise ValueError(
-            f"{name}: got _target_ {target!r}, expected one that starts with 'rgflow.'"
-        )
+    check_target(target, name, within)
     function = _locate(target, name)
+    if within is not None and not _is_within(getattr(function, "__module__", None), within):
+        # imported there from elsewhere, hence not meant to be called by a file
+        raise ValueError(
+            f"{name}: got _target_ {target!r}, expected one defined in {' or '.join(within)}"
+        )
     arguments = {k: v for k, v in node.items() if k != "_target_" and k not in HYDRA_ONLY}
     _check_arguments(function, arguments | extra, name)
     return function(**arguments, **extra)
+
+
+def check_target(target: Any, name: str, within: tuple[str, ...] | None) -> None:
+    """Refuse, without importing anything, a target that is not inside the given modules.
+
+    Args:
+        target: Dotted name of a function or class.
+        name: What the node is called, for messages.
+        within: Modules, with all below them; any if None.
+
+    Raises:
+        ValueError: If the target is elsewhere.
+    """
+    if within is None:
+        return
+    if not isinstance(target, str) or not _is_within(target.rpartition(".")[0], within):
+        raise ValueError(
+            f"{name}: got _target_ {target!r}, expected one inside {' or '.join(within)}"
+        )
+
+
+def _is_within(module: Any, within: tuple[str, ...]) -> bool:
+    return isinstance(module, str) and any(f"{module}.".startswith(f"{w}.") for w in within)
 
 
 def _locate(target: str, name: str) -> Callable[..., Any]:

@@ -30,7 +30,7 @@ def evaluate(args: argparse.Namespace) -> None:
         raise ValueError(f"{args.checkpoint}: got a config without data, expected a node 'data'")
     if args.data_root is not None:
         node = node | {"root": args.data_root}
-    data = build(node, "data", only_rgflow=True)
+    data = build(node, "data", within=("rgflow.data",))
     data.prepare_data()
     data.setup()
     images = data.images(args.split)[: args.limit]

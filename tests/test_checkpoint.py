@@ -91,7 +91,9 @@ def test_code_in_a_file_is_not_run(tmp_path):
     assert not (tmp_path / "attacked").exists()
 
 
-@pytest.mark.parametrize("target", ["os.system", "rgflowers.Flow", "rgflow", None])
+@pytest.mark.parametrize(
+    "target", ["os.system", "rgflow.modelsx.f", "rgflow", "rgflow.Flow", None]
+)
 def test_targets_outside_the_package_are_refused(target, saved, tmp_path):
     flow, path = saved
     with pytest.raises(ValueError, match=r"_target_"):
@@ -100,6 +102,45 @@ def test_targets_outside_the_package_are_refused(target, saved, tmp_path):
     content["config"]["flow"]["_target_"] = target
     torch.save(content, path)
     with pytest.raises(ValueError, match=r"_target_"):
+        load_flow(path)
+
+
+ATTACKS = {
+    "builder": {
+        "_target_": "rgflow.config.build",
+        "node": {"_target_": "os.system", "command": "touch attacked"},
+        "name": "x",
+    },
+    "importer": {"_target_": "rgflow.config.import_module", "name": "attack"},
+    "imported into the module": {"_target_": "rgflow.models.partial", "func": "attack"},
+    "module below": {"_target_": "rgflow.models.attack.main"},
+}
+
+
+@pytest.mark.parametrize("node", ATTACKS.values(), ids=ATTACKS.keys())
+def test_a_file_can_call_makers_of_flows_only(node, saved, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "attack.py").write_text("open('attacked', 'w')")
+    path = saved[1]
+    content = torch.load(path, weights_only=True)
+    content["config"]["flow"] = node
+    torch.save(content, path)
+    with pytest.raises(ValueError, match="_target_"):
+        load_flow(path)
+    assert not (tmp_path / "attacked").exists()
+
+
+def test_what_is_no_flow_is_refused(saved):
+    path = saved[1]
+    content = torch.load(path, weights_only=True)
+    content["config"]["flow"] = {
+        "_target_": "rgflow.models._check_kernels",
+        "kernels": [],
+        "side": 3,
+    }
+    torch.save(content, path)
+    with pytest.raises(ValueError, match="got a NoneType, expected a Flow"):
         load_flow(path)
 
 
