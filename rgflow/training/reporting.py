@@ -6,6 +6,8 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from rgflow.training.stopping import optimizer_stepped
+
 log = logging.getLogger(__name__)
 
 
@@ -81,7 +83,7 @@ class LogLines(Callback):
     ) -> None:
         """One line every so many steps."""
         step = trainer.global_step
-        if step % self.every == 0 or step == 1:
+        if optimizer_stepped(trainer, batch_idx) and (step % self.every == 0 or step == 1):
             self._line(trainer, f"step {step}/{trainer.max_steps}", "train/")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -15,6 +15,15 @@ log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+def optimizer_stepped(trainer: Trainer, batch_idx: int) -> bool:
+    """Whether the batch that just ended closed a step, where gradients are accumulated.
+
+    As Lightning has it, the last batch of an epoch does too, however few were accumulated.
+    """
+    is_last = trainer.is_last_batch or batch_idx + 1 >= trainer.num_training_batches
+    return is_last or (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+
+
 class Interrupted(BaseException):
     """The user or the system asked the run to stop.
 
@@ -84,7 +93,9 @@ class LastCheckpoint(Checkpoint):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Save if it is time to; stop if a signal came."""
+        """Save if it is time to; stop if a signal came. Only between steps can a run resume."""
+        if not optimizer_stepped(trainer, batch_idx):
+            return
         stop = self._requested is not None
         if trainer.world_size > 1:  # ranks must leave after the same step
             stop = trainer.strategy.reduce_boolean_decision(stop, all=False)

@@ -58,7 +58,9 @@ def make_trainer(
         callbacks.append(TQDMProgressBar())
         lines.keep_from_terminal()
     logger = TensorBoardLogger(directory.path, name="", version="")
-    node = config["trainer"]
+    # Lightning counts batches here, of which several may make one step
+    every = config["validation_every"] * config["trainer"].get("accumulate_grad_batches", 1)
+    node = config["trainer"] | {"val_check_interval": every}
     if node.get("precision") == "auto":
         node = node | {"precision": fast_precision(node.get("accelerator", "auto"))}
         log.info("precision: %s", node["precision"])
