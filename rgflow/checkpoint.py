@@ -59,7 +59,8 @@ def load_config(path: str | os.PathLike[str]) -> dict[str, Any]:
 def load_flow(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> "Flow":
     """Build the flow of a checkpoint and load its weights, strictly.
 
-    For a flow that was trained with an average of its weights, these are the averaged ones.
+    For a flow that was trained with an average of its weights, these are the averaged ones. The
+    flow has the precision in which they are stored.
 
     Args:
         path: A checkpoint made by training or by `save_flow`.
@@ -84,6 +85,9 @@ def load_flow(path: str | os.PathLike[str], device: str | torch.device = "cpu") 
     mismatch = describe_mismatch(flow.state_dict(), weights)
     if mismatch:
         raise ValueError(f"{path}: its weights do not fit its own config: {mismatch}")
+    # a flow trained in double precision stays so
+    dtypes = [value.dtype for value in weights.values() if value.is_floating_point()]
+    flow.to(dtypes[0] if dtypes else None)
     flow.load_state_dict(weights)
     return flow.to(device).eval()
 

@@ -105,7 +105,8 @@ def train(config: dict[str, Any], directory: "RunDirectory") -> None:
 
     from rgflow.training import checks
     from rgflow.training.allocator import keep_freed_memory
-    from rgflow.training.stopping import LastCheckpoint
+    from rgflow.training.base import DivergedError
+    from rgflow.training.stopping import Interrupted, LastCheckpoint
     from rgflow.training.trainer import make_trainer, quiet_lightning, take_best_weights
 
     quiet_lightning()
@@ -120,7 +121,8 @@ def train(config: dict[str, Any], directory: "RunDirectory") -> None:
     resume = checks.checked_resume(flow, config)
     stopping = LastCheckpoint(directory.last, config["validation_every"])
     trainer = make_trainer(config, directory, stopping, module.monitor)
-    numbers: dict[str, Any] = {"interrupted": True}
+    status = "failed"
+    numbers: dict[str, Any] = {}
     stopping.install()
     try:
         if data is not None and trainer.world_size > 1 and _is_first_process():
@@ -133,10 +135,18 @@ def train(config: dict[str, Any], directory: "RunDirectory") -> None:
             trainer.test(module, datamodule=data, verbose=False)
         if trainer.is_global_zero:
             module.report(directory.path)
-        numbers = {module.monitor.replace("/", "_"): best_score, "interrupted": False}
+        numbers = {module.monitor.replace("/", "_"): best_score}
+        status = "finished"
+    except Interrupted:
+        status = "interrupted"
+        raise
+    except DivergedError:
+        status = "diverged"
+        raise
     finally:
         stopping.restore()
         if directory.training_begun:
+            numbers |= {"status": status, "interrupted": status == "interrupted"}
             directory.write_metrics(trainer, module, **(module.scores() | numbers))
 
 

@@ -41,6 +41,15 @@ def test_loaded_flow_is_the_saved_one(saved):
     assert [p.name for p in path.parent.iterdir()] == ["flow.ckpt"]
 
 
+def test_a_flow_keeps_the_precision_of_its_weights(saved, tmp_path):
+    flow = saved[0].double()
+    save_flow(flow, NODE, tmp_path / "double.ckpt")
+    loaded = load_flow(tmp_path / "double.ckpt")
+    x = torch.rand(3, 1, 8, 8, dtype=torch.float64)
+    assert torch.equal(loaded.log_prob(x), flow.log_prob(x))
+    assert loaded.sample(2).dtype == torch.float64
+
+
 def test_loading_needs_neither_hydra_nor_lightning(saved):
     code = (
         "import sys\n"

@@ -64,6 +64,65 @@ def test_stopping_and_resuming_changes_no_bit(half, validation_every, tmp_path, 
     assert scores[0]["bits_per_dim"] == scores[1]["bits_per_dim"]
 
 
+def test_a_signal_between_accumulated_batches_waits_for_the_step(tmp_path, monkeypatch):
+    common = ["max_steps=6", "validation_every=2", "trainer.accumulate_grad_batches=2"]
+    common += [f"data.root={tmp_path}"]
+    original = Throughput.on_train_batch_end
+
+    def hook(self, trainer, module, outputs, batch, batch_idx):
+        original(self, trainer, module, outputs, batch, batch_idx)
+        if batch_idx == 4:  # the first of the two batches of step 3
+            signal.raise_signal(signal.SIGTERM)
+
+    assert train(*common, f"hydra.run.dir={tmp_path}/whole") == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Throughput, "on_train_batch_end", hook)
+        assert train(*common, f"hydra.run.dir={tmp_path}/first") == 128 + signal.SIGTERM
+    first = checkpoint(tmp_path / "first")
+    assert first["global_step"] == 3
+    progress = first["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    assert progress["current"]["ready"] == 6
+    last = tmp_path / "first/checkpoints/last.ckpt"
+    assert train(*common, f"hydra.run.dir={tmp_path}/second", f"ckpt_path={last}") == 0
+    whole, resumed = checkpoint(tmp_path / "whole"), checkpoint(tmp_path / "second")
+    for part in ("state_dict", "current_model_state", "optimizer_states"):
+        assert_equal(whole[part], resumed[part], part)
+
+
+def test_accumulated_steps_count_for_validation(tmp_path):
+    common = ["max_steps=4", "validation_every=2", "trainer.accumulate_grad_batches=2"]
+    assert train(*common, f"data.root={tmp_path}", f"hydra.run.dir={tmp_path}/run") == 0
+    lines = (tmp_path / "run/train.log").read_text().splitlines()
+    found = [line.split(" ", 1)[1].partition(":")[0] for line in lines if " step " in line]
+    assert found == ["step 1/4", "step 2/4", "step 2", "step 3/4", "step 4/4", "step 4"]
+
+
+@pytest.mark.parametrize(
+    "change", ["training.lr=0.001", "training.betas=[0.8,0.9]", "training.weight_decay=0.5"]
+)
+def test_resuming_with_another_optimizer_is_refused(change, tmp_path, capfd):
+    common = [f"data.root={tmp_path}", f"hydra.run.dir={tmp_path}/run"]
+    assert train(*common, "max_steps=1") == 0
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    capfd.readouterr()
+    assert train(*common, "max_steps=2", f"ckpt_path={last}", change) == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert change.partition("=")[0] in line
+    assert "last.ckpt" in line
+
+
+def test_resuming_tells_other_differences(tmp_path):
+    common = [f"data.root={tmp_path}", f"hydra.run.dir={tmp_path}/run"]
+    assert train(*common, "max_steps=1") == 0
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    changes = ["flow.scale_bound=3.0", "data.batch_size=5"]
+    assert train(*common, "max_steps=2", f"ckpt_path={last}", *changes) == 0
+    log = (tmp_path / "run/train.log").read_text()
+    assert "flow.scale_bound: 3.0 from now on, 2.0 in" in log
+    assert "data.batch_size: 5 from now on, 4 in" in log
+    assert log.count("from now on") == 2
+
+
 def test_resuming_in_the_same_directory_and_from_the_best(tmp_path, monkeypatch):
     common = ["max_steps=9", "validation_every=3", f"data.root={tmp_path}"]
     assert train(*common, f"hydra.run.dir={tmp_path}/whole") == 0
@@ -89,6 +148,7 @@ def test_signal_leaves_a_checkpoint_and_metrics(signum, tmp_path, monkeypatch):
     assert signal.getsignal(signum) == before
     metrics = json.loads((tmp_path / "run/metrics.json").read_text())
     assert metrics["interrupted"] is True
+    assert metrics["status"] == "interrupted"
     assert metrics["steps"] == 2
     assert metrics["bits_per_dim"] is None
     assert checkpoint(tmp_path / "run")["global_step"] == 2

@@ -9,6 +9,7 @@ import torch
 from tiny_run import TINY, checkpoint, train
 
 from rgflow.checkpoint import load_config, load_flow
+from rgflow.training import LikelihoodModule
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,7 @@ def test_run_directory_holds_all_results(finished):
     assert metrics["steps"] == 3
     assert metrics["seed"] == 0
     assert metrics["interrupted"] is False
+    assert metrics["status"] == "finished"
     assert metrics["nonfinite_steps"] == 0
     for name in ("bits_per_dim", "validation_bits_per_dim"):
         assert 0 < metrics[name] < 12
@@ -89,6 +91,19 @@ def test_real_nvp_trains_without_levels(tmp_path):
     rest = [x for x in TINY if not x.startswith("flow.")]
     overrides = ["experiment=realnvp_msds1", *flow, *rest, "max_steps=1", f"data.root={tmp_path}"]
     assert train(*overrides, f"hydra.run.dir={tmp_path}/run", tiny=False) == 0
+
+
+def test_divergence_is_no_interruption(tmp_path, monkeypatch, capfd):
+    def not_finite(self, batch, generator):
+        return next(self.flow.parameters()).sum() * torch.nan
+
+    monkeypatch.setattr(LikelihoodModule, "training_loss", not_finite)
+    overrides = ["training.max_nonfinite=2", f"data.root={tmp_path}"]
+    assert train(*overrides, f"hydra.run.dir={tmp_path}/run") == 1
+    assert "training diverged" in capfd.readouterr().err
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    assert metrics["status"] == "diverged"
+    assert metrics["interrupted"] is False
 
 
 MISTAKES = {

@@ -1,6 +1,8 @@
 """Mistakes in a configuration that can be told before anything is trained."""
 
+import logging
 import os
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rgflow.checkpoint import describe_mismatch, flow_weights, read_checkpoint
@@ -9,6 +11,11 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule
 
     from rgflow.flow import Flow
+
+log = logging.getLogger(__name__)
+
+# The state of the optimizer holds these, and it wins over a new value
+_HELD_BY_THE_OPTIMIZER = ("training.lr", "training.betas", "training.weight_decay")
 
 
 def check_numbers(config: dict[str, Any]) -> None:
@@ -49,7 +56,8 @@ def checked_resume(flow: "Flow", config: dict[str, Any]) -> str | None:
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is damaged, of another architecture, a flow without the state of its
-            training, or at the end of the training already.
+            training, or at the end of the training already, or if a number that cannot change in
+            the middle is another one.
     """
     path = config["ckpt_path"]
     if path is None:
@@ -65,4 +73,18 @@ def checked_resume(flow: "Flow", config: dict[str, Any]) -> str | None:
     done = content["global_step"]
     if done >= config["max_steps"]:
         raise ValueError(f"ckpt_path={path} is at step {done}, expected max_steps above it")
+    for name, old, new in _differences(content["config"], config):
+        if name in _HELD_BY_THE_OPTIMIZER:
+            raise ValueError(f"{name}: got {new}, expected {old} as in ckpt_path={path}")
+        log.info("%s: %s from now on, %s in %s", name, new, old, path)
     return str(path)
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Name, old and new value of what differs in the nodes that say what is trained and how."""
+    for node in ("flow", "training", "data"):
+        before, after = old.get(node) or {}, new.get(node) or {}
+        for key in sorted(before.keys() | after.keys()):
+            values = before.get(key, "unset"), after.get(key, "unset")
+            if values[0] != values[1]:
+                yield f"{node}.{key}", *values
