@@ -22,6 +22,7 @@ from measure import (
 from rgflow import Flow
 from rgflow.bijectors import dequantize
 from rgflow.models import block_flow, conv_flow
+from rgflow.training.allocator import keep_freed_memory
 
 BLOCK_SMALL = {"couplings": 4, "hidden": 64, "residual_blocks": 1}
 BLOCK_PAPER = {"couplings": (8, 6, 4, 2), "hidden": 512, "residual_blocks": 4}
@@ -76,6 +77,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--only", nargs="*", help="cases whose name contains one of these")
     args = parser.parse_args()
+    keep_freed_memory()  # as training does
     names = [n for n in CASES if not args.only or any(o in n for o in args.only)]
     rows = [measure(name, args.rounds) for name in names]
     print_table(rows)

@@ -54,11 +54,16 @@ class _Affine(torch.autograd.Function):
         b, parameters, ctx.bound, ctx.inverse = inputs
         image, _, squashed, factor = output
         ctx.mark_non_differentiable(squashed, factor)
+        ctx.set_materialize_grads(False)  # zeros for the two above would cost as much as they do
         ctx.save_for_backward(b, parameters, image, squashed, factor)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, log_det_grad: Tensor, *_: Tensor) -> tuple[Any, ...]:
+    def backward(
+        ctx: Any, grad: Tensor | None, log_det_grad: Tensor | None, *_: None
+    ) -> tuple[Any, ...]:
         b, parameters, image, squashed, factor = ctx.saved_tensors
+        grad = torch.zeros_like(b) if grad is None else grad
+        log_det_grad = b.new_zeros(len(b)) if log_det_grad is None else log_det_grad
         if torch.is_grad_enabled():
             image, _, squashed, factor = _Affine.forward(b, parameters, ctx.bound, ctx.inverse)
         grad_b = grad * factor
@@ -116,9 +121,14 @@ def residual_net(x: Tensor, slopes: Tensor, weights: list[Tensor], biases: list[
     Returns:
         ``(N, outputs)``.
     """
-    # autograd follows autocast's casts, we would not; a compiler fuses better than we do
-    if torch.is_autocast_enabled(x.device.type) or torch.compiler.is_compiling():
+    if torch.compiler.is_compiling():  # a compiler fuses better than we do
         return _residual_forward(x, slopes, weights, biases)[0]
+    device = x.device.type
+    if torch.is_autocast_enabled(device):
+        low = torch.get_autocast_dtype(device)
+        x, *layers = (tensor.to(low) for tensor in (x, *weights, *biases))
+        with torch.autocast(device, enabled=False):
+            return _ResidualNet.apply(x, slopes, *layers)[0]
     return _ResidualNet.apply(x, slopes, *weights, *biases)[0]
 
 
@@ -149,11 +159,12 @@ class _ResidualNet(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(*inputs, *output[1:])
         ctx.inputs = len(inputs)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor, ...]:
         saved = ctx.saved_tensors  # recomputation allows one look
         x, slopes, *layers = saved[: ctx.inputs]
         kept = (x, *saved[ctx.inputs :])
