@@ -5,10 +5,11 @@ built without Hydra, so that a checkpoint opens where Hydra is not installed.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 HYDRA_ONLY = ("_convert_", "_recursive_")
 
@@ -42,8 +43,8 @@ def build(
         What the target returns.
 
     Raises:
-        ValueError: If there is no such target, it is not allowed, or an argument is unknown,
-            missing or text where a number is expected.
+        ValueError: If there is no such target, it is not allowed, an argument is unknown or
+            missing, or, for targets in this package, of another type than annotated.
     """
     target = node.get("_target_") if isinstance(node, Mapping) else None
     if not isinstance(target, str) or "." not in target:
@@ -56,6 +57,8 @@ def build(
             f"{name}: got _target_ {target!r}, expected one defined in {' or '.join(within)}"
         )
     arguments = {k: v for k, v in node.items() if k != "_target_" and k not in HYDRA_ONLY}
+    if arguments.keys() & extra.keys():
+        raise ValueError(f"{name}: got {', '.join(arguments.keys() & extra.keys())}, which is set")
     _check_arguments(function, arguments | extra, name)
     return function(**arguments, **extra)
 
@@ -94,23 +97,57 @@ def _locate(target: str, name: str) -> Callable[..., Any]:
 
 
 def _check_arguments(function: Callable[..., Any], arguments: dict[str, Any], name: str) -> None:
+    parameters = inspect.signature(function).parameters
     try:
         inspect.signature(function).bind(**arguments)
     except TypeError as error:
-        known = ", ".join(inspect.signature(function).parameters)
-        raise ValueError(f"{name}: {error}; expected arguments among: {known}") from error
-    parameters = inspect.signature(function).parameters
+        raise ValueError(
+            f"{name}: {error}; expected arguments among: {', '.join(parameters)}"
+        ) from error
+    if not _is_within(function.__module__, ("rgflow",)):
+        return  # other packages' annotations are not promises
+    hints = get_type_hints(function.__init__ if isinstance(function, type) else function)
     for key, value in arguments.items():
-        allowed = _alternatives(parameters[key].annotation) if key in parameters else set()
-        if isinstance(value, str) and allowed and allowed <= {"int", "float", "bool", "None"}:
-            wanted = " or ".join(sorted(allowed)).replace("None", "null")
-            raise ValueError(f"{name}.{key}: got {value!r}, expected {wanted}")
+        # what an open **settings takes is for the function to check
+        if key in parameters and not _fits(value, hints.get(key, Any)):
+            raise ValueError(f"{name}.{key}: got {value!r}, expected {_in_words(hints[key])}")
 
 
-def _alternatives(annotation: Any) -> set[str]:
-    """Names of the types of an annotation; empty where there is none."""
-    if annotation is inspect.Parameter.empty:
-        return set()
-    # annotations are text in modules that postpone their evaluation
-    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    return {part.strip() for part in text.split("|")}
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of an annotated type, of which an int is a float and a bool is neither.
+
+    >>> _fits([3, 1.5], Sequence[float]), _fits("31", Sequence[str]), _fits(True, int | None)
+    (True, False, False)
+    """
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return any(type(value) is type(part) and value == part for part in parts)
+    if origin in (Union, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if origin is tuple and (len(parts) != 2 or parts[1] is not Ellipsis):
+        is_tuple = isinstance(value, list | tuple) and len(value) == len(parts)
+        return is_tuple and all(map(_fits, value, parts))
+    if origin in (Sequence, list, tuple):
+        return isinstance(value, list | tuple) and all(_fits(item, parts[0]) for item in value)
+    if hint is None or hint is NoneType:
+        return value is None
+    if hint in (int, float):
+        number = int | float if hint is float else int
+        return isinstance(value, number) and not isinstance(value, bool)
+    checked = origin or hint
+    return not isinstance(checked, type) or isinstance(value, checked)
+
+
+def _in_words(hint: Any) -> str:
+    """An annotation as somebody reads it who writes YAML."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return " or ".join(map(str, parts))
+    if origin in (Union, UnionType):
+        return " or ".join(map(_in_words, parts))
+    if origin in (Sequence, list, tuple):
+        items = dict.fromkeys(_in_words(part) for part in parts if part is not Ellipsis)
+        return f"a list of {' or '.join(items)}"
+    if hint is None or hint is NoneType:
+        return "null"
+    return getattr(hint, "__name__", str(hint))

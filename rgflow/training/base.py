@@ -3,18 +3,16 @@
 import logging
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule
 from torch import Tensor
 
+from rgflow.flow import Flow
 from rgflow.training.averaging import ExponentialAverage
 from rgflow.training.optimizer import OptimizerSettings, adamw, learning_rate_factor
 from rgflow.training.seeding import step_generator
-
-if TYPE_CHECKING:
-    from rgflow.flow import Flow
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +41,7 @@ class FlowTraining(LightningModule, ABC):
     """The metric whose smallest value marks the best checkpoint."""
 
     def __init__(
-        self, flow: "Flow", *, seed: int = 0, compile: bool = False, **settings: Any
+        self, flow: Flow, *, seed: int = 0, compile: bool = False, **settings: Any
     ) -> None:
         super().__init__()
         self.flow = flow

@@ -14,16 +14,30 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_HALF = ("16", "16-mixed", "16-true")
+
 # The state of the optimizer holds these, and it wins over a new value
 _HELD_BY_THE_OPTIMIZER = ("training.lr", "training.betas", "training.weight_decay")
 
 
 def check_numbers(config: dict[str, Any]) -> None:
-    """Refuse top-level numbers that are none, or too small, with a ValueError."""
-    for name, least in {"seed": 0, "max_steps": 1, "validation_every": 1, "log_every": 1}.items():
-        value = config[name]
+    """Refuse, with a ValueError, numbers of steps and such that are none, or too small.
+
+    Half precision is refused as well: gradients need a scaler there, which clipping leaves out.
+    """
+    least_values = {"seed": 0, "max_steps": 1, "validation_every": 1, "log_every": 1}
+    accumulate = {"trainer.accumulate_grad_batches": 1}
+    numbers = {name: config[name] for name in least_values}
+    numbers |= {name: config["trainer"].get("accumulate_grad_batches", 1) for name in accumulate}
+    for name, least in (least_values | accumulate).items():
+        value = numbers[name]
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise ValueError(f"{name}: got {value!r}, expected an integer of at least {least}")
+    precision = config["trainer"].get("precision")
+    if str(precision) in _HALF:
+        raise ValueError(
+            f"trainer.precision: got {precision}, expected bf16-mixed, or 32-true for float32"
+        )
 
 
 def check_shapes(flow: "Flow", data: "LightningDataModule | None") -> None:

@@ -3,20 +3,18 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback
 from torch import Tensor
 
 from rgflow.bijectors.pixels import bits_per_dim, dequantize, to_image
+from rgflow.flow import Flow
 from rgflow.objectives import negative_log_likelihood
 from rgflow.training.base import FlowTraining
 from rgflow.training.pictures import Pictures
 from rgflow.training.seeding import step_generator
-
-if TYPE_CHECKING:
-    from rgflow.flow import Flow
 
 # Streams of noise other than training's, whose keys are (seed, rank, step, micro step)
 _STREAMS = {"validation": 1, "test": 2, "samples": 3}
@@ -47,7 +45,7 @@ class LikelihoodModule(FlowTraining):
 
     def __init__(
         self,
-        flow: "Flow",
+        flow: Flow,
         *,
         seed: int = 0,
         compile: bool = False,
@@ -56,10 +54,10 @@ class LikelihoodModule(FlowTraining):
         **settings: Any,
     ) -> None:
         super().__init__(flow, seed=seed, compile=compile, **settings)
-        if pictures < 1 or not temperatures or min(temperatures) < 0:
+        if pictures < 1 or not temperatures or not all(0 <= t < math.inf for t in temperatures):
             raise ValueError(
                 f"training: got pictures {pictures} and temperatures {list(temperatures)}, "
-                "expected at least one picture and temperatures >= 0"
+                "expected at least one picture and finite temperatures >= 0"
             )
         self.pictures = pictures
         self.temperatures = list(temperatures)
@@ -153,7 +151,7 @@ class LikelihoodModule(FlowTraining):
             self.log(f"latents/{name}_kurtosis", kurtosis)
 
 
-def latents_by_level(flow: "Flow", z: Tensor) -> dict[str, Tensor]:
+def latents_by_level(flow: Flow, z: Tensor) -> dict[str, Tensor]:
     """Entries of latents ``(B, C, L, L)`` by level; all in one if the flow has no hierarchy."""
     try:
         hierarchy = flow.hierarchy

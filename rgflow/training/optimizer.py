@@ -37,26 +37,30 @@ class OptimizerSettings:
     max_nonfinite: int = 20
 
     def __post_init__(self) -> None:
-        positive, fraction = (0.0, math.inf), (0.0, 1.0)
-        ranges = {
-            "lr": positive,
-            "weight_decay": positive,
-            "warmup_steps": positive,
-            "final_lr_fraction": fraction,
-            "gradient_clip": positive,
-            "ema_decay": fraction,
-            "max_nonfinite": (1, math.inf),
+        checks: dict[str, tuple[Callable[[float], bool], str]] = {
+            "lr": (lambda x: 0 < x < math.inf, "a finite number > 0"),
+            "weight_decay": (lambda x: 0 <= x < math.inf, "a finite number >= 0"),
+            "warmup_steps": (lambda x: isinstance(x, int) and x >= 0, "an integer >= 0"),
+            "final_lr_fraction": (lambda x: 0 <= x <= 1, "a number in [0, 1]"),
+            "gradient_clip": (lambda x: 0 < x < math.inf, "a finite number > 0, or null"),
+            "ema_decay": (lambda x: 0 <= x <= 1, "a number in [0, 1], or null"),
+            "max_nonfinite": (lambda x: isinstance(x, int) and x >= 1, "an integer >= 1"),
         }
-        for name, (low, high) in ranges.items():
+        for name, (is_right, expected) in checks.items():
             value = getattr(self, name)
             if value is None and name in ("gradient_clip", "ema_decay"):
                 continue
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not low <= value <= high:
-                raise ValueError(
-                    f"training.{name}: got {value!r}, expected a number in [{low}, {high}]"
-                )
-        object.__setattr__(self, "betas", tuple(self.betas))
+            if not _is_number(value) or not is_right(value):
+                raise ValueError(f"training.{name}: got {value!r}, expected {expected}")
+        betas = self.betas
+        is_pair = isinstance(betas, list | tuple) and len(betas) == 2
+        if not is_pair or not all(_is_number(beta) and 0 <= beta < 1 for beta in betas):
+            raise ValueError(f"training.betas: got {betas!r}, expected two numbers in [0, 1)")
+        object.__setattr__(self, "betas", tuple(betas))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def learning_rate_factor(settings: OptimizerSettings, total_steps: int) -> Callable[[int], float]:

@@ -43,6 +43,9 @@ def make_trainer(
         directory: Where everything is written.
         stopping: Keeps ``last.ckpt``.
         monitor: The metric of ``best.ckpt``.
+
+    Raises:
+        ValueError: If Lightning does not take the settings.
     """
     is_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     best = ModelCheckpoint(
@@ -64,14 +67,19 @@ def make_trainer(
     if node.get("precision") == "auto":
         node = node | {"precision": fast_precision(node.get("accelerator", "auto"))}
         log.info("precision: %s", node["precision"])
-    return build(
-        node,
-        "trainer",
-        logger=logger,
-        callbacks=callbacks,
-        default_root_dir=directory.path,
-        enable_progress_bar=is_terminal,
-    )
+    try:
+        return build(
+            node,
+            "trainer",
+            logger=logger,
+            callbacks=callbacks,
+            default_root_dir=directory.path,
+            enable_progress_bar=is_terminal,
+        )
+    except (TypeError, ValueError, RuntimeError) as error:
+        # Lightning rarely tells which setting it means
+        got = ", ".join(f"{key}={value}" for key, value in node.items() if key[0] != "_")
+        raise ValueError(f"trainer: {error}; got {got}") from error
 
 
 def fast_precision(accelerator: str) -> str:

@@ -60,7 +60,24 @@ def test_a_step_without_gradients_changes_nothing():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"lr": -1}, {"lr": "fast"}, {"ema_decay": 1.5}, {"max_nonfinite": 0}, {"warmup_steps": None}],
+    [
+        {"lr": -1},
+        {"lr": 0},
+        {"lr": math.nan},
+        {"lr": math.inf},
+        {"lr": "fast"},
+        {"lr": True},
+        {"ema_decay": 1.5},
+        {"max_nonfinite": 0},
+        {"max_nonfinite": 2.5},
+        {"warmup_steps": None},
+        {"gradient_clip": 0.0},
+        {"gradient_clip": math.inf},
+        {"betas": 0.9},
+        {"betas": [0.9]},
+        {"betas": [0.9, 1.0]},
+        {"betas": "09"},
+    ],
 )
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=rf"{next(iter(wrong))}: got .*, expected"):
