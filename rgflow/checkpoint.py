@@ -73,10 +73,11 @@ def load_flow(path: str | os.PathLike[str], device: str | torch.device = "cpu") 
         FileNotFoundError: If there is no such file.
         ValueError: If the file is truncated or foreign, names a ``_target_`` that is not in
             `rgflow.models` or makes no flow, or its weights do not fit the flow that its
-            configuration describes.
+            configuration describes; or if there is no such device.
     """
     from rgflow.flow import Flow
 
+    _check_device(device)
     content = read_checkpoint(path)
     flow = build(content["config"]["flow"], "flow", within=MAKERS)
     if not isinstance(flow, Flow):
@@ -151,6 +152,17 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], A
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _check_device(device: str | torch.device) -> None:
+    try:
+        torch.Generator(device)  # which a sampler needs; fails for what holds no numbers
+        torch.empty(1, device=device)  # fails without a driver
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device: got {str(device)!r}, expected 'cpu', or 'cuda' where there is one ({reason})"
+        ) from error
 
 
 def _describe(content: Any) -> str:

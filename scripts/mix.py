@@ -1,6 +1,7 @@
 """Mix two images by scale: coarse latents of A (level >= h) with fine latents of B (level < h)."""
 
 import argparse
+import math
 from pathlib import Path
 
 import torch
@@ -30,6 +31,8 @@ def main() -> None:
 @torch.no_grad()
 def draw(args: argparse.Namespace) -> None:
     check_png(args.out)
+    if not 0 <= args.temperature < math.inf:
+        raise ValueError(f"--temperature: got {args.temperature:g}, expected a finite number >= 0")
     flow = load_flow(args.checkpoint)
     z_a, z_b = latents(flow, args)
     h = args.level

@@ -1,6 +1,7 @@
 """Draw samples of a trained flow: python scripts/sample.py CHECKPOINT --out FILE.png."""
 
 import argparse
+import math
 
 import numpy as np
 import torch
@@ -35,6 +36,9 @@ def draw(args: argparse.Namespace) -> None:
     check_png(args.out)
     if args.count < 1:
         raise ValueError(f"--count: got {args.count}, expected at least 1")
+    wrong = [t for t in args.temperature if not 0 <= t < math.inf]
+    if wrong:
+        raise ValueError(f"--temperature: got {wrong[0]:g}, expected finite numbers >= 0")
     flow = load_flow(args.checkpoint, args.device)
     generator = torch.Generator(args.device).manual_seed(args.seed)
     temperature = args.temperature[0] if len(args.temperature) == 1 else args.temperature

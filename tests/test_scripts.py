@@ -102,6 +102,26 @@ MISTAKES = {
     "foreign checkpoint": ("sample", [__file__, "--out", "x.png"], "checkpoint"),
     "count": ("sample", ["flow.ckpt", "--count", 0, "--out", "x.png"], "--count"),
     "negative": ("sample", ["flow.ckpt", "--temperature", -1, "--out", "x.png"], "-1"),
+    "not a number": (
+        "sample",
+        ["flow.ckpt", "--temperature", 1, "nan", "--out", "x.png"],
+        "--temperature: got nan",
+    ),
+    "infinite": (
+        "mix",
+        ["flow.ckpt", "--seeds", 1, 2, "--level", 1, "--temperature", "inf", "--out", "x.png"],
+        "--temperature: got inf",
+    ),
+    "unknown device": (
+        "sample",
+        ["flow.ckpt", "--device", "gpu", "--out", "x.png"],
+        "device: got 'gpu', expected 'cpu'",
+    ),
+    "device without numbers": (
+        "sample",
+        ["flow.ckpt", "--device", "meta", "--out", "x.png"],
+        "device: got 'meta'",
+    ),
     "levels": ("sample", ["flow.ckpt", "--temperature", 1, 1, 1, "--out", "x.png"], "2 levels"),
     "not a PNG": ("sample", ["flow.ckpt", "--out", "x.gif"], ".png"),
     "level": ("mix", ["flow.ckpt", "--seeds", 1, 2, "--level", 3, "--out", "x.png"], "0 to 2"),
@@ -112,6 +132,25 @@ MISTAKES = {
     ),
     "limit": ("evaluate", ["flow.ckpt", "--limit", 1], "--limit"),
 }
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+@pytest.mark.parametrize("script", ["sample", "evaluate"])
+def test_missing_gpu_is_one_line(script, run, capsys):
+    more = ["--out", "x.png"] if script == "sample" else []
+    assert run(script, "flow.ckpt", "--device", "cuda", *more) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "device: got 'cuda', expected 'cpu'" in line
+
+
+@pytest.mark.parametrize("target", ["rgflow.config.build", "rgflow.data.cache.os.system"])
+def test_evaluate_calls_data_sets_only(target, run, capsys):
+    content = torch.load("flow.ckpt", weights_only=True)
+    content["config"]["data"] = {"_target_": target, "node": {"_target_": "os.system"}}
+    torch.save(content, "flow.ckpt")
+    assert run("evaluate", "flow.ckpt") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert target in line
 
 
 @pytest.mark.parametrize(("script", "arguments", "words"), MISTAKES.values(), ids=MISTAKES.keys())
