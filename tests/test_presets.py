@@ -1,0 +1,55 @@
+"""Presets: they compose, and their flows fit their data."""
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from rgflow.config import build, config_dir
+
+EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
+
+
+def composed(*overrides):
+    """The plain configuration of a command line."""
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        cfg = compose("config", list(overrides), return_hydra_config=True)
+    OmegaConf.set_struct(cfg, False)
+    del cfg["hydra"]
+    return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+
+
+def fits(config):
+    """Whether the flow has the shape of the images."""
+    # block flows are large, hence built without weights; convolutional ones need values
+    device = "meta" if config["flow"]["_target_"].endswith("block_flow") else "cpu"
+    with torch.device(device):
+        flow = build(config["flow"], "flow")
+    build(config["training"], "training", flow=flow)
+    shape = build(config["data"], "data").event_shape
+    assert shape == (config["data"]["channels"], config["data"]["side"], config["data"]["side"])
+    return tuple(flow.event_shape) == shape
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_flow_of_the_preset_has_the_shape_of_its_images(name):
+    assert fits(composed(f"experiment={name}"))
+
+
+@pytest.mark.parametrize("data", sorted(p.stem for p in (config_dir() / "data").glob("*.yaml")))
+@pytest.mark.parametrize("flow", sorted(p.stem for p in (config_dir() / "flow").glob("*.yaml")))
+def test_every_flow_follows_the_data(data, flow):
+    config = composed(f"data={data}", f"flow={flow}", "data.side=64")
+    assert config["flow"]["side"] == 64
+    assert fits(config)
+
+
+def test_side_and_channels_are_given_once():
+    config = composed("experiment=folder", "data.side=64", "data.channels=1")
+    assert (config["flow"]["side"], config["flow"]["channels"]) == (64, 1)
+    assert fits(config)
+    assert composed("~data")["flow"]["side"] == 32
+
+
+def test_published_preset_computes_in_float32():
+    assert composed("experiment=celeba_paper")["trainer"]["precision"] == "32-true"
