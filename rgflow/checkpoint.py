@@ -7,14 +7,14 @@ needed here.
 """
 
 import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from rgflow.config import build, check_target
+from rgflow.files import write_atomically
 
 if TYPE_CHECKING:
     from rgflow.flow import Flow
@@ -129,29 +129,6 @@ def describe_mismatch(
         if value.shape != got[name].shape:
             return f"{name}: got shape {tuple(got[name].shape)}, expected {tuple(value.shape)}"
     return None
-
-
-def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -> None:
-    """Write a file so that it is either there whole or not at all.
-
-    Args:
-        path: The file; its folder is made if need be.
-        write: Called with a binary file that takes the content.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-        # mkstemp makes files for their owner alone; a result should have the usual permissions
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _check_device(device: str | torch.device) -> None:

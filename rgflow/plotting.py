@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from rgflow.checkpoint import write_atomically
+from rgflow.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -103,20 +103,6 @@ def labelled_grid(
         axis.set_title(label, fontsize=8)
     figure.suptitle(title, fontsize=9)
     return figure
-
-
-def level_figure(originals: Tensor, reconstructions: Sequence[Tensor]) -> "Figure":
-    """Originals above what is rebuilt of them from the latents of level >= h.
-
-    Args:
-        originals: uint8 ``(N, C, L, L)``.
-        reconstructions: One such tensor for each h = 0, 1, ...
-
-    Returns:
-        A matplotlib figure.
-    """
-    labels = ["original", *(f"level >= {h}" for h in range(len(reconstructions)))]
-    return labelled_grid([originals, *reconstructions], row_labels=labels)
 
 
 def save_figure(figure: "Figure", path: str | os.PathLike[str]) -> None:

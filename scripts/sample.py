@@ -7,8 +7,9 @@ import numpy as np
 import torch
 
 from rgflow.bijectors.pixels import to_image
-from rgflow.checkpoint import load_flow, write_atomically
+from rgflow.checkpoint import load_flow
 from rgflow.cli import one_line_errors
+from rgflow.files import write_atomically
 from rgflow.plotting import check_png, save_image, tile
 
 

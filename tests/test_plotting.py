@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from rgflow.data.decode import read_image
-from rgflow.plotting import labelled_grid, level_figure, save_figure, save_image, tile
+from rgflow.plotting import labelled_grid, save_figure, save_image, tile
 
 
 def shades(count, channels=3, side=4):
@@ -36,9 +36,9 @@ def test_saved_image_is_read_back(tmp_path):
 
 
 def test_figures_have_labels(tmp_path):
-    figure = level_figure(shades(3), [shades(3), shades(3)])
-    labels = [axis.get_ylabel() for axis in figure.axes]
-    assert labels[::3] == ["original", "level >= 0", "level >= 1"]
+    figure = labelled_grid([shades(3), shades(3)], ["fine", "coarse"], ["a", "b", "c"])
+    assert [axis.get_ylabel() for axis in figure.axes[::3]] == ["fine", "coarse"]
+    assert [axis.get_title() for axis in figure.axes[:3]] == ["a", "b", "c"]
     save_figure(figure, tmp_path / "x.png")
     assert np.asarray(Image.open(tmp_path / "x.png")).std() > 0
     with pytest.raises(ValueError, match="row labels: got 1, expected 2"):

@@ -138,7 +138,11 @@ MISTAKES = {
     "side not a number": (["flow.side=big"], "big", "int"),
     "lattice does not tile": (["flow.side=26", "data.side=26"], "26", ""),
     "data of another side": (["data.side=16"], "16", "8"),
-    "data of another channel number": (["data=fashion_mnist"], "(1, 8, 8)", "(3, 8, 8)"),
+    "data of another channel number": (
+        ["data=fashion_mnist", "flow.channels=3"],
+        "(1, 8, 8)",
+        "(3, 8, 8)",
+    ),
     "missing data folder": (["data=cifar10", "data.root=nowhere"], "nowhere", "data.root"),
     "unknown data set": (["data.dataset=imagenet"], "imagenet", "cifar10"),
     "unknown accelerator": (["trainer.accelerator=abacus"], "abacus", "cpu"),

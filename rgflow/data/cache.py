@@ -6,14 +6,14 @@ import hashlib
 import json
 import logging
 import math
-import os
-import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
+
+from rgflow.files import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +33,8 @@ def load_or_build(
 
     A file is one line ``rgflow-cache-1 SHA256``, one line of JSON (recipe, and name, dtype, shape
     and place of each tensor), then the tensors' bytes. The digest covers everything after the
-    first line and is checked before anything is interpreted. Writing goes to a file of a unique
-    name in the same folder, then ``os.replace``: processes that build the same file at once leave
-    one whole file.
+    first line and is checked before anything is interpreted. Processes that build the same file at
+    once leave one whole file.
 
     Args:
         path: The file. Its folder is made if need be.
@@ -76,7 +75,6 @@ def _unusable(path: Path, error: OSError) -> ValueError:
 
 def write_cache(path: Path, recipe: str, tensors: Mapping[str, Tensor]) -> None:
     """Writes ``tensors`` to ``path`` atomically; see :func:`load_or_build`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     entries, parts, place = [], [], 0
     for name, tensor in tensors.items():
         if tensor.dtype not in _DTYPES.values():
@@ -94,18 +92,8 @@ def write_cache(path: Path, recipe: str, tensors: Mapping[str, Tensor]) -> None:
     digest = hashlib.sha256(header)
     for part in parts:
         digest.update(part)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(f"{_MAGIC} {digest.hexdigest()}\n".encode())
-            file.write(header)
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)  # still there only if something above failed
+    first = f"{_MAGIC} {digest.hexdigest()}\n".encode()
+    write_atomically(path, lambda file: file.writelines([first, header, *parts]))
 
 
 def read_cache(path: Path, recipe: str) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rgflow.data.cache import load_or_build
-from rgflow.data.seeds import generator_for
+from rgflow.seeds import generator_for
 
 CELL = 8
 SPLITS = ("train", "validation", "test")

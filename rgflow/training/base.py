@@ -10,9 +10,9 @@ from lightning.pytorch import Callback, LightningModule
 from torch import Tensor
 
 from rgflow.flow import Flow
+from rgflow.seeds import generator_for
 from rgflow.training.averaging import ExponentialAverage
 from rgflow.training.optimizer import OptimizerSettings, adamw, learning_rate_factor
-from rgflow.training.seeding import step_generator
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +67,8 @@ class FlowTraining(LightningModule, ABC):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Loss of a step; a non-finite one gets NaN gradients, which every rank will see."""
         micro_step = batch_idx % self.trainer.accumulate_grad_batches
-        key = (self.seed, self.global_rank, self.global_step, micro_step)
-        loss = self.training_loss(batch, step_generator(self.device, *key))
+        key = ("step", self.seed, self.global_rank, self.global_step, micro_step)
+        loss = self.training_loss(batch, generator_for(*key, device=self.device))
         return loss * torch.where(loss.detach().isfinite(), 1.0, torch.nan)
 
     def configure_gradient_clipping(

@@ -9,15 +9,13 @@ import torch
 from lightning.pytorch import Callback
 from torch import Tensor
 
+from rgflow.analysis.levels import latents_by_level
 from rgflow.bijectors.pixels import bits_per_dim, dequantize, to_image
 from rgflow.flow import Flow
 from rgflow.objectives import negative_log_likelihood
+from rgflow.seeds import generator_for
 from rgflow.training.base import FlowTraining
 from rgflow.training.pictures import Pictures
-from rgflow.training.seeding import step_generator
-
-# Streams of noise other than training's, whose keys are (seed, rank, step, micro step)
-_STREAMS = {"validation": 1, "test": 2, "samples": 3}
 
 
 class LikelihoodModule(FlowTraining):
@@ -106,7 +104,7 @@ class LikelihoodModule(FlowTraining):
     @torch.no_grad()
     def sample_images(self, count: int, temperature: float) -> Tensor:
         """Seeded samples, uint8 ``(count, C, L, L)``."""
-        generator = step_generator(self.device, self.seed, 0, _STREAMS["samples"])
+        generator = generator_for("samples", self.seed, device=self.device)
         return to_image(self.flow.sample(count, temperature=temperature, generator=generator))
 
     def report(self, directory: Path) -> None:
@@ -128,8 +126,8 @@ class LikelihoodModule(FlowTraining):
         return bits_per_dim(-nats, self.flow.event_shape)
 
     def _evaluate(self, split: str, batch: Tensor, batch_idx: int) -> Tensor:
-        key = (self.seed, self.global_rank, batch_idx, 0, _STREAMS[split])
-        x = dequantize(batch, step_generator(self.device, *key))
+        key = (split, self.seed, self.global_rank, batch_idx)
+        x = dequantize(batch, generator_for(*key, device=self.device))
         with torch.autocast(self.device.type, enabled=False):  # as it will be used
             nats = negative_log_likelihood(self.flow, x)
         self._sums = self._sums + torch.stack([nats.double().sum(), nats.new_tensor(len(nats))])
@@ -149,13 +147,3 @@ class LikelihoodModule(FlowTraining):
             self.log(f"latents/{name}_std", spread)
             self.log(f"latents/{name}_mean_abs", values.abs().mean())
             self.log(f"latents/{name}_kurtosis", kurtosis)
-
-
-def latents_by_level(flow: Flow, z: Tensor) -> dict[str, Tensor]:
-    """Entries of latents ``(B, C, L, L)`` by level; all in one if the flow has no hierarchy."""
-    try:
-        hierarchy = flow.hierarchy
-    except ValueError:  # Real NVP has none
-        return {"all": z}
-    masks = (hierarchy.level_mask(h).to(z.device) for h in range(hierarchy.levels))
-    return {f"level{h}": z[..., mask] for h, mask in enumerate(masks)}

@@ -1,19 +1,17 @@
 """Pictures in TensorBoard: samples at several temperatures, images rebuilt level by level."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
-from rgflow.bijectors.pixels import dequantize, to_image
+from rgflow.analysis.levels import level_reconstructions
+from rgflow.bijectors.pixels import to_image
 from rgflow.plotting import tile
-from rgflow.training.seeding import step_generator
-
-if TYPE_CHECKING:
-    from rgflow.flow import Flow
+from rgflow.seeds import generator_for
 
 
 class Pictures(Callback):
@@ -54,7 +52,7 @@ class Pictures(Callback):
         writer, step, flow = trainer.logger.experiment, trainer.global_step, pl_module.flow
         columns = max(1, round(self.count**0.5))
         for temperature in self.temperatures:
-            generator = step_generator(pl_module.device, self.seed, 0, 3)
+            generator = generator_for("samples", self.seed, device=pl_module.device)
             samples = flow.sample(self.count, temperature=temperature, generator=generator)
             grid = tile(to_image(samples), columns)
             writer.add_image(f"samples/temperature_{temperature:g}", grid, step)
@@ -62,26 +60,3 @@ class Pictures(Callback):
         rows = [originals, *level_reconstructions(flow, originals, self.seed)]
         grid = tile(torch.cat([row.cpu() for row in rows]), len(originals))
         writer.add_image("reconstructions/original_then_levels_from_h", grid, step)
-
-
-@torch.no_grad()
-def level_reconstructions(flow: "Flow", images: Tensor, seed: int = 0) -> list[Tensor]:
-    """Images rebuilt from the latents of level >= h, for h = 0 (all), 1, ...; the rest is zero.
-
-    Args:
-        flow: The flow; for one without a hierarchy the result is empty.
-        images: uint8 ``(B, C, L, L)``.
-        seed: Of the dequantization noise.
-
-    Returns:
-        One uint8 tensor ``(B, C, L, L)`` for each level.
-    """
-    try:
-        hierarchy = flow.hierarchy
-    except ValueError:  # Real NVP has none
-        return []
-    x = dequantize(images, step_generator(images.device, seed, 0, 4))
-    z = flow.encode(x.to(next(flow.parameters()).dtype))
-    level_of_site = hierarchy.level_of_site.to(z.device)  # (L, L)
-    kept = (torch.where(level_of_site >= h, z, 0.0) for h in range(hierarchy.levels))
-    return [to_image(flow.decode(latents)) for latents in kept]

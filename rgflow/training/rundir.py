@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from rgflow.checkpoint import write_atomically
+from rgflow.files import write_atomically
 from rgflow.training.reporting import Throughput
 
 log = logging.getLogger(__name__)

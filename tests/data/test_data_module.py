@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from PIL import Image
 
 from rgflow.data import ImageDataModule
 from rgflow.data.sources import SOURCES
@@ -167,7 +168,10 @@ def test_make_msds_script(tmp_path):
     with np.load(out) as arrays:
         assert arrays["images"].shape == (12, 3, 16, 16)
         assert arrays["labels"].shape == (12, 4, 6)
-    assert preview.stat().st_size > 100
+    grid = np.asarray(Image.open(preview))
+    assert grid.shape == (2 * 18 + 2, 8 * 18 + 2, 3)
+    with np.load(out) as arrays:  # row 1, column 3
+        assert np.array_equal(grid[20:36, 56:72].transpose(2, 0, 1), arrays["images"][11])
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["new", "x.npz", "x.png"]
 
 

@@ -1,4 +1,5 @@
 import logging
+import os
 import threading
 
 import pytest
@@ -96,7 +97,7 @@ def test_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cache.os, "fsync", stop)
+    monkeypatch.setattr(os, "fsync", stop)
     with pytest.raises(KeyboardInterrupt):
         request(tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -8,13 +8,11 @@ import torch
 from torch.utils.data import DataLoader
 
 from rgflow.bijectors.pixels import bits_per_dim, dequantize
-from rgflow.models import conv_flow, realnvp_flow
+from rgflow.models import conv_flow
 from rgflow.objectives import evaluate_bits_per_dim, negative_log_likelihood
+from rgflow.seeds import generator_for
 from rgflow.training import LikelihoodModule
 from rgflow.training.base import DivergedError
-from rgflow.training.likelihood import latents_by_level
-from rgflow.training.pictures import level_reconstructions
-from rgflow.training.seeding import step_generator
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +99,7 @@ def test_validation_is_the_mean_over_images_with_noise_that_stays_the_same():
     trainer = fit(module, 2)
     expected = []
     for i, batch in enumerate(batches(2, 6)):
-        x = dequantize(batch, step_generator("cpu", 0, 0, i, 0, 1))
+        x = dequantize(batch, generator_for("validation", 0, 0, i))
         expected.append(bits_per_dim(-negative_log_likelihood(module.flow, x), (3, 8, 8)))
     got = float(trainer.callback_metrics["validation/bits_per_dim"])
     assert got == pytest.approx(float(torch.cat(expected).detach().mean()), rel=1e-6)
@@ -136,21 +134,6 @@ def test_estimate_on_a_set_has_a_standard_error():
     assert error == pytest.approx(float(bits.std()) / 20**0.5, rel=0.2)
     with pytest.raises(ValueError, match="got 1 images"):
         evaluate_bits_per_dim(flow, images[:1])
-
-
-def test_latents_and_reconstructions_by_level():
-    flow = tiny_flow()
-    images = next(iter(batches(1)))
-    z = flow.encode(dequantize(images))
-    parts = latents_by_level(flow, z)
-    assert [tuple(part.shape) for part in parts.values()] == [(4, 3, 48), (4, 3, 16)]
-    rebuilt = level_reconstructions(flow, images)
-    assert len(rebuilt) == 2
-    assert (rebuilt[0].int() - images.int()).abs().max() <= 1  # all latents kept
-    assert not torch.equal(rebuilt[1], rebuilt[0])
-    flat = realnvp_flow(side=8, channels=3, scales=2, couplings=1, hidden=8, pixels=True)
-    assert list(latents_by_level(flat, z)) == ["all"]
-    assert level_reconstructions(flat, images) == []
 
 
 def test_wrong_picture_settings_are_refused():

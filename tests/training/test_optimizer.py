@@ -12,7 +12,6 @@ from rgflow.training.optimizer import (
     learning_rate_factor,
     parameter_groups,
 )
-from rgflow.training.seeding import step_generator
 
 
 def test_learning_rate_warms_up_and_falls():
@@ -91,13 +90,3 @@ def test_average_forgets_the_start_and_then_decays():
         mean, weight = torch.tensor([1.0]), torch.tensor([0.0])
         update([mean], [weight], torch.tensor(count))
         torch.testing.assert_close(mean, torch.tensor([decay]))
-
-
-def test_streams_depend_on_every_part_of_the_key():
-    keys = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 0, 1)]
-    draws = [float(torch.rand(1, generator=step_generator("cpu", *key))) for key in keys]
-    assert len(set(draws)) == len(keys)
-    again = [float(torch.rand(1, generator=step_generator("cpu", *key))) for key in keys]
-    assert draws == again
-    with pytest.raises(ValueError, match="got"):
-        step_generator("cpu", -1)
