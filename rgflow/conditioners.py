@@ -8,14 +8,14 @@ inside a block).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from rgflow.fused import SHRINK, circular_pad, residual_net
+from rgflow.fused import circular_pad
+from rgflow.residual import Layout, folding_matrix, residual_net
 
 ACTIVATIONS = {"silu": F.silu, "elu": F.elu, "tanh": torch.tanh, "relu": F.relu, "gelu": F.gelu}
 
@@ -71,55 +71,25 @@ class ResidualMLP(nn.Module):
         width = inputs if width is None else width
         _check_positive(inputs=inputs, outputs=outputs, width=width, hidden=hidden)
         self.entry = None if width == inputs else nn.Linear(inputs, width)
-        shapes = [(hidden, width), (hidden, hidden), (width, hidden)] * blocks + [(outputs, width)]
-        drawn = [nn.Linear(columns, rows) for rows, columns in shapes]
-        self.directions = nn.ParameterList(linear.weight.detach() for linear in drawn)
-        # one vector for all layers: small tensors cost more in the optimizer than in the net
-        gains = [linear.weight.detach().norm(dim=1) for linear in drawn[:-1]]
+        block = ((hidden, width), (hidden, hidden), (width, hidden))
+        self.shapes = (*block * blocks, (outputs, width))
+        drawn = [nn.Linear(columns, rows) for rows, columns in self.shapes]
+        # flat: small tensors cost more in the optimizer than in the net
+        weights = [linear.weight.detach() for linear in drawn]
+        gains = [weight.norm(dim=1) for weight in weights[:-1]]
         biases = [linear.bias.detach() for linear in drawn[:-1]]
         closing = torch.zeros(outputs)
+        self.directions = nn.Parameter(torch.cat([weight.flatten() for weight in weights]))
         self.gains_and_biases = nn.Parameter(torch.cat([*gains, closing, *biases, closing]))
-        self.log_slopes = nn.Parameter(torch.zeros(3 * blocks + 1))
-        self.rows = [rows for rows, _ in shapes]
-        self.register_buffer("folding", self._folding_matrix(), persistent=False)
+        self.log_slopes = nn.Parameter(torch.zeros(len(drawn)))
+        self.register_buffer("folding", folding_matrix(self.shapes), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, inputs) -> (N, outputs)``."""
         if self.entry is not None:
             x = self.entry(x)
-        return residual_net(x, self.log_slopes.exp(), *self._folded())
-
-    def _folding_matrix(self) -> Tensor:
-        """Exponents of the slopes, and of the residual factor, in the factors of gains and biases.
-
-        Layer l reads ``silu(beta_l v) / beta_l``: its weights are divided by beta_l, and where
-        another swish follows inside the block, weights and biases are multiplied by that one's
-        slope.
-        """
-        layers = len(self.rows)
-        of_gain, of_bias = torch.zeros(2, layers, layers + 1)
-        for layer in range(layers):
-            of_gain[layer, layer] -= 1
-            for factors in (of_gain, of_bias):
-                if layer % 3 < 2 and layer + 1 < layers:
-                    factors[layer, layer + 1] += 1
-                elif layer + 1 < layers:
-                    factors[layer, -1] = 1
-        layer_of_row = torch.cat([torch.full((rows,), i) for i, rows in enumerate(self.rows)])
-        return torch.cat((of_gain[layer_of_row], of_bias[layer_of_row]))
-
-    def _folded(self) -> tuple[list[Tensor], list[Tensor]]:
-        """Weights and biases with hidden slopes and the residual factor in them."""
-        logs = F.pad(self.log_slopes, (0, 1), value=math.log(SHRINK))
-        scaled = self.gains_and_biases * torch.mv(self.folding, logs).exp()
-        gains, biases = scaled.chunk(2)
-        weights = [
-            torch._weight_norm(direction, gain, 0)
-            for direction, gain in zip(
-                self.directions, gains.unsqueeze(1).split(self.rows), strict=True
-            )
-        ]
-        return weights, list(biases.split(self.rows))
+        layout = Layout(self.shapes, self.folding)
+        return residual_net(x, self.directions, self.gains_and_biases, self.log_slopes, layout)
 
 
 class MLP(nn.Module):

@@ -40,11 +40,13 @@ def test_folding_the_slopes_changes_nothing():
     def swish(v, beta):
         return v * torch.sigmoid(beta * v)
 
-    gains, biases = (v.split(net.rows) for v in net.gains_and_biases.chunk(2))
+    rows = [out for out, _ in net.shapes]
+    gains, biases = (v.split(rows) for v in net.gains_and_biases.chunk(2))
+    directions = net.directions.split([out * width for out, width in net.shapes])
     slopes = net.log_slopes.exp()
 
     def linear(i, v):
-        direction = net.directions[i]
+        direction = directions[i].view(net.shapes[i])
         weight = gains[i][:, None] * direction / direction.norm(dim=1, keepdim=True)
         return F.linear(v, weight, biases[i])
 
