@@ -93,13 +93,16 @@ class ResidualMLP(nn.Module):
 
 
 class MLP(nn.Module):
-    """Plain perceptron with one output scale that starts at zero.
+    """Plain perceptron; its last layer starts at zero.
 
     Args:
         inputs: Features read.
         outputs: Features given.
         hidden: Widths of the hidden layers.
         nonlinearities: Name of the pointwise function, or one name per hidden layer.
+
+    Raises:
+        ValueError: For unknown names, another number of names, or numbers below 1.
 
     >>> MLP(4, 8, hidden=(16, 16))(torch.randn(3, 4)).shape
     torch.Size([3, 8])

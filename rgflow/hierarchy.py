@@ -114,13 +114,21 @@ class Hierarchy:
         return tuple(int(self.level_mask(h).sum()) for h in range(self.levels))
 
     def level_mask(self, level: int) -> Tensor:
-        """Sites of the latent layout ``(L, L)`` that are emitted at ``level``."""
+        """Sites of the latent layout ``(L, L)`` that are emitted at ``level``.
+
+        Raises:
+            ValueError: If there is no such level.
+        """
         if not 0 <= level < self.levels:
             raise ValueError(f"level {level} does not exist, expected 0 to {self.levels - 1}")
         return self.level_of_site == level
 
     def per_site(self, values: Sequence[float]) -> Tensor:
-        """Spreads one number per level over the latent layout: ``(levels,) -> (L, L)``."""
+        """Spreads one number per level over the latent layout: ``(levels,) -> (L, L)``.
+
+        Raises:
+            ValueError: If there is not one number for each level.
+        """
         if len(values) != self.levels:
             raise ValueError(
                 f"got {len(values)} numbers, expected one for each of {self.levels} levels"
@@ -128,7 +136,18 @@ class Hierarchy:
         return torch.as_tensor(values, dtype=torch.get_default_dtype())[self.level_of_site]
 
     def inference_cone(self, pixel_mask: Tensor) -> Tensor:
-        """Latents that the given pixels can change, ``(..., L, L)`` bool to the same shape."""
+        """Latents that the given pixels can change.
+
+        Args:
+            pixel_mask: ``(..., L, L)`` bool.
+
+        Returns:
+            Mask of the latent layout, of the same shape: exactly the sites whose derivative in one
+            of the pixels is not identically zero.
+
+        Raises:
+            ValueError: For another shape or type.
+        """
         mask = self._checked(pixel_mask).clone()
         for level, layers in enumerate(self.reaches):
             step = 2**level
@@ -139,7 +158,7 @@ class Hierarchy:
         return mask
 
     def generation_cone(self, latent_mask: Tensor) -> Tensor:
-        """Pixels that the given latents can change, ``(..., L, L)`` bool to the same shape."""
+        """Pixels that the given latents can change; arguments and errors as `inference_cone`."""
         mask = self._checked(latent_mask).clone()
         for level in reversed(range(self.levels)):
             step = 2**level

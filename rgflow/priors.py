@@ -33,7 +33,11 @@ class Prior(nn.Module, ABC):
         self.register_buffer("anchor", torch.zeros(()), persistent=False)
 
     def log_prob(self, z: Tensor, temperature: Temperature = 1.0) -> Tensor:
-        """Log density in nats, ``(B, *event_shape) -> (B,)``."""
+        """Log density in nats, ``(B, *event_shape) -> (B,)``.
+
+        Raises:
+            ValueError: For another shape, or a temperature that is not positive and finite.
+        """
         if tuple(z.shape[1:]) != self.event_shape:
             raise ValueError(
                 f"the prior got {tuple(z.shape[1:])}, "
@@ -47,7 +51,11 @@ class Prior(nn.Module, ABC):
     def sample(
         self, n: int, temperature: Temperature = 1.0, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Draws ``(n, *event_shape)``; temperature 0 gives the mode."""
+        """Draws ``(n, *event_shape)``; temperature 0 gives the mode.
+
+        Raises:
+            ValueError: For a temperature that is negative or not finite.
+        """
         scale = torch.as_tensor(temperature).to(self.anchor)
         if not ((scale >= 0) & scale.isfinite()).all():
             raise ValueError(f"a temperature must be finite and not negative, got {temperature}")

@@ -20,6 +20,9 @@ class ElementwiseAffine(Bijector):
         scale: Initial scale, positive.
         shift: Initial shift.
 
+    Raises:
+        ValueError: If the scale is not positive.
+
     >>> layer = ElementwiseAffine((2, 4, 4), scale=2.0)
     >>> z, log_det = layer(torch.ones(1, 2, 4, 4))
     >>> round(log_det.item() / 32, 4)  # ln 2 for each of the 32 numbers
@@ -64,6 +67,9 @@ class ChannelMixing(Bijector):
     Args:
         event_shape: ``(C, *lattice)``; without lattice it mixes the features.
         initial: ``(C, C)`` invertible start; the identity if None.
+
+    Raises:
+        ValueError: If the start is singular or of another shape.
 
     Reference: Glow, arXiv:1807.03039.
 

@@ -22,6 +22,9 @@ def dequantize(images: Tensor, generator: torch.Generator | None = None) -> Tens
 
     Returns:
         Float tensor in ``[-1/510, 1 + 1/510)``.
+
+    Raises:
+        ValueError: For another type than uint8.
     """
     if images.dtype != torch.uint8:
         raise ValueError(f"got images of type {images.dtype}, expected torch.uint8")
@@ -57,6 +60,10 @@ class PixelLogit(Bijector):
     Args:
         event_shape: ``(C, L, L)``.
         margin: Half of what the squeeze takes off, in (0, 1/2).
+
+    Raises:
+        ValueError: For a margin out of range; on a call, for integers. Intensities further outside
+            [0, 1] than ``margin / (1 - 2 margin)`` have no logit and give NaN.
 
     Reference: Real NVP, arXiv:1605.08803; the margin 0.05 is that of arXiv:2010.00029.
 
