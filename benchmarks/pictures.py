@@ -32,11 +32,8 @@ def main() -> None:
         rows.append(to_image(flow.decode(mixing_strip(flow, z_a, z_b).flatten(0, 1))))
         names.append(f"mixing, pair {pair + 1}")
     cutoffs = ["cut-off h = 0 (A)", *(f"h = {h}" for h in range(1, columns - 1))]
-    figure = labelled_grid(rows, names)
-    for axis, label in zip(
-        figure.axes[2 * columns :], [*cutoffs, f"h = {columns - 1} (B)"], strict=False
-    ):
-        axis.set_title(label, fontsize=8)
+    titles = [*cutoffs, f"h = {columns - 1} (B)"]
+    figure = labelled_grid(rows, names, [[], [], titles, []])
     save_figure(figure, args.out)
 
 

@@ -60,15 +60,15 @@ def save_image(image: Tensor, path: str | os.PathLike[str]) -> None:
 def labelled_grid(
     rows: Sequence[Tensor],
     row_labels: Sequence[str] = (),
-    column_labels: Sequence[str] = (),
+    image_labels: Sequence[Sequence[str]] = (),
     title: str = "",
 ) -> "Figure":
-    """A figure with rows of images, labelled at the left and on top.
+    """A figure with rows of images, with labels at the left and over each image.
 
     Args:
         rows: For each row uint8 images ``(N, C, H, W)``; N may differ.
         row_labels: One for each row, or none.
-        column_labels: One for each column, or none.
+        image_labels: For each row one for each of its images, or none; no rows for none at all.
         title: Over the figure.
 
     Returns:
@@ -82,12 +82,11 @@ def labelled_grid(
     for images in rows:
         _check_images(images)
     columns = max(map(len, rows), default=0)
-    for name, labels, wanted in (
-        ("row", row_labels, len(rows)),
-        ("column", column_labels, columns),
-    ):
-        if labels and len(labels) != wanted:
-            raise ValueError(f"{name} labels: got {len(labels)}, expected {wanted}")
+    wanted = [("row", row_labels, len(rows)), ("image", image_labels, len(rows))]
+    wanted += [("image", names, len(row)) for names, row in zip(image_labels, rows, strict=False)]
+    for name, labels, count in wanted:
+        if labels and len(labels) != count:
+            raise ValueError(f"{name} labels: got {len(labels)}, expected {count}")
     size = (0.9 * columns + 1.2, 0.95 * len(rows) + 0.6)
     figure = Figure(figsize=size, dpi=150, layout="constrained")
     axes = figure.subplots(len(rows), columns, squeeze=False)
@@ -99,8 +98,9 @@ def labelled_grid(
             axes[i, j].imshow(pixels, interpolation="nearest")
     for axis, label in zip(axes[:, 0], row_labels, strict=False):
         axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
-    for axis, label in zip(axes[0], column_labels, strict=False):
-        axis.set_title(label, fontsize=8)
+    for i, names in enumerate(image_labels):
+        for axis, label in zip(axes[i], names, strict=False):
+            axis.set_title(label, fontsize=8)
     figure.suptitle(title, fontsize=9)
     return figure
 

@@ -43,8 +43,8 @@ def draw(args: argparse.Namespace) -> None:
     rows = [torch.cat([a, b, mixed]), strip]
     figure = labelled_grid(
         rows,
-        row_labels=[f"A, B, mix at h = {h}", "all cut-offs h"],
-        column_labels=levels if len(levels) >= 3 else [],
+        row_labels=[f"mixed at h = {h}", "all cut-offs h"],
+        image_labels=[["A", "B", "mix"], levels],
         title="latents of A at levels >= h, of B below",
     )
     save_figure(figure, args.out)

@@ -36,10 +36,12 @@ def test_saved_image_is_read_back(tmp_path):
 
 
 def test_figures_have_labels(tmp_path):
-    figure = labelled_grid([shades(3), shades(3)], ["fine", "coarse"], ["a", "b", "c"])
+    figure = labelled_grid([shades(3), shades(3)], ["fine", "coarse"], [[], list("abc")])
     assert [axis.get_ylabel() for axis in figure.axes[::3]] == ["fine", "coarse"]
-    assert [axis.get_title() for axis in figure.axes[:3]] == ["a", "b", "c"]
+    assert [axis.get_title() for axis in figure.axes] == ["", "", "", "a", "b", "c"]
     save_figure(figure, tmp_path / "x.png")
     assert np.asarray(Image.open(tmp_path / "x.png")).std() > 0
     with pytest.raises(ValueError, match="row labels: got 1, expected 2"):
         labelled_grid([shades(1), shades(1)], row_labels=["a"])
+    with pytest.raises(ValueError, match="image labels: got 1, expected 2"):
+        labelled_grid([shades(2)], image_labels=[["a"]])
