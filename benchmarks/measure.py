@@ -75,13 +75,13 @@ def square_product(n: int = 1024) -> Callable[[], None]:
 
 def training_step(flow: torch.nn.Module, x: Tensor) -> Callable[[], None]:
     """Negative log-likelihood, gradient, clipping and AdamW, as in training, in float32."""
-    fused = torch.optim.AdamW(flow.parameters(), lr=1e-4, fused=True)
+    optimizer = torch.optim.AdamW(flow.parameters(), lr=1e-4, fused=True)
 
     def step() -> None:
-        fused.zero_grad()
-        (-flow.log_prob(x).mean() / x[0].numel()).backward()
+        optimizer.zero_grad()
+        (-flow(x).mean() / x[0].numel()).backward()
         torch.nn.utils.clip_grad_norm_(flow.parameters(), 1.0)
-        fused.step()
+        optimizer.step()
 
     return step
 

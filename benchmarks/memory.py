@@ -26,7 +26,7 @@ def train_conv(couplings: int, memory: str) -> None:
 
 def train_published(memory: str) -> None:
     """Two steps of the published block configuration at batch 8."""
-    flow = block_flow(32, hidden=512, residual_blocks=4, pixels=True, memory=memory)
+    flow = block_flow(32, width=48, hidden=512, residual_blocks=4, pixels=True, memory=memory)
     x = dequantize(torch.randint(256, (8, 3, 32, 32), dtype=torch.uint8))
     step = training_step(flow, x)
     for _ in range(2):

@@ -1,6 +1,6 @@
 """Time of a training step, over the time of its own matrix products, in one run.
 
-python benchmarks/speed.py [--out speed.json] [--rounds 20] [--only NAME ...]
+python benchmarks/speed.py [--out speed.json] [--rounds 20] [--only NAME ...] [--compile]
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from rgflow.models import block_flow, conv_flow
 from rgflow.training.allocator import keep_freed_memory
 
 BLOCK_SMALL = {"couplings": 4, "hidden": 64, "residual_blocks": 1}
-BLOCK_PAPER = {"couplings": (8, 6, 4, 2), "hidden": 512, "residual_blocks": 4}
+BLOCK_PAPER = {"couplings": (8, 6, 4, 2), "hidden": 512, "residual_blocks": 4, "width": 48}
 CONV_FIXED = {"couplings": 6, "hidden": 32}
 
 # name: (maker, batch, rounds relative to --rounds)
@@ -48,7 +48,7 @@ CASES: dict[str, tuple[Any, int, float]] = {
 }
 
 
-def measure(name: str, rounds: int) -> dict[str, Any]:
+def measure(name: str, rounds: int, compiled: bool) -> dict[str, Any]:
     """One row of the table."""
     maker, batch, share = CASES[name]
     torch.manual_seed(0)
@@ -57,12 +57,16 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
     x = dequantize(torch.randint(256, shape, dtype=torch.uint8))
     step = training_step(flow, x)
     step()
+    products = products_alone(step)
+    if compiled:
+        flow.compile()
+        step()
     times = interleaved_medians(
-        {"step": step, "products": products_alone(step), "yardstick": square_product()},
+        {"step": step, "products": products, "yardstick": square_product()},
         max(3, int(rounds * share)),
     )
     return {
-        "model": name,
+        "model": name + (", compiled" if compiled else ""),
         "parameters": sum(p.numel() for p in flow.parameters()),
         "step ms": round(times["step"], 1),
         "its products ms": round(times["products"], 1),
@@ -76,10 +80,11 @@ def main() -> None:
     parser.add_argument("--out", default="speed.json")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--only", nargs="*", help="cases whose name contains one of these")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the flow first")
     args = parser.parse_args()
     keep_freed_memory()  # as training does
     names = [n for n in CASES if not args.only or any(o in n for o in args.only)]
-    rows = [measure(name, args.rounds) for name in names]
+    rows = [measure(name, args.rounds, args.compile) for name in names]
     print_table(rows)
     write_json(args.out, {"machine": machine(), "rows": rows})
 
