@@ -36,7 +36,7 @@ CASES: dict[str, tuple[Any, int, float]] = {
         8,
         0.25,
     ),
-    "conv default, L=32, batch 64": (lambda: conv_flow(32, site_bias=True, pixels=True), 64, 0.5),
+    "conv default, L=32, batch 64": (lambda: conv_flow(32, pixels=True), 64, 0.5),
     **{
         f"conv fixed width, L={side}, batch 16": (
             lambda side=side: conv_flow(side, **CONV_FIXED, pixels=True),
