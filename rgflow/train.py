@@ -112,6 +112,7 @@ def train(config: dict[str, Any], directory: "RunDirectory") -> None:
     quiet_lightning()
     keep_freed_memory()
     checks.check_numbers(config)
+    checks.check_hardware(config)
     lightning.seed_everything(config["seed"], workers=True, verbose=False)
     flow = build(config["flow"], "flow")
     module = build(config["training"], "training", flow=flow)

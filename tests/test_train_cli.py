@@ -109,6 +109,7 @@ def test_divergence_is_no_interruption(tmp_path, monkeypatch, capfd):
 MISTAKES = {
     "unknown preset": (["experiment=nope"], "nope", "msds1"),
     "unknown trainer": (["trainer=tpu"], "tpu", "cpu"),
+    "no gpu": (["experiment=celeba"], "no GPU is found", "trainer=cpu"),
     "unknown field": (["flow.depth=3"], "flow.depth", ""),
     "unknown added field": (["+flow.depth=3"], "depth", "couplings"),
     "broken override": (["max_steps==3"], "max_steps", ""),
@@ -158,6 +159,7 @@ def test_mistake_is_one_line_and_leaves_nothing(
     overrides, got, right, tmp_path, monkeypatch, capfd
 ):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     (tmp_path / "mine.txt").write_text("kept")
     assert train(*overrides) == 1
     lines = capfd.readouterr().err.splitlines()

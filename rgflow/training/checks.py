@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from rgflow.checkpoint import describe_mismatch, flow_weights, read_checkpoint
 
 if TYPE_CHECKING:
@@ -37,6 +39,15 @@ def check_numbers(config: dict[str, Any]) -> None:
     if str(precision) in _HALF:
         raise ValueError(
             f"trainer.precision: got {precision}, expected bf16-mixed, or 32-true for float32"
+        )
+
+
+def check_hardware(config: dict[str, Any]) -> None:
+    """Refuse, with a ValueError, a GPU where there is none."""
+    if config["trainer"].get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise ValueError(
+            "trainer.accelerator: got 'gpu' but no GPU is found, expected trainer=cpu (or "
+            "trainer=ddp trainer.accelerator=cpu trainer.devices=2) on this machine"
         )
 
 
