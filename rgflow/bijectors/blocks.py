@@ -91,7 +91,7 @@ class BlockLayer(Bijector):
         x = x.view(channels, n, k // 2, 2, n, k // 2, 2, -1)
         x = x.permute(3, 6, 0, 2, 5, 1, 4, 7)  # (2, 2, C, K/2, K/2, n, n, B)
         p00, p01, p10, p11 = x.reshape(4, channels * k * k // 4, -1).unbind()
-        return torch.cat((p00, p11)).T.contiguous(), torch.cat((p01, p10)).T.contiguous()
+        return torch.cat((p00.T, p11.T), 1), torch.cat((p01.T, p10.T), 1)
 
     def _merge(self, halves: tuple[Tensor, Tensor]) -> Tensor:
         channels, side, _ = self.event_shape
