@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -152,6 +153,15 @@ MISTAKES = {
     "sweep of processes": (["-m", "trainer.devices=2", "seed=1"], "devices=2", "devices=1"),
     "no steps between validations": (["validation_every=0"], "0", "at least 1"),
 }
+
+
+def test_compiling_without_a_compiler_is_refused(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert train("compile=true") == 1
+    error = capfd.readouterr().err.strip().splitlines()
+    assert len(error) == 1
+    assert "compile=false" in error[0]
 
 
 @pytest.mark.parametrize(("overrides", "got", "right"), MISTAKES.values(), ids=MISTAKES.keys())

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,13 @@ def check_numbers(config: dict[str, Any]) -> None:
 
 
 def check_hardware(config: dict[str, Any]) -> None:
-    """Refuse, with a ValueError, a GPU where there is none."""
+    """Refuse, with a ValueError, a GPU or a compiler where there is none."""
+    compilers = (os.environ.get("CXX", "g++"), "g++", "clang++")
+    if config["compile"] and not any(map(shutil.which, compilers)):
+        raise ValueError(
+            "compile: got true but no C++ compiler is found, expected g++ or clang++ to be "
+            "installed, or compile=false"
+        )
     if config["trainer"].get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
         raise ValueError(
             "trainer.accelerator: got 'gpu' but no GPU is found, expected trainer=cpu (or "
