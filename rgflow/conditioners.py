@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rgflow.fused import circular_pad
-from rgflow.residual import Layout, folding_matrix, residual_net
+from rgflow.residual import Layout, make_layout, residual_net
 
 ACTIVATIONS = {"silu": F.silu, "elu": F.elu, "tanh": torch.tanh, "relu": F.relu, "gelu": F.gelu}
 
@@ -74,22 +74,22 @@ class ResidualMLP(nn.Module):
         block = ((hidden, width), (hidden, hidden), (width, hidden))
         self.shapes = (*block * blocks, (outputs, width))
         drawn = [nn.Linear(columns, rows) for rows, columns in self.shapes]
-        # flat: small tensors cost more in the optimizer than in the net
         weights = [linear.weight.detach() for linear in drawn]
-        gains = [weight.norm(dim=1) for weight in weights[:-1]]
-        biases = [linear.bias.detach() for linear in drawn[:-1]]
-        closing = torch.zeros(outputs)
-        self.directions = nn.Parameter(torch.cat([weight.flatten() for weight in weights]))
-        self.gains_and_biases = nn.Parameter(torch.cat([*gains, closing, *biases, closing]))
-        self.log_slopes = nn.Parameter(torch.zeros(len(drawn)))
-        self.register_buffer("folding", folding_matrix(self.shapes), persistent=False)
+        gains = [weight.norm(dim=1) for weight in weights[:-1]] + [torch.zeros(outputs)]
+        biases = [linear.bias.detach() for linear in drawn[:-1]] + [torch.zeros(outputs)]
+        *self._lying, exponents, shrinks = make_layout(self.shapes)
+        order = self._lying[0]
+        lying = [values[layer].flatten() for values in (weights, gains, biases) for layer in order]
+        self.flat = nn.Parameter(torch.cat([*lying, torch.zeros(len(drawn))]))
+        self.register_buffer("exponents", exponents, persistent=False)
+        self.register_buffer("shrinks", shrinks, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, inputs) -> (N, outputs)``."""
         if self.entry is not None:
             x = self.entry(x)
-        layout = Layout(self.shapes, self.folding)
-        return residual_net(x, self.directions, self.gains_and_biases, self.log_slopes, layout)
+        layout = Layout(*self._lying, self.exponents, self.shrinks)
+        return residual_net(x, self.flat, layout)
 
 
 class MLP(nn.Module):

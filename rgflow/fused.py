@@ -8,14 +8,26 @@ torch.func), and use what the forward pass computed where it is not.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
+LOG2_E = math.log2(math.e)
+
+Halves = tuple[Tensor, Tensor]
+
+
+def apply(function: type[torch.autograd.Function], *args: Any) -> Any:
+    """``function.apply``, without its look at the signature where torch.func is not at work."""
+    if torch._C._are_functorch_transforms_active():
+        return function.apply(*args)
+    return super(torch.autograd.Function, function).apply(*args)
+
 
 def affine(b: Tensor, parameters: Tensor, bound: float, *, inverse: bool) -> tuple[Tensor, Tensor]:
-    """``b exp(s) + t`` or its inverse ``(b - t) exp(-s)``, with ``s = bound tanh(raw / bound)``.
+    """``b exp(s) + t`` or its inverse ``(b - t) exp(-s)``, with ``s = bound tanh(raw / 2)``.
 
     Args:
         b: ``(N, D, ...)``.
@@ -26,57 +38,58 @@ def affine(b: Tensor, parameters: Tensor, bound: float, *, inverse: bool) -> tup
     Returns:
         The image, shaped like b, and the log_det ``(N,)`` of the map just applied.
     """
-    run = _Affine.forward if torch.compiler.is_compiling() else _Affine.apply
-    return run(b, parameters, bound, inverse)[:2]
+    if torch.compiler.is_compiling():  # a compiler fuses better than we do
+        return _Affine.forward(b, parameters, bound, inverse)
+    return apply(_Affine, b, parameters, bound, inverse)
 
 
 class _Affine(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(
-        b: Tensor, parameters: Tensor, bound: float, inverse: bool
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        raw, shift = parameters.chunk(2, 1)
-        sign = -1 if inverse else 1
-        # tanh by the sigmoid, which is twice as fast on a CPU
-        squashed = torch.sigmoid(raw * (2 / bound)).mul(2).sub(1)
-        factor = torch.exp(squashed * (sign * bound))
+    def forward(b: Tensor, parameters: Tensor, bound: float, inverse: bool) -> Halves:
+        shift = parameters.chunk(2, 1)[1]
+        _, log2_scale, factor = _scales(parameters, bound, inverse)
         image = (b - shift) * factor if inverse else torch.addcmul(shift, b, factor)
-        return image, squashed.flatten(1).sum(1) * (sign * bound), squashed, factor
+        return image, log2_scale.flatten(1).sum(1) / LOG2_E
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        b, parameters, ctx.bound, ctx.inverse = inputs
-        image, _, squashed, factor = output
-        ctx.mark_non_differentiable(squashed, factor)
-        ctx.set_materialize_grads(False)  # zeros for the two above would cost as much as they do
-        ctx.save_for_backward(b, parameters, image, squashed, factor)
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Halves) -> None:
+        ctx.save_for_backward(*inputs[:2])  # reading more from memory costs more than the map
+        ctx.bound, ctx.inverse = inputs[2:]
+        ctx.set_materialize_grads(False)
 
     @staticmethod
-    def backward(
-        ctx: Any, grad: Tensor | None, log_det_grad: Tensor | None, *_: None
-    ) -> tuple[Any, ...]:
-        b, parameters, image, squashed, factor = ctx.saved_tensors
+    def backward(ctx: Any, grad: Tensor | None, log_det_grad: Tensor | None) -> tuple[Any, ...]:
+        b, parameters = ctx.saved_tensors
         grad = torch.zeros_like(b) if grad is None else grad
         log_det_grad = b.new_zeros(len(b)) if log_det_grad is None else log_det_grad
-        if torch.is_grad_enabled():
-            image, _, squashed, factor = _Affine.forward(b, parameters, ctx.bound, ctx.inverse)
+        gate, _, factor = _scales(parameters, ctx.bound, ctx.inverse)
         grad_b = grad * factor
-        weight = log_det_grad.view(-1, *[1] * (b.dim() - 1))
-        # d image / d s is b exp(s), and minus the image for the inverse
-        pulled = torch.addcmul(weight, *((grad, image) if ctx.inverse else (grad_b, b)))
-        grad_raw = pulled * (1 - squashed * squashed)
-        if ctx.inverse:
-            return grad_b, torch.cat((-grad_raw, -grad_b), 1), None, None
-        return grad_b, torch.cat((grad_raw, grad), 1), None, None
+        moved = b - parameters.chunk(2, 1)[1] if ctx.inverse else b
+        # d s / d raw = 2 bound gate (1 - gate), and for the inverse minus that
+        slope = -2 * ctx.bound if ctx.inverse else 2 * ctx.bound
+        weight = (log_det_grad * slope).view(-1, *[1] * (b.dim() - 1))
+        pulled = torch.addcmul(weight, grad_b, moved, value=slope)
+        grad_raw = torch.ops.aten.sigmoid_backward(pulled, gate)
+        grad_shift = -grad_b if ctx.inverse else grad
+        return grad_b, torch.cat((grad_raw, grad_shift), 1), None, None
+
+
+def _scales(parameters: Tensor, bound: float, inverse: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """``sigmoid(raw)``, the log-scale that is applied in powers of two, and its exponential."""
+    gate = torch.sigmoid(parameters.chunk(2, 1)[0])
+    # tanh(raw / 2) = 2 sigmoid(raw) - 1, and sigmoid and exp2 are much faster on a CPU
+    limit = bound * LOG2_E * (-1 if inverse else 1)
+    log2_scale = gate.mul(2 * limit).sub_(limit)
+    return gate, log2_scale, torch.exp2(log2_scale)
 
 
 def circular_pad(x: Tensor, width: int) -> Tensor:
     """A periodic lattice continued on all sides: ``(..., H, W) -> (..., H + 2 w, W + 2 w)``."""
     if torch.compiler.is_compiling():
         return _CircularPad.forward(x, width)
-    return _CircularPad.apply(x, width)
+    return apply(_CircularPad, x, width)
 
 
 class _CircularPad(torch.autograd.Function):

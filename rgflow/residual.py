@@ -9,30 +9,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rgflow.fused import apply
+
 SHRINK = 0.5**0.5  # of the residual sum, keeps its variance
 
 
 class Layout(NamedTuple):
-    """Shapes of the net's linear maps, three per block and one to close, and their factors.
+    """How the net's linear maps lie in its flat parameters, and their factors.
+
+    Maps that read equally many features lie together, so that their rows are one matrix.
 
     Attributes:
-        shapes: ``(out, in)`` of each map.
-        folding: ``(2 * rows, maps + 1)``: exponents of the slopes, and of the residual factor, in
-            the factors of gains (first half) and biases (second half).
+        order: The maps, numbered in the order in which they act, as they lie.
+        rows: Outputs of each map, as they lie.
+        groups: ``(maps, rows, width)`` of each group that reads ``width`` features.
+        exponents: ``(2 * all rows, maps)``: exponents of the slopes in the factors of gains (first
+            half) and biases (second half).
+        shrinks: ``(2 * all rows,)``: exponents of the residual factor.
     """
 
-    shapes: tuple[tuple[int, int], ...]
-    folding: Tensor
+    order: tuple[int, ...]
+    rows: tuple[int, ...]
+    groups: tuple[tuple[int, int, int], ...]
+    exponents: Tensor
+    shrinks: Tensor
 
 
-def folding_matrix(shapes: Sequence[tuple[int, int]]) -> Tensor:
-    """Exponents for `Layout`.
+def make_layout(shapes: Sequence[tuple[int, int]]) -> Layout:
+    """The layout of maps of shapes ``(out, in)``, three per block and one to close.
 
     Map l reads ``silu(beta_l v) / beta_l``: its weights are divided by beta_l, and where another
     swish follows inside the block, weights and biases are multiplied by that one's slope. The last
@@ -45,13 +56,20 @@ def folding_matrix(shapes: Sequence[tuple[int, int]]) -> Tensor:
         for factors in (of_gain, of_bias):
             if layer + 1 < count:
                 factors[layer, layer + 1 if layer % 3 < 2 else -1] += 1
-    layer_of_row = torch.cat([torch.full((rows,), i) for i, (rows, _) in enumerate(shapes)])
-    return torch.cat((of_gain[layer_of_row], of_bias[layer_of_row]))
+    widths = list(dict.fromkeys(width for _, width in shapes))
+    members = [[i for i, (_, width) in enumerate(shapes) if width == w] for w in widths]
+    order = tuple(layer for group in members for layer in group)
+    rows = tuple(shapes[layer][0] for layer in order)
+    groups = tuple(
+        (len(group), sum(shapes[layer][0] for layer in group), width)
+        for group, width in zip(members, widths, strict=True)
+    )
+    of_row = torch.tensor([layer for layer in order for _ in range(shapes[layer][0])])
+    folding = torch.cat((of_gain[of_row], of_bias[of_row]))
+    return Layout(order, rows, groups, folding[:, :-1], folding[:, -1])
 
 
-def residual_net(
-    x: Tensor, directions: Tensor, gains_and_biases: Tensor, log_slopes: Tensor, layout: Layout
-) -> Tensor:
+def residual_net(x: Tensor, flat: Tensor, layout: Layout) -> Tensor:
     """Residual blocks ``x <- (x + f(x)) / sqrt 2`` and a closing ``linear(swish(x))``.
 
     ``f`` is ``swish, linear`` three times, with ``swish(v) = v sigmoid(beta v)`` and rows of
@@ -59,133 +77,136 @@ def residual_net(
 
     Args:
         x: ``(N, width)``.
-        directions: All ``v``, flat.
-        gains_and_biases: The gains of all rows, then the biases, ``(2 * rows,)``.
-        log_slopes: ``ln beta`` of the swish in front of each map.
+        flat: All ``v`` as they lie, then the gains of all rows, their biases, and ``ln beta`` of
+            the swish in front of each map. One tensor, because small ones cost more in the
+            optimizer than in the net.
         layout: Of the maps.
 
     Returns:
         ``(N, outputs)``.
     """
-    parameters = (directions, gains_and_biases, log_slopes)
     if torch.compiler.is_compiling():  # a compiler fuses better than we do
-        return _forward(x, *parameters, *layout)[0]
+        return _forward(x, flat, *layout)[0]
     device = x.device.type
     if torch.is_autocast_enabled(device):
         low = torch.get_autocast_dtype(device)
         with torch.autocast(device, enabled=False):
-            return _ResidualNet.apply(x.to(low), *parameters, *layout)[0]
-    return _ResidualNet.apply(x, *parameters, *layout)[0]
+            return apply(_ResidualNet, x.to(low), flat, *layout)[0]
+    return apply(_ResidualNet, x, flat, *layout)[0]
 
 
 def _forward(
     x: Tensor,
-    directions: Tensor,
-    gains_and_biases: Tensor,
-    log_slopes: Tensor,
-    shapes: Sequence[tuple[int, int]],
-    folding: Tensor,
-) -> tuple[Tensor, ...]:
-    """The output; factors and slopes; norms and weights; input and swish of each map."""
-    constant = math.log(SHRINK) * folding[:, -1]
-    factors = torch.addmv(constant, folding[:, :-1], log_slopes).exp()
+    flat: Tensor,
+    order: Sequence[int],
+    rows: Sequence[int],
+    groups: Sequence[tuple[int, int, int]],
+    exponents: Tensor,
+    shrinks: Tensor,
+) -> tuple[Tensor, list[Tensor]]:
+    """The output; factors, slopes, gains and norms by group, weights and inputs by map."""
+    *parts, gains_and_biases, log_slopes = _parts(flat, groups, exponents)
+    factors = torch.addmv(shrinks, exponents, log_slopes, beta=math.log(SHRINK)).exp_()
     slopes = log_slopes.exp()
-    gains, biases = (gains_and_biases * factors).unflatten(0, (2, -1, 1)).unbind()
-    rows = [out for out, _ in shapes]
-    pairs = [
-        torch._weight_norm_interface(part.view(shape), gain, 0)
-        for part, gain, shape in zip(
-            _parts(directions, shapes), gains.split(rows), shapes, strict=True
-        )
-    ]
-    weights = [weight.to(x.dtype) for weight, _ in pairs]
-    biases = biases[:, 0].to(x.dtype).split(rows)
+    gains, biases = (gains_and_biases * factors).chunk(2)
+    gains = torch.split_with_sizes(gains[:, None], [count for _, count, _ in groups])
+    norms, lying = [], []
+    start = 0
+    for part, gain, (maps, count, width) in zip(parts, gains, groups, strict=True):
+        weight, norm = torch._weight_norm_interface(part.view(count, width), gain, 0)
+        norms.append(norm)
+        lying += torch.split_with_sizes(weight.to(x.dtype), rows[start : start + maps])
+        start += maps
+    weights, offsets = [x] * len(order), [x] * len(order)
+    biases = torch.split_with_sizes(biases.to(x.dtype), rows)
+    for layer, weight, bias in zip(order, lying, biases, strict=True):
+        weights[layer], offsets[layer] = weight, bias
     stream_slopes = slopes[::3].unbind()
-    inputs, swishes = [], []
+    inputs = []
     stream = h = x
     for layer, weight in enumerate(weights):
         inputs.append(h)
         if layer % 3 == 0:
             stream = h
             h = h * stream_slopes[layer // 3]
-        swishes.append(F.silu(h))
-        h = F.linear(swishes[-1], weight, biases[layer])
+        h = F.linear(F.silu(h), weight, offsets[layer])
         if layer % 3 == 2:
             h = torch.add(h, stream, alpha=SHRINK)
-    norms = (norm for _, norm in pairs)
-    return h, factors, slopes, *norms, *weights, *inputs, *swishes
+    return h, [factors, slopes, *gains, *norms, *weights, *inputs]
 
 
 class _ResidualNet(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(
-        x: Tensor,
-        directions: Tensor,
-        gains_and_biases: Tensor,
-        log_slopes: Tensor,
-        shapes: Sequence[tuple[int, int]],
-        folding: Tensor,
-    ) -> tuple[Tensor, ...]:
-        results = _forward(x, directions, gains_and_biases, log_slopes, shapes, folding)
-        first = len(results) - 2 * len(shapes)  # an input must not come back as an output
-        return results[:first] + results[first + 1 :]
+    def forward(x: Tensor, *rest: Any) -> tuple[Tensor, list[Tensor]]:
+        return _forward(x, *rest)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        x, directions, gains_and_biases, log_slopes, ctx.shapes, folding = inputs
-        ctx.mark_non_differentiable(*output[1:])
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(x, directions, gains_and_biases, log_slopes, folding, *output[1:])
+    def setup_context(
+        ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, list[Tensor]]
+    ) -> None:
+        # tensors in a list are no outputs to autograd, which would wrap each of them
+        ctx.layout = inputs[2:5]
+        ctx.save_for_backward(*inputs[:2], *inputs[5:], *output[1])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors  # recomputation allows one look
-        x, directions, gains_and_biases, log_slopes, folding, *kept = saved
-        count = len(ctx.shapes)
+        x, flat, exponents, shrinks, *kept = saved
+        order, _, groups = ctx.layout
         if torch.is_grad_enabled():
-            parameters = (directions, gains_and_biases, log_slopes)
-            kept = _forward(x, *parameters, ctx.shapes, folding)[1:]
-        else:
-            kept.insert(2 + 2 * count, x)
-        factors, slopes, *rest = kept
-        norms, weights, inputs, swishes = (rest[count * i : count * (i + 1)] for i in range(4))
-        parts = _parts(directions, ctx.shapes)
-        gains = (gains_and_biases * factors)[: len(factors) // 2, None]
-        gains = gains.split([out for out, _ in ctx.shapes])
+            kept = _forward(x, flat, *ctx.layout, exponents, shrinks)[1]
+        count = len(order)
+        sizes = (2, len(groups), len(groups), count, count)
+        (factors, slopes), gains, norms, weights, inputs = _cut(kept, sizes)
         stream_slopes = slopes[::3].unbind()
-        direction_grads, gain_grads, bias_grads, slope_grads = [], [], [], []
+        weight_grads, bias_grads = [x] * count, [x] * count
+        slope_grads = [slopes.new_zeros(())] * count
         residual = grad
         for layer in reversed(range(count)):
             if layer % 3 == 2:
                 residual = grad
-            weight_grad = (grad.T @ swishes[layer]).to(directions.dtype)
-            bias_grads.append(grad.sum(0))
-            direction = parts[layer].view(ctx.shapes[layer])
+            slope = stream_slopes[layer // 3]
+            first = layer % 3 == 0
+            h = inputs[layer] * slope if first else inputs[layer]
+            weight_grads[layer] = grad.T @ F.silu(h)  # cheaper than to fetch it from memory
+            bias_grads[layer] = grad.sum(0)
+            grad = _silu_backward(grad @ weights[layer], h)
+            if first:
+                slope_grads[layer] = (grad * h).sum().to(slopes.dtype)
+                grad = grad * slope
+                if layer + 1 < count:
+                    grad = torch.add(grad, residual, alpha=SHRINK)
+        direction_grads, gain_grads = [], []
+        start = 0
+        *parts, gains_and_biases, _ = _parts(flat, groups, exponents)
+        for group, part, gain, norm in zip(groups, parts, gains, norms, strict=True):
+            maps, height, width = group
+            members = order[start : start + maps]
+            start += maps
+            weight_grad = torch.cat([weight_grads[layer] for layer in members]).to(part.dtype)
             direction_grad, gain_grad = _weight_norm_backward(
-                weight_grad, direction, gains[layer], norms[layer]
+                weight_grad, part.view(height, width), gain, norm
             )
-            direction_grads.append(direction_grad.flatten())
-            gain_grads.append(gain_grad[:, 0])
-            grad = grad @ weights[layer]
-            if layer % 3:
-                grad = _silu_backward(grad, inputs[layer])
-                continue
-            stream, slope = inputs[layer], stream_slopes[layer // 3]
-            inner = _silu_backward(grad, stream * slope)
-            slope_grads.append((inner * stream).sum())
-            grad = inner * slope
-            if layer + 1 < count:
-                grad = torch.add(grad, residual, alpha=SHRINK)
-        scaled = torch.cat([*gain_grads[::-1], *bias_grads[::-1]]).to(factors.dtype) * factors
-        by_slope = torch.mv(folding.T, scaled * gains_and_biases)[:-1]
-        by_slope[::3] += torch.stack(slope_grads[::-1]) * slopes[::3]
-        return grad, torch.cat(direction_grads[::-1]), scaled, by_slope, None, None
+            direction_grads.append(direction_grad.view(-1))
+            gain_grads.append(gain_grad.view(-1))
+        by_bias = [bias_grads[layer] for layer in order]
+        scaled = torch.cat([*gain_grads, *by_bias]).to(factors.dtype) * factors
+        by_slope = torch.addmv(torch.stack(slope_grads), exponents.T, scaled * gains_and_biases)
+        return grad, torch.cat([*direction_grads, scaled, by_slope]), *[None] * 5
 
 
-def _parts(directions: Tensor, shapes: Sequence[tuple[int, int]]) -> tuple[Tensor, ...]:
-    return directions.split([out * width for out, width in shapes])
+def _parts(
+    flat: Tensor, groups: Sequence[tuple[int, int, int]], exponents: Tensor
+) -> tuple[Tensor, ...]:
+    """Directions of each group, gains and biases, logarithms of slopes."""
+    return torch.split_with_sizes(flat, [n * width for _, n, width in groups] + [*exponents.shape])
+
+
+def _cut(items: Sequence[Tensor], sizes: Sequence[int]) -> list[list[Tensor]]:
+    rest = iter(items)
+    return [list(islice(rest, size)) for size in sizes]
 
 
 def _weight_norm_backward(

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from rgflow.conditioners import MLP, ConvNet, ResidualMLP
+from rgflow.residual import make_layout
 
 
 @pytest.mark.parametrize(
@@ -40,13 +41,16 @@ def test_folding_the_slopes_changes_nothing():
     def swish(v, beta):
         return v * torch.sigmoid(beta * v)
 
-    rows = [out for out, _ in net.shapes]
-    gains, biases = (v.split(rows) for v in net.gains_and_biases.chunk(2))
-    directions = net.directions.split([out * width for out, width in net.shapes])
-    slopes = net.log_slopes.exp()
+    order = make_layout(net.shapes).order  # as the maps lie in memory
+    shapes = [net.shapes[layer] for layer in order]
+    rows = [out for out, _ in shapes]
+    sizes = [out * width for out, width in shapes]
+    *parts, gains, biases, log_slopes = net.flat.split([*sizes, sum(rows), sum(rows), len(rows)])
+    gains, biases, slopes = gains.split(rows), biases.split(rows), log_slopes.exp()
 
-    def linear(i, v):
-        direction = directions[i].view(net.shapes[i])
+    def linear(layer, v):
+        i = order.index(layer)
+        direction = parts[i].view(shapes[i])
         weight = gains[i][:, None] * direction / direction.norm(dim=1, keepdim=True)
         return F.linear(v, weight, biases[i])
 

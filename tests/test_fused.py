@@ -9,7 +9,7 @@ from rgflow.fused import affine, circular_pad
 
 def plain_affine(b, parameters, bound, inverse):
     raw, shift = parameters.chunk(2, 1)
-    s = bound * torch.tanh(raw / bound)
+    s = bound * torch.tanh(raw / 2)
     if inverse:
         return (b - shift) * torch.exp(-s), -s.flatten(1).sum(1)
     return b * torch.exp(s) + shift, s.flatten(1).sum(1)

@@ -74,7 +74,7 @@ class Coupling(Bijector):
 class AffineCoupling(Coupling):
     """Affine coupling between two halves: ``b -> b * exp(s(a)) + t(a)``.
 
-    The log-scale is bounded by ``scale_bound * tanh(s / scale_bound)`` so that neither direction
+    The log-scale is bounded by ``scale_bound * tanh(s / 2)`` so that neither direction
     overflows.
 
     Args:
