@@ -19,11 +19,27 @@ LOG2_E = math.log2(math.e)
 Halves = tuple[Tensor, Tensor]
 
 
+def with_eager_twin(function: type[torch.autograd.Function]) -> type[torch.autograd.Function]:
+    """Adds ``eager``: the same function for use outside torch.func, in the form with a context.
+
+    The form that torch.func wants costs a look at the function's signature on each call.
+    """
+
+    def forward(ctx: Any, *args: Any) -> Any:
+        output = function.forward(*args)
+        function.setup_context(ctx, args, output)
+        return output
+
+    members = {"forward": staticmethod(forward), "backward": staticmethod(function.backward)}
+    function.eager = type(function.__name__, (torch.autograd.Function,), members)
+    return function
+
+
 def apply(function: type[torch.autograd.Function], *args: Any) -> Any:
-    """``function.apply``, without its look at the signature where torch.func is not at work."""
+    """``function.apply`` of the cheapest form that works here."""
     if torch._C._are_functorch_transforms_active():
         return function.apply(*args)
-    return super(torch.autograd.Function, function).apply(*args)
+    return function.eager.apply(*args)
 
 
 def affine(b: Tensor, parameters: Tensor, bound: float, *, inverse: bool) -> tuple[Tensor, Tensor]:
@@ -43,6 +59,7 @@ def affine(b: Tensor, parameters: Tensor, bound: float, *, inverse: bool) -> tup
     return apply(_Affine, b, parameters, bound, inverse)
 
 
+@with_eager_twin
 class _Affine(torch.autograd.Function):
     generate_vmap_rule = True
 
@@ -92,6 +109,7 @@ def circular_pad(x: Tensor, width: int) -> Tensor:
     return apply(_CircularPad, x, width)
 
 
+@with_eager_twin
 class _CircularPad(torch.autograd.Function):
     generate_vmap_rule = True
 

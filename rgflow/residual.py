@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rgflow.fused import apply
+from rgflow.fused import apply, with_eager_twin
 
 SHRINK = 0.5**0.5  # of the residual sum, keeps its variance
 
@@ -135,6 +135,7 @@ def _forward(
     return h, [factors, slopes, *gains, *norms, *weights, *inputs]
 
 
+@with_eager_twin
 class _ResidualNet(torch.autograd.Function):
     generate_vmap_rule = True
 
