@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from rgflow import bijectors as b
 from rgflow.conditioners import MLP, ConvNet, ResidualMLP
+from rgflow.energies import GaussianField, Ising
 from rgflow.models import block_flow, conv_flow, realnvp_flow
 
 
@@ -54,6 +55,8 @@ BIJECTORS: dict[str, Callable[[], b.Bijector]] = {
     "elementwise_spline": lambda: b.ElementwiseSpline((2, 3, 3), bins=6),
     "channel_mixing": lambda: b.ChannelMixing((3, 2, 2), [[0, 1, 0], [2, 0, 1], [0, 0, -1]]),
     "channel_mixing_features": lambda: b.ChannelMixing((3,)),
+    "circulant_root": lambda: b.CirculantRoot(Ising(4).spectrum, channels=2, learnable=True),
+    "circulant_root_fixed_odd": lambda: b.CirculantRoot(GaussianField(3, 0.5).spectrum),
     "polyphase_rows": lambda: b.PolyphaseCoupling(2, 3, "rows", 1, _affine_conv),
     "polyphase_emission": lambda: b.PolyphaseCoupling(1, 2, "emission", 0, _affine_conv),
     "block_layer_even": lambda: b.BlockLayer(2, 8, 4, 2, _affine_residual, 3),

@@ -5,6 +5,7 @@ from rgflow.bijectors.base import Bijector, Chain, Inverse
 from rgflow.bijectors.blocks import BlockLayer, BlockLevel
 from rgflow.bijectors.conv import ConvLevel
 from rgflow.bijectors.coupling import AffineCoupling, Coupling
+from rgflow.bijectors.fourier import CirculantRoot
 from rgflow.bijectors.mera import MERA
 from rgflow.bijectors.pixels import PixelLogit, bits_per_dim, dequantize, to_image
 from rgflow.bijectors.polyphase import PolyphaseCoupling
@@ -19,6 +20,7 @@ __all__ = [
     "BlockLevel",
     "Chain",
     "ChannelMixing",
+    "CirculantRoot",
     "ConvLevel",
     "Coupling",
     "ElementwiseAffine",

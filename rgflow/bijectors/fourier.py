@@ -1,0 +1,106 @@
+"""A linear map in Fourier space that takes correlated fields to white noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from rgflow.bijectors.base import Bijector
+from rgflow.lattice import half, multiply_modes
+
+
+class CirculantRoot(Bijector):
+    """Whitens: ``z_k = spectrum(k)**-1/2 x_k`` for every Fourier mode k and every channel.
+
+    If ``spectrum`` is the covariance of x by mode, then z is white; if x is Gaussian, z is exactly
+    standard normal. The spectrum has the symmetries of the square, ``k_mu -> -k_mu`` and
+    ``k_1 <-> k_2``, and one number is kept for each class of modes under them. Learnable, the map
+    starts at ``spectrum`` and can learn the two-point function of an interacting theory.
+
+    The map couples all sites to all: flows with it have no cones, asking for them raises.
+
+    Args:
+        spectrum: ``(L, L)``, positive, in the layout of ``torch.fft.fft2``; such as
+            ``energy.spectrum``. It is part of the state.
+        channels: C; all have the same spectrum.
+        learnable: Whether the spectrum is a parameter.
+
+    Raises:
+        ValueError: If the spectrum is not square, positive, finite and symmetric, or there is no
+            channel.
+
+    >>> whiten = CirculantRoot(torch.full((4, 4), 4.0))
+    >>> z, log_det = whiten(torch.ones(1, 1, 4, 4))
+    >>> z.mean().item(), round(log_det.item(), 4)  # halved, -16 ln 2
+    (0.5, -11.0904)
+    """
+
+    def __init__(
+        self,
+        spectrum: Tensor | Sequence[Sequence[float]],
+        channels: int = 1,
+        learnable: bool = False,
+    ) -> None:
+        spectrum = torch.as_tensor(spectrum, dtype=torch.float64).cpu()
+        _check_spectrum(spectrum)
+        if channels < 1:
+            raise ValueError(f"channels: got {channels}, expected at least 1")
+        side = len(spectrum)
+        super().__init__((channels, side, side))
+        classes, counts = mode_classes(side)
+        sums = torch.zeros(len(counts), dtype=torch.float64)
+        sums.index_add_(0, classes.flatten(), spectrum.log().flatten())
+        start = (sums / counts).to(torch.get_default_dtype())
+        self.register_buffer("half_classes", half(classes).contiguous(), persistent=False)
+        self.register_buffer("counts", counts, persistent=False)
+        if learnable:
+            self.log_spectrum = nn.Parameter(start)
+        else:
+            self.register_buffer("log_spectrum", start)
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self._apply_power(x, -0.5)
+
+    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return self._apply_power(z, 0.5)
+
+    def _apply_power(self, x: Tensor, power: float) -> tuple[Tensor, Tensor]:
+        factors = (power * self.log_spectrum).exp()[self.half_classes]  # (L, L // 2 + 1)
+        # thousands of terms: summed in float64
+        log_det = power * self.event_shape[0] * (self.counts * self.log_spectrum.double()).sum()
+        return multiply_modes(x, factors), log_det.to(x).expand(x.shape[0])
+
+
+def mode_classes(side: int) -> tuple[Tensor, Tensor]:
+    """Classes of Fourier modes under the symmetries of the square.
+
+    Returns:
+        The class of every mode, ``(L, L)`` integers from 0, and the number of modes of each.
+
+    >>> mode_classes(3)[0].tolist()
+    [[0, 1, 1], [1, 2, 2], [1, 2, 2]]
+    """
+    k = torch.arange(side)
+    k = torch.minimum(k, side - k)  # k and -k
+    large = torch.maximum(k[:, None], k[None, :])
+    small = torch.minimum(k[:, None], k[None, :])
+    _, classes, counts = torch.unique(
+        large * side + small, return_inverse=True, return_counts=True
+    )
+    return classes, counts
+
+
+def _check_spectrum(spectrum: Tensor) -> None:
+    if spectrum.dim() != 2 or spectrum.shape[0] != spectrum.shape[1] or not len(spectrum):
+        raise ValueError(f"got a spectrum of shape {tuple(spectrum.shape)}, expected (L, L)")
+    if not ((spectrum > 0) & spectrum.isfinite()).all():
+        raise ValueError("got a spectrum with entries that are not positive and finite")
+    mirrored = spectrum.roll(-1, 0).flip(0)  # k_1 -> -k_1
+    for other in (mirrored, spectrum.T):
+        if not torch.allclose(spectrum, other, rtol=1e-5):
+            raise ValueError(
+                "got a spectrum without the symmetries of the square, "
+                "expected S(k1, k2) = S(-k1, k2) = S(k2, k1)"
+            )

@@ -1,0 +1,83 @@
+"""The Gaussian free field, of which everything is known."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from rgflow.energies.base import Energy, check_positive, check_side
+from rgflow.energies.exact import free_field_log_z
+from rgflow.lattice import gradient_squared, half, khat_squared, multiply_modes, neighbour_sum
+
+
+class GaussianField(Energy):
+    """Free scalar field, ``S = sum_x [sum_mu (phi_{x+mu} - phi_x)^2 + m2 phi_x^2]``.
+
+    ``S = 1/2 phi^T A phi`` with eigenvalues ``A(k) = 2 m2 + 2 khat^2``,
+    ``khat^2 = sum_mu 4 sin^2(k_mu / 2)``. Note that the usual 1/2 in front of S is absent.
+
+    Args:
+        side: L, at least 2; with L = 2 both neighbours along an axis are the same site.
+        m2: Mass squared in lattice units, positive.
+
+    Raises:
+        ValueError: For a smaller side, or a mass squared that is not positive.
+
+    >>> field = GaussianField(side=8, m2=0.25)
+    >>> field.energy(torch.ones(1, 1, 8, 8)).item()
+    16.0
+    >>> round(field.log_z, 6)
+    -4.333315
+    """
+
+    def __init__(self, side: int, m2: float) -> None:
+        check_side(side)
+        check_positive(m2=m2)
+        super().__init__((1, side, side))
+        self.m2 = m2
+        roots = half(self.spectrum).sqrt()
+        self.register_buffer("covariance_root", roots, persistent=False)
+
+    @property
+    def log_z(self) -> float:
+        """``N/2 ln(2 pi) - 1/2 sum_k ln A(k)``."""
+        side = self.event_shape[-1]
+        return free_field_log_z(side, side, self.m2)
+
+    @property
+    def spectrum(self) -> Tensor:
+        """Covariance ``1 / A(k)``, ``(L, L)`` float64."""
+        side = self.event_shape[-1]
+        return 0.5 / (self.m2 + khat_squared(side, side))
+
+    def energy(self, x: Tensor) -> Tensor:
+        """``S(x)``, ``(B, 1, L, L) -> (B,)``."""
+        self._check(x)
+        return (gradient_squared(x) + self.m2 * x.square()).sum((1, 2, 3))
+
+    @torch.no_grad()
+    def force(self, x: Tensor) -> Tensor:
+        """``-A x``."""
+        self._check(x)
+        return 2 * neighbour_sum(x) - (8 + 2 * self.m2) * x
+
+    def sample(
+        self, n: int, generator: torch.Generator | None = None, dtype: torch.dtype | None = None
+    ) -> Tensor:
+        """Independent fields ``(n, 1, L, L)``, exact.
+
+        Args:
+            n: Number of fields, positive.
+            generator: On the device of this module.
+            dtype: Torch's default type if None.
+
+        Raises:
+            ValueError: If n is not positive.
+        """
+        if n < 1:
+            raise ValueError(f"the number of samples must be positive, got {n}")
+        device = self.covariance_root.device
+        noise = torch.randn(
+            (n, *self.event_shape), generator=generator, device=device, dtype=dtype
+        )
+        return multiply_modes(noise, self.covariance_root)

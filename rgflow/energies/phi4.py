@@ -1,0 +1,120 @@
+"""Real scalar phi^4, with converters from other conventions of the literature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from rgflow.energies.base import Energy, check_finite, check_positive, check_side
+from rgflow.energies.exact import free_field_log_z
+from rgflow.lattice import gradient_squared, khat_squared, neighbour_sum
+
+
+class Phi4(Energy):
+    """Real field, ``S = sum_x [sum_mu (phi_{x+mu} - phi_x)^2 + m2 phi_x^2 + lam phi_x^4]``.
+
+    Other conventions are the same theory for ``psi = field_scale * phi``: with their action T,
+    ``T(field_scale * phi) = S(phi)``, densities differ by the Jacobian ``field_scale**N`` and
+    ``ln Z_T = ln Z_S + N ln field_scale``. Observables of psi are those of ``field_scale * x``.
+
+    Args:
+        side: L, at least 2; with L = 2 both neighbours along an axis are the same site.
+        m2: Mass squared in lattice units, of either sign.
+        lam: Quartic coupling; 0 is allowed with positive m2.
+        field_scale: Ratio of another convention's field to this one's; it changes no energy.
+
+    Raises:
+        ValueError: For a smaller side, parameters that are not finite, an action that is not
+            bounded from below, or a scale that is not positive.
+
+    >>> model = Phi4(side=8, m2=-4.0, lam=Phi4.LADDER[8])
+    >>> round(model.energy(torch.ones(1, 1, 8, 8)).item(), 3)  # 64 (lam - 4)
+    128.512
+    >>> same = Phi4.from_beta(side=8, beta=2 * (0.5 / 6.008) ** 0.5)
+    >>> round(same.m2, 9), round(same.lam, 9)
+    (-4.0, 6.008)
+    """
+
+    LADDER: ClassVar[Mapping[int, float]] = MappingProxyType(
+        {6: 6.975, 8: 6.008, 12: 5.276, 14: 5.113, 20: 4.807, 32: 4.572, 64: 4.398}
+    )
+    """Side to lam at ``m2 = -4`` such that L is about four correlation lengths (symmetric phase;
+    critical lam about 4.25)."""
+
+    def __init__(self, side: int, m2: float, lam: float, field_scale: float = 1.0) -> None:
+        check_side(side)
+        check_finite(m2=m2, lam=lam)
+        check_positive(field_scale=field_scale)
+        if lam < 0 or (lam == 0 and m2 <= 0):
+            raise ValueError(
+                f"got lam={lam}, m2={m2}, expected lam > 0, or lam = 0 and m2 > 0: "
+                "the action must be bounded from below"
+            )
+        super().__init__((1, side, side))
+        self.m2 = m2
+        self.lam = lam
+        self.field_scale = field_scale
+
+    @classmethod
+    def from_kappa(cls, side: int, kappa: float, lam: float) -> Phi4:
+        """From ``T = sum_x [-2 kappa sum_mu psi_x psi_{x+mu} + (1 - 2 lam) psi^2 + lam psi^4]``.
+
+        ``psi = kappa**-0.5 phi``, hence ``m2 = (1 - 2 lam) / kappa - 4`` and ``lam / kappa**2``.
+
+        Args:
+            side: L.
+            kappa: Hopping parameter, positive.
+            lam: Quartic coupling of this convention.
+
+        Raises:
+            ValueError: If kappa is not positive, or as for the class.
+        """
+        check_positive(kappa=kappa)
+        check_finite(lam=lam)
+        return cls(side, (1 - 2 * lam) / kappa - 4, lam / kappa**2, kappa**-0.5)
+
+    @classmethod
+    def from_beta(cls, side: int, beta: float, lam: float = 0.5) -> Phi4:
+        """From ``T = sum_x [-beta sum_mu psi_x psi_{x+mu} + (1 - 2 lam) psi^2 + lam psi^4]``.
+
+        It is `from_kappa` with ``kappa = beta / 2``. At the usual ``lam = 1/2`` the term in
+        psi^2 is absent: ``m2 = -4``, and ``beta = 2 sqrt(0.5 / lam_here)``.
+
+        Args:
+            side: L.
+            beta: Positive.
+            lam: Quartic coupling of this convention.
+
+        Raises:
+            ValueError: If beta is not positive, or as for the class.
+        """
+        check_positive(beta=beta)
+        return cls.from_kappa(side, beta / 2, lam)
+
+    @property
+    def log_z(self) -> float | None:
+        """Known for the free field, ``lam = 0``."""
+        side = self.event_shape[-1]
+        return free_field_log_z(side, side, self.m2) if self.lam == 0 else None
+
+    @property
+    def spectrum(self) -> Tensor | None:
+        """Covariance at ``lam = 0``, ``1 / (2 m2 + 2 khat^2)``; None if m2 is not positive."""
+        side = self.event_shape[-1]
+        return 0.5 / (self.m2 + khat_squared(side, side)) if self.m2 > 0 else None
+
+    def energy(self, x: Tensor) -> Tensor:
+        """``S(x)``, ``(B, 1, L, L) -> (B,)``."""
+        self._check(x)
+        square = x.square()
+        return (gradient_squared(x) + square * (self.m2 + self.lam * square)).sum((1, 2, 3))
+
+    @torch.no_grad()
+    def force(self, x: Tensor) -> Tensor:
+        """``2 sum_neighbours x' - (8 + 2 m2) x - 4 lam x^3``."""
+        self._check(x)
+        return 2 * neighbour_sum(x) - x * (8 + 2 * self.m2 + 4 * self.lam * x.square())

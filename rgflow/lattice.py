@@ -1,0 +1,91 @@
+"""Operators on a periodic lattice that commute with its translations; fields are ``(..., H, W)``.
+
+Every site has four neighbours with wrap-around: on a side of 2 the same neighbour counts twice
+(a double bond), on a side of 1 a site is its own neighbour. Spectra are real, even in the momentum
+and in the layout of ``torch.fft.fft2``; their *halves* are what ``torch.fft.rfft2`` needs.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def khat_squared(height: int, width: int) -> Tensor:
+    """Eigenvalues ``sum_mu 4 sin^2(k_mu / 2)`` of minus the lattice Laplacian, ``(H, W)`` float64.
+
+    Those of the adjacency matrix are ``4 - khat^2``.
+
+    >>> khat_squared(2, 2).tolist()
+    [[0.0, 4.0], [4.0, 8.0]]
+    """
+    rows, columns = (
+        4 * torch.sin(math.pi * torch.arange(side, dtype=torch.float64) / side).square()
+        for side in (height, width)
+    )
+    return rows[:, None] + columns[None, :]
+
+
+def forward_neighbours(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The fields at the next row and at the next column: with each site, all bonds once."""
+    return x.roll(-1, -2), x.roll(-1, -1)
+
+
+def neighbour_sum(x: Tensor) -> Tensor:
+    """Sum over the four neighbours of every site.
+
+    >>> neighbour_sum(torch.ones(1, 2, 2)).unique().item()
+    4.0
+    """
+    return x.roll(1, -2) + x.roll(-1, -2) + x.roll(1, -1) + x.roll(-1, -1)
+
+
+def gradient_squared(x: Tensor) -> Tensor:
+    """``sum_mu (x_{n+mu} - x_n)^2`` at every site n."""
+    down, right = forward_neighbours(x)
+    return (down - x).square() + (right - x).square()
+
+
+def half(spectrum: Tensor) -> Tensor:
+    """The columns ``(..., H, W // 2 + 1)`` of a spectrum that real transforms need."""
+    return spectrum[..., : spectrum.shape[-1] // 2 + 1]
+
+
+def multiply_modes(x: Tensor, factors: Tensor) -> Tensor:
+    """Multiplies every Fourier mode of real fields, in O(N log N).
+
+    Args:
+        x: ``(..., H, W)``.
+        factors: Half of a spectrum, ``(H, W // 2 + 1)``; cast to the type and device of x.
+
+    Returns:
+        Like x.
+    """
+    return torch.fft.irfft2(torch.fft.rfft2(x) * factors.to(x), s=x.shape[-2:])
+
+
+def parseval_weights(spectrum: Tensor) -> Tensor:
+    """Half of a spectrum with each mode counted as often as it occurs, for `quadratic_form`."""
+    width = spectrum.shape[-1]
+    weights = half(spectrum).clone()
+    weights[..., 1 : (width + 1) // 2] *= 2  # k and -k; 0 and pi are their own partners
+    return weights
+
+
+def quadratic_form(x: Tensor, weights: Tensor) -> Tensor:
+    """``sum_k |x_k|^2 lambda_k / N = x^T A x`` for the circulant A of eigenvalues lambda.
+
+    Args:
+        x: ``(..., H, W)``.
+        weights: `parseval_weights` of the eigenvalues; cast to the type and device of x.
+
+    Returns:
+        ``(...)``.
+    """
+    modes = torch.view_as_real(torch.fft.rfft2(x, norm="ortho"))
+    return (modes.square().sum(-1) * weights.to(x)).sum((-2, -1))
+
+
+def gaussian_log_z(covariance: Tensor) -> float:
+    """``1/2 sum_k ln(2 pi lambda_k)``, the log normalisation of a Gaussian of that spectrum."""
+    return 0.5 * (2 * math.pi * covariance).log().sum().item()
