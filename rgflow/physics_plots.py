@@ -92,7 +92,7 @@ def magnetization_histogram(
         label = f"{name}, reweighted" if name in log_weights else name
         axis.stairs(heights.numpy(), edges.numpy(), label=label, linewidth=1.3)
     if exact is not None:
-        axis.plot(exact[:, 0].numpy(), exact[:, 1].numpy(), "k--", linewidth=1, label="exact")
+        axis.plot(*exact.cpu().unbind(1), "k--", linewidth=1, label="exact")
     axis.set(xlabel="magnetization per site m", ylabel="probability density", ylim=(0, None))
     axis.legend(frameon=False)
     return figure

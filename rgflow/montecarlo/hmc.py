@@ -46,7 +46,9 @@ def hmc(
 ) -> HMCChains:
     r"""Hamiltonian Monte Carlo, ``H(x, p) = E(x) + K(p)``, with independent chains in the batch.
 
-    The step size is tuned during the warm-up and then fixed. The number of leapfrog steps is
+    The step size is tuned during the warm-up and then fixed: in the first half to the harmonic
+    mean of the chains' acceptances, so that none stays behind at a start far out where the others'
+    step is too long, in the second half to the mean. The number of leapfrog steps is
     drawn for every trajectory, uniformly from half to three halves of ``leapfrog_steps``, since
     with a fixed length modes whose period divides it would never move. Acceptance is decided in
     float64; a trajectory that overflows is rejected.
@@ -65,34 +67,37 @@ def hmc(
             propagator ``m^2 + khat^2``.
 
     Raises:
-        ValueError: If a number is out of its range, shapes do not fit, or the energy of a start
-            is not finite.
+        ValueError: If a number is out of its range, shapes do not fit, or the energy or force
+            of a start is not finite.
 
-    Reference: Neal, arXiv:1206.1901; tuning arXiv:1111.4246.
+    Reference: Neal, arXiv:1206.1901; tuning arXiv:1111.4246, harmonic mean
+    Hoffman, Radul and Sountsov, AISTATS 2021.
     """
     kinetic = Kinetic(mass_spectrum)
     kinetic.check(energy.event_shape)
     _check(energy, x, steps, warmup, step_size, leapfrog_steps, target_acceptance, thin)
     state = _State(x.detach().clone(), energy.energy(x).double())
-    if not state.energy.isfinite().all():
-        raise ValueError("the energy of a start is not finite")
-    tuning = DualAveraging(step_size, target_acceptance)
-    for _ in range(warmup):
-        state, acceptance = _trajectory(
-            energy, kinetic, state, tuning.step_size, leapfrog_steps, generator
-        )
-        tuning.update(float(acceptance))
+    if not (state.energy.isfinite().all() and energy.force(state.x).isfinite().all()):
+        raise ValueError("the energy or the force of a start is not finite")
+    for trajectories, average in ((warmup // 2, _harmonic_mean), (-(-warmup // 2), torch.mean)):
+        tuning = DualAveraging(step_size, target_acceptance)
+        for _ in range(trajectories):
+            state, acceptance = _trajectory(
+                energy, kinetic, state, tuning.step_size, leapfrog_steps, generator
+            )
+            tuning.update(float(average(acceptance)))
+        step_size = tuning.average
     kept = steps // thin
     samples, energies = x.new_empty(kept, *x.shape), state.energy.new_empty(kept, len(x))
     total = torch.zeros_like(state.energy[0])  # summed on the device: no waiting for it
     for step in range(1, steps + 1):
         state, acceptance = _trajectory(
-            energy, kinetic, state, tuning.average, leapfrog_steps, generator
+            energy, kinetic, state, step_size, leapfrog_steps, generator
         )
-        total += acceptance
+        total += acceptance.mean()
         if step % thin == 0:
             samples[step // thin - 1], energies[step // thin - 1] = state
-    return HMCChains(samples, energies, float(total) / steps, tuning.average)
+    return HMCChains(samples, energies, float(total) / steps, step_size)
 
 
 def _trajectory(
@@ -103,7 +108,7 @@ def _trajectory(
     leapfrog_steps: int,
     generator: torch.Generator,
 ) -> tuple[_State, Tensor]:
-    """The next state, and the mean acceptance probability of the batch."""
+    """The next state, and the acceptance probability of each chain."""
     device = generator.device
     low, high = (leapfrog_steps + 1) // 2, (3 * leapfrog_steps) // 2
     count = int(torch.randint(low, high + 1, (), generator=generator, device=device))
@@ -116,8 +121,11 @@ def _trajectory(
     uniform = torch.rand(gain.shape, generator=generator, device=device, dtype=torch.float64)
     accept = uniform.to(gain.device) < gain.exp()
     chosen = torch.where(accept.view(-1, *[1] * (x.dim() - 1)), x, state.x)
-    probability = gain.clamp_max(0).exp().mean()
-    return _State(chosen, torch.where(accept, new, state.energy)), probability
+    return _State(chosen, torch.where(accept, new, state.energy)), gain.clamp_max(0).exp()
+
+
+def _harmonic_mean(acceptance: Tensor) -> Tensor:
+    return 1 / (1 / acceptance).mean()  # 0 if one of them is
 
 
 def _check(

@@ -131,6 +131,14 @@ def _gamma_method(chains: Tensor, s: float) -> tuple[float, AutocorrelationTime]
         return 0.0, AutocorrelationTime(0.5, 0.0, 0)
     sums = 2 * gamma.cumsum(0) - gamma[0]  # variance of the mean, times count, by window
     window = _window(sums / (2 * gamma[0]), count, s)
+    if window and gamma[window] > 0.2 * gamma[0]:
+        logger.warning(
+            "the autocorrelation is still %.2f after %d of %d steps: the error is not to be "
+            "trusted, run longer chains",
+            gamma[window] / gamma[0],
+            window,
+            steps,
+        )
     # taking off the estimated mean instead of the true one shifts every gamma by -sums / count
     corrected = gamma + sums[window] / count
     total = float(2 * corrected[: window + 1].sum() - corrected[0])
@@ -151,18 +159,10 @@ def _autocovariance(chains: Tensor) -> Tensor:
 
 def _window(tau: Tensor, count: int, s: float) -> int:
     """The first window where the truncation's decay is faster than the noise's growth."""
-    if len(tau) == 1:
-        return 0  # states of a single time are independent chains
-    width = torch.arange(len(tau), dtype=torch.float64)
-    above = tau.clamp_min(0.5 + 1e-12)  # at or below 1/2 the decay is immediate
-    decay = s / torch.log((2 * above + 1) / (2 * above - 1))
-    slope = torch.exp(-width / decay) - decay / torch.sqrt(width.clamp_min(1) * count)
-    balanced = (slope[1:] < 0).nonzero()
-    if len(balanced):
-        return int(balanced[0]) + 1
-    logger.warning(
-        "the autocorrelation has not decayed within %d steps, half the length of the chains: "
-        "the error is underestimated, run longer chains",
-        len(tau) - 1,
-    )
-    return len(tau) - 1
+    width = torch.arange(1, len(tau), dtype=torch.float64)
+    # the size of the sum tells the decay; that of an alternating sum is below zero
+    size = (tau[1:] - 0.5).abs().clamp_min(1e-12)
+    decay = s / torch.log((1 + size) / size)
+    slope = torch.exp(-width / decay) - decay / torch.sqrt(width * count)
+    balanced = (slope < 0).nonzero()
+    return int(balanced[0]) + 1 if len(balanced) else len(tau) - 1
