@@ -64,7 +64,7 @@ def hmc(
         target_acceptance: Of the tuning.
         thin: Every ``thin``-th state is kept.
         mass_spectrum: Masses per Fourier mode, ``(H, W)``, see `Kinetic`; e.g. the inverse
-            propagator ``m^2 + khat^2``.
+            propagator ``m^2 + khat^2``, one over the covariance of the modes.
 
     Raises:
         ValueError: If a number is out of its range, shapes do not fit, or the energy or force

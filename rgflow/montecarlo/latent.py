@@ -39,8 +39,8 @@ class LatentTarget:
 
     def force(self, z: Tensor) -> Tensor:
         """``-grad U(z)``, by automatic differentiation."""
-        with torch.enable_grad():
-            z = z.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            z = z.detach().clone().requires_grad_()
             return torch.autograd.grad(-self.energy(z).sum(), z)[0]
 
 
