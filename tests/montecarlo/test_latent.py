@@ -38,7 +38,7 @@ def test_moments_are_those_of_the_energy_not_of_the_flow(flow):
     assert torch.allclose(chains.energies[3], target.energy(chains.samples[3]))
     # the flow itself is far from the target, else the test would say nothing
     x = flow.sample(20000, generator=seeded()).detach()
-    assert abs(float(x[:, 0, 0, 0].var()) / float(target.covariance()[0, 0]) - 1) > 0.5
+    assert abs(float(x[:, 0, 0, 0].var()) / float(target.covariance()[0, 0]) - 1) > 0.3
 
 
 def test_the_force_is_minus_the_gradient_of_the_pulled_back_energy(flow):
