@@ -1,0 +1,22 @@
+"""Monte Carlo: the baselines, and the chains that make a flow exact."""
+
+from rgflow.montecarlo.blocking import block_field, block_spins
+from rgflow.montecarlo.cluster import ClusterChains, swendsen_wang
+from rgflow.montecarlo.hmc import HMCChains, hmc
+from rgflow.montecarlo.latent import LatentTarget, latent_hmc
+from rgflow.montecarlo.metropolis import IndependenceChains, independence_metropolis
+from rgflow.montecarlo.target import Target
+
+__all__ = [
+    "ClusterChains",
+    "HMCChains",
+    "IndependenceChains",
+    "LatentTarget",
+    "Target",
+    "block_field",
+    "block_spins",
+    "hmc",
+    "independence_metropolis",
+    "latent_hmc",
+    "swendsen_wang",
+]

@@ -1,0 +1,117 @@
+"""Metropolis with a flow's samples as proposals."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rgflow.flow import Flow
+from rgflow.montecarlo.target import Target
+
+
+class IndependenceChains(NamedTuple):
+    """States of Markov chains whose proposals are independent of them.
+
+    Attributes:
+        samples: ``(T, B, *event_shape)``.
+        energies: Of the samples, ``(T, B)``, float64.
+        acceptance: Fraction of the proposals that were accepted; the start of a chain always is.
+        log_weights: ``-E - log q`` of all proposals in order, ``(warmup + T) * B`` of them, which
+            also serve importance sampling.
+    """
+
+    samples: Tensor
+    energies: Tensor
+    acceptance: float
+    log_weights: Tensor
+
+
+@torch.no_grad()
+def independence_metropolis(
+    flow: Flow,
+    energy: Target,
+    *,
+    steps: int,
+    chains: int = 1,
+    warmup: int = 0,
+    batch_size: int = 1024,
+    generator: torch.Generator,
+) -> IndependenceChains:
+    r"""Markov chains with proposals of the flow, exact however imperfect the flow.
+
+    A proposal x' is accepted with probability ``min(1, w(x') / w(x))``, ``w = exp(-E) / q``, so
+    only the weights matter: all proposals are drawn first, in large batches, then a scan over the
+    weights says which of them the chains visit.
+
+    Args:
+        flow: Anything with ``sample_and_log_prob``; q is the density that this really samples.
+        energy: The target.
+        steps: T, states kept of each chain.
+        chains: B. The first state of a chain is a plain sample of the flow.
+        warmup: Steps before the first that is kept.
+        batch_size: Proposals drawn at a time.
+        generator: Source of all randomness, on the flow's device.
+
+    Raises:
+        ValueError: If a number is out of its range or the event shapes differ.
+
+    Reference: arXiv:1904.12072.
+    """
+    if min(steps, chains, batch_size) < 1 or warmup < 0:
+        raise ValueError(
+            f"got steps={steps}, chains={chains}, batch_size={batch_size}, warmup={warmup}, "
+            "expected at least 1, 1, 1, 0"
+        )
+    if tuple(flow.event_shape) != tuple(energy.event_shape):
+        raise ValueError(
+            f"the flow samples {tuple(flow.event_shape)}, "
+            f"the energy acts on {tuple(energy.event_shape)}"
+        )
+    shape = (warmup + steps, chains)
+    x, energies, log_weights = _proposals(flow, energy, shape, batch_size, generator)
+    uniform = torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64)
+    visited, accepted = _scan(log_weights.cpu(), uniform.log().cpu())
+    visited = visited[warmup:].to(x.device)
+    return IndependenceChains(
+        x[visited],
+        energies.flatten()[visited],
+        float(accepted[warmup:].double().mean()),
+        log_weights.flatten(),
+    )
+
+
+def _proposals(
+    flow: Flow,
+    energy: Target,
+    shape: tuple[int, int],
+    batch_size: int,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Samples ``(T * B, ...)``, energies and log weights, both ``(T, B)`` in float64."""
+    total = shape[0] * shape[1]
+    xs, energies, log_weights = [], [], []
+    for start in range(0, total, batch_size):
+        x, log_q = flow.sample_and_log_prob(min(batch_size, total - start), generator=generator)
+        xs.append(x)
+        energies.append(energy.energy(x).double())
+        log_weights.append(-energies[-1] - log_q.double())
+    return torch.cat(xs), torch.cat(energies).view(shape), torch.cat(log_weights).view(shape)
+
+
+def _scan(log_weights: Tensor, log_uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """Which proposal every chain is at, as an index into all of them, and which were accepted.
+
+    An overflow has no weight: it is never accepted, and left for any other if a chain starts
+    there.
+    """
+    steps, chains = log_weights.shape
+    log_weights = torch.where(log_weights < torch.inf, log_weights, -torch.inf)  # NaN as well
+    index = torch.arange(steps * chains).view(steps, chains)
+    visited, accepted = torch.empty_like(index), torch.ones(steps, chains, dtype=torch.bool)
+    visited[0], current = index[0], log_weights[0]
+    for t in range(1, steps):
+        accept = log_weights[t] > current + log_uniform[t]
+        visited[t] = torch.where(accept, index[t], visited[t - 1])
+        current = torch.where(accept, log_weights[t], current)
+        accepted[t] = accept
+    return visited, accepted

@@ -1,0 +1,166 @@
+"""Labelled figures of lattice fields and of the statistics of their samplers."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from rgflow.statistics import Measured
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def configurations_figure(
+    fields: Tensor, columns: int = 4, title: str = "", label: str = "field"
+) -> "Figure":
+    """Configurations side by side, in diverging colours with one common scale.
+
+    Args:
+        fields: ``(n, H, W)`` or ``(n, 1, H, W)``; spins or one component of a field.
+        columns: Pictures in a row.
+        title: Over the figure.
+        label: Of the colour bar.
+
+    Raises:
+        ValueError: For another shape, or no configuration.
+    """
+    fields = fields.detach().cpu()
+    if fields.dim() == 4 and fields.shape[1] == 1:
+        fields = fields[:, 0]
+    if fields.dim() != 3 or not len(fields) or columns < 1:
+        raise ValueError(
+            f"got fields of shape {tuple(fields.shape)} in {columns} columns, "
+            "expected (n, H, W) or (n, 1, H, W)"
+        )
+    columns = min(columns, len(fields))
+    rows = -(-len(fields) // columns)
+    figure = _figure((1.5 * columns + 1, 1.5 * rows + 0.4))
+    axes = figure.subplots(rows, columns, squeeze=False)
+    # a few outliers should not wash out all the rest
+    bound = 3 * float(fields.double().square().mean().sqrt()) or 1.0
+    bound = min(bound, float(fields.abs().max()) or 1.0)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.set_visible(False)
+    for axis, field in zip(axes.flat, fields, strict=False):
+        axis.set_visible(True)
+        picture = axis.imshow(
+            field.numpy(), cmap="RdBu_r", vmin=-bound, vmax=bound, interpolation="nearest"
+        )
+    figure.colorbar(picture, ax=axes, label=label, shrink=0.9)
+    figure.suptitle(title)
+    return figure
+
+
+def magnetization_histogram(
+    magnetizations: Mapping[str, Tensor],
+    log_weights: Mapping[str, Tensor] | None = None,
+    bins: int = 41,
+    exact: Tensor | None = None,
+) -> "Figure":
+    """Densities of the magnetization per site from several sources, overlaid.
+
+    Args:
+        magnetizations: For each name any number of values of m, of any shape.
+        log_weights: For some of the names one log weight for each value.
+        bins: Common to all, symmetric about 0.
+        exact: Points ``(m, density)`` of a known curve, ``(k, 2)``.
+
+    Raises:
+        ValueError: If there is nothing to show, a log weight has no name in the first argument,
+            or the numbers of values and weights differ.
+    """
+    log_weights = log_weights or {}
+    if not magnetizations or not set(log_weights) <= set(magnetizations):
+        raise ValueError(
+            f"got magnetizations of {list(magnetizations)} and weights of {list(log_weights)}"
+        )
+    values = {name: m.detach().double().flatten().cpu() for name, m in magnetizations.items()}
+    bound = max(float(m.abs().max()) for m in values.values()) * 1.02 or 1.0
+    edges = torch.linspace(-bound, bound, bins + 1, dtype=torch.float64)
+    figure = _figure((5, 3.5))
+    axis = figure.subplots()
+    for name, m in values.items():
+        share = torch.full_like(m, 1 / len(m))
+        if name in log_weights:
+            share = torch.softmax(log_weights[name].detach().double().flatten().cpu(), 0)
+            if share.shape != m.shape:
+                raise ValueError(f"{name}: got {len(share)} weights for {len(m)} values")
+        heights = torch.histogram(m, edges, weight=share, density=True).hist
+        label = f"{name}, reweighted" if name in log_weights else name
+        axis.stairs(heights.numpy(), edges.numpy(), label=label, linewidth=1.3)
+    if exact is not None:
+        axis.plot(*exact.cpu().unbind(1), "k--", linewidth=1, label="exact")
+    axis.set(xlabel="magnetization per site m", ylabel="probability density", ylim=(0, None))
+    axis.legend(frameon=False)
+    return figure
+
+
+def two_point_figure(
+    sources: Mapping[str, Sequence[Measured]], exact: Tensor | None = None, log: bool = False
+) -> "Figure":
+    """Two-point function along the axes with error bars, against the exact one.
+
+    Args:
+        sources: For each name ``G(r)`` at r = 0, 1, ..., as of `rgflow.reports.two_point_report`.
+        exact: ``G(r)`` at the same distances.
+        log: Whether the vertical axis is logarithmic.
+
+    Raises:
+        ValueError: If there is nothing to show.
+    """
+    if not sources:
+        raise ValueError("got no two-point function, expected one or more")
+    figure = _figure((5, 3.5))
+    axis = figure.subplots()
+    if exact is not None:
+        axis.plot(range(len(exact)), exact.cpu().numpy(), "k-", linewidth=1, label="exact")
+    for i, (name, points) in enumerate(sources.items()):
+        # sources lie side by side, since their error bars would cover each other
+        distances = [r + 0.08 * (i - (len(sources) - 1) / 2) for r in range(len(points))]
+        values, errors = [p.value for p in points], [p.error for p in points]
+        axis.errorbar(distances, values, errors, fmt="o", markersize=3, capsize=2, label=name)
+    axis.set(xlabel="distance r (lattice spacings)", ylabel="G(r)")
+    if log:
+        axis.set_yscale("log")
+    axis.legend(frameon=False)
+    return figure
+
+
+def log_weight_histogram(
+    log_weights: Mapping[str, Tensor], log_z: float | None = None, bins: int = 60
+) -> "Figure":
+    """Histogram of ``log w = -E - log q``, whose spread is what separates a flow from its target.
+
+    Args:
+        log_weights: For each name any number of values: of samples of the flow, of the target.
+        log_z: Exact ``ln Z``, drawn as a line.
+        bins: Common to all.
+
+    Raises:
+        ValueError: If there is nothing to show, or some weights are not finite.
+    """
+    values = {name: w.detach().double().flatten().cpu() for name, w in log_weights.items()}
+    if not values or not all(len(w) and w.isfinite().all() for w in values.values()):
+        raise ValueError("expected finite log weights from one source or more")
+    low = min(float(w.min()) for w in values.values())
+    high = max(float(w.max()) for w in values.values())
+    edges = torch.linspace(low - 1e-6, max(high, low + 1e-3) + 1e-6, bins + 1, dtype=torch.float64)
+    figure = _figure((5, 3.5))
+    axis = figure.subplots()
+    for name, w in values.items():
+        heights = torch.histogram(w, edges, density=True).hist
+        axis.stairs(heights.numpy(), edges.numpy(), label=name, linewidth=1.3)
+    if log_z is not None:
+        axis.axvline(log_z, color="black", linestyle="--", linewidth=1, label="ln Z, exact")
+    axis.set(xlabel="log weight -E - log q (nats)", ylabel="probability density", yscale="log")
+    axis.legend(frameon=False)
+    return figure
+
+
+def _figure(size: tuple[float, float]) -> "Figure":
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size, dpi=150, layout="constrained")

@@ -1,0 +1,93 @@
+"""Tables of observables with errors, from weighted samples of a flow or from Markov chains."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from rgflow import observables as o
+from rgflow.statistics import (
+    Measured,
+    derived_reweighted,
+    derived_with_error,
+    mean_with_error,
+    reweighted,
+)
+
+
+def observable_report(
+    moments: o.Moments, event_shape: tuple[int, ...], log_weights: Tensor | None = None
+) -> dict[str, Measured]:
+    r"""Table of observables: name -> (value, error, autocorrelation time).
+
+    ``abs_m``, ``m2``, ``m4``, ``susceptibility`` (``N <m^2>``), ``connected_susceptibility``
+    (``N (<m^2> - <|m|>^2)``), ``binder``, ``energy_per_site``, ``specific_heat``,
+    ``correlation_length``; without those whose ingredients were not measured.
+
+    Args:
+        moments: Measured on independent samples ``(n,)``, or on chains ``(T,)`` or ``(T, B)``.
+        event_shape: ``(C, H, W)`` of a configuration.
+        log_weights: ``-E - log q`` of independent samples of a flow, ``(n,)``; the moments are
+            those of Markov chains of the target if None.
+
+    Raises:
+        ValueError: If shapes do not fit, or something is not finite.
+
+    >>> x = torch.randn(1000, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    >>> report = observable_report(o.measure(x), (1, 4, 4))
+    >>> sorted(report)[:3]
+    ['abs_m', 'binder', 'connected_susceptibility']
+    >>> report["susceptibility"].value, report["susceptibility"].error  # of white noise: 1
+    (1.0..., 0.0...)
+    """
+    height, width = event_shape[-2:]
+    sites = height * width
+    m = moments
+    rows: dict[str, tuple[Callable[..., Tensor], tuple[Tensor | None, ...]]] = {
+        "abs_m": (_itself, (m.abs_m,)),
+        "m2": (_itself, (m.m2,)),
+        "m4": (_itself, (m.m4,)),
+        "susceptibility": (partial(o.susceptibility, sites=sites), (m.m2,)),
+        "connected_susceptibility": (
+            partial(o.connected_susceptibility, sites=sites),
+            (m.abs_m, m.m2),
+        ),
+        "binder": (o.binder_cumulant, (m.m2, m.m4)),
+        "energy_per_site": (lambda e: e / sites, (m.energy,)),
+        "specific_heat": (partial(o.specific_heat, sites=sites), (m.energy, m.energy_squared)),
+        "correlation_length": (partial(o.correlation_length, side=width), (m.m2, m.structure)),
+    }
+    if log_weights is None:
+        estimate = derived_with_error
+    else:
+        estimate = partial(derived_reweighted, log_weights=log_weights)
+    return {
+        name: estimate(function, *series)
+        for name, (function, series) in rows.items()
+        if all(one is not None for one in series)
+    }
+
+
+def two_point_report(x: Tensor, log_weights: Tensor | None = None) -> list[Measured]:
+    """``G(r)`` along the axes with errors, for r = 0 to L/2.
+
+    Args:
+        x: Samples of a flow ``(n, C, L, L)`` with their weights, or chains
+            ``(T, C, L, L)`` or ``(T, B, C, L, L)``.
+        log_weights: See `observable_report`.
+
+    Raises:
+        ValueError: See `observable_report`.
+    """
+    leading = x.shape[:-3]
+    parts = x.flatten(0, -4).split(1024)  # so that memory does not grow with the count
+    columns = torch.cat([o.two_point_on_axes(part) for part in parts]).unflatten(0, leading)
+    columns = columns.unbind(-1)
+    if log_weights is None:
+        return [mean_with_error(column) for column in columns]
+    return [reweighted(column, log_weights) for column in columns]
+
+
+def _itself(mean: Tensor) -> Tensor:
+    return mean

@@ -1,0 +1,31 @@
+"""Errors of Markov chains, and of samples that carry weights."""
+
+from rgflow.statistics.chains import (
+    AutocorrelationTime,
+    Measured,
+    derived_with_error,
+    integrated_autocorrelation_time,
+    mean_with_error,
+)
+from rgflow.statistics.weights import (
+    EffectiveSampleSize,
+    LogZ,
+    derived_reweighted,
+    effective_sample_size,
+    log_z_estimates,
+    reweighted,
+)
+
+__all__ = [
+    "AutocorrelationTime",
+    "EffectiveSampleSize",
+    "LogZ",
+    "Measured",
+    "derived_reweighted",
+    "derived_with_error",
+    "effective_sample_size",
+    "integrated_autocorrelation_time",
+    "log_z_estimates",
+    "mean_with_error",
+    "reweighted",
+]

@@ -1,0 +1,63 @@
+import pytest
+import torch
+from gaussian_target import GaussianTarget, seeded
+from support import perturbed
+from test_hmc import assert_second_moments
+
+from rgflow.bijectors import ElementwiseSpline
+from rgflow.flow import Flow
+from rgflow.models import conv_flow
+from rgflow.montecarlo import LatentTarget, latent_hmc
+from rgflow.priors import Gaussian
+
+
+def conv():
+    small = conv_flow(
+        side=4, channels=1, couplings=(2,), hidden=6, prior="gaussian", smallest_side=2
+    )
+    return perturbed(small, scale=0.15)
+
+
+def splines():
+    """Bends every site hard: without the log_det its variances would be far off."""
+    return perturbed(Flow(ElementwiseSpline((1, 4, 4), bins=6), Gaussian((1, 4, 4))), scale=0.7)
+
+
+@pytest.fixture(scope="module", params=[conv, splines])
+def flow(request):
+    torch.manual_seed(0)
+    return request.param()
+
+
+def test_moments_are_those_of_the_energy_not_of_the_flow(flow):
+    target = GaussianTarget(4, m2=1.0, anisotropy=4.0)
+    chains = latent_hmc(
+        flow, target, chains=64, steps=150, warmup=80, leapfrog_steps=4, generator=seeded()
+    )
+    assert_second_moments(chains.samples, target.covariance())
+    assert torch.allclose(chains.energies[3], target.energy(chains.samples[3]))
+    # the flow itself is far from the target, else the test would say nothing
+    x = flow.sample(20000, generator=seeded()).detach()
+    assert abs(float(x[:, 0, 0, 0].var()) / float(target.covariance()[0, 0]) - 1) > 0.3
+
+
+def test_the_force_is_minus_the_gradient_of_the_pulled_back_energy(flow):
+    target = GaussianTarget(4)
+    latent = LatentTarget(target, flow.bijector)
+    z = torch.randn(2, 1, 4, 4, generator=seeded(), dtype=torch.float64)
+    x, _ = flow.bijector.inverse(z)
+    jacobian = torch.func.jacrev(lambda v: flow.bijector.inverse(v.view(1, 1, 4, 4))[0].flatten())
+    log_det = torch.stack([jacobian(one.flatten()).slogdet().logabsdet for one in z])
+    assert torch.allclose(latent.energy(z), target.energy(x) - log_det)
+    push = 1e-5 * torch.randn(z.shape, generator=seeded(1), dtype=torch.float64)
+    with torch.no_grad():
+        change = latent.energy(z + push) - latent.energy(z - push)
+        work = 2 * (latent.force(z) * push).flatten(1).sum(1)
+    assert torch.allclose(change, -work, rtol=1e-5)
+
+
+def test_weights_get_no_gradients_and_shapes_are_checked(flow):
+    latent_hmc(flow, GaussianTarget(4), chains=2, steps=2, warmup=1, generator=seeded())
+    assert all(weight.grad is None for weight in flow.parameters())
+    with pytest.raises(ValueError, match="the energy acts on"):
+        latent_hmc(flow, GaussianTarget(8), chains=2, steps=2, warmup=1, generator=seeded())
