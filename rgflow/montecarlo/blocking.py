@@ -1,0 +1,57 @@
+"""Kadanoff's blocking of configurations."""
+
+import torch
+from torch import Tensor
+
+
+def block_spins(
+    spins: Tensor, side: int = 2, rule: str = "majority", *, generator: torch.Generator
+) -> Tensor:
+    """One spin for every block of spins.
+
+    Args:
+        spins: +1 and -1, ``(..., H, W)``.
+        side: Of a block; it divides H and W.
+        rule: ``"majority"``, with ties broken at random, or ``"decimation"``, which keeps the
+            spin of the block's first corner.
+        generator: For the ties, on any device.
+
+    Returns:
+        ``(..., H / side, W / side)`` of the type of the spins.
+
+    Raises:
+        ValueError: If blocks do not tile the lattice, or the rule is unknown.
+
+    >>> spins = torch.tensor([[1, 1, -1, -1], [1, -1, -1, -1]])
+    >>> block_spins(spins, generator=torch.Generator()).tolist()
+    [[1, -1]]
+    """
+    if rule not in ("majority", "decimation"):
+        raise ValueError(f"rule {rule!r} is unknown, expected 'majority' or 'decimation'")
+    blocks = _blocks(spins, side)
+    if rule == "decimation":
+        return blocks[..., 0].clone()
+    total = blocks.sum(-1)
+    coin = torch.randint(0, 2, total.shape, generator=generator, device=generator.device)
+    coin = 2 * coin.to(total.device) - 1
+    return torch.where(total == 0, coin, total.sign()).to(spins.dtype)
+
+
+def block_field(x: Tensor, side: int = 2) -> Tensor:
+    """Mean of a field over blocks, ``(..., H, W) -> (..., H / side, W / side)``.
+
+    Raises:
+        ValueError: If blocks do not tile the lattice.
+    """
+    return _blocks(x, side).mean(-1)
+
+
+def _blocks(x: Tensor, side: int) -> Tensor:
+    """``(..., H / side, W / side, side * side)``."""
+    if x.dim() < 2 or side < 1 or x.shape[-1] % side or x.shape[-2] % side:
+        raise ValueError(
+            f"got a lattice of shape {tuple(x.shape[-2:])}, expected sides that are multiples "
+            f"of {side}"
+        )
+    x = x.unflatten(-1, (-1, side)).unflatten(-3, (-1, side))  # (..., h, side, w, side)
+    return x.transpose(-3, -2).flatten(-2)
