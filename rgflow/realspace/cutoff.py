@@ -48,7 +48,7 @@ def cutoff_sum(eta: CutOff, N: float, digits: int = 40) -> "mpf":
         ValueError: If N is not positive or ``eta(0)`` is not 1.
 
     >>> print(cutoff_sum(schemes()["exp(-x)"], 10))  # 1 / (2 cosh(1/10) - 2)
-    99.9167083168066
+    99.9167083168047
     """
     import mpmath
 
