@@ -19,10 +19,19 @@ def main() -> None:
     parser.add_argument("--out", default="outputs/ising_rg", help="folder of table and figures")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--side", type=int, default=64, help="lattice of the Monte Carlo part")
-    parser.add_argument("--sweeps", type=int, default=4000, help="of each of its 8 chains")
+    parser.add_argument("--sweeps", type=int, default=8000, help="of each of its 8 chains")
     parser.add_argument("--zoom-side", type=int, default=512, help="lattice of the pictures")
     with one_line_errors():
-        report(parser.parse_args())
+        args = parser.parse_args()
+        check("--side", args.side, 32, 8)
+        check("--sweeps", args.sweeps, 200, 1)
+        check("--zoom-side", args.zoom_side, 512, 8)
+        report(args)
+
+
+def check(name: str, value: int, least: int, factor: int) -> None:
+    if value < least or value % factor:
+        raise ValueError(f"{name}: got {value}, expected a multiple of {factor} from {least} on")
 
 
 def report(args: argparse.Namespace) -> None:

@@ -1,5 +1,6 @@
 """What makes a good block variable: local likelihood can be deceived, the environment cannot."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -121,11 +122,47 @@ def decoy_experiment(
     """
     log_noise = PLAQUETTE.log_prob(decoy_coupling)
     random = torch.randn(random_starts, 2 * SPINS, 1, generator=generator, dtype=torch.float64)
-    spins_only = torch.tensor([1.0] * SPINS + [0.01] * SPINS, dtype=torch.float64)[:, None]
-    starts = [spins_only, spins_only.flip(0), *(0.5 * random)]
+    on_spins = torch.tensor([1.0] * SPINS + [0.01] * SPINS, dtype=torch.float64)[:, None]
+    starts = [on_spins, on_spins.flip(0), *(0.5 * random)]
 
     def best(beta: float) -> Choice:
         ends = [train_block(J, beta, start, log_noise) for start in starts]
         return min(ends, key=lambda end: end.divergence - beta * end.information)
 
     return [best(beta) for beta in betas]
+
+
+def switching_beta(J: float, decoy_coupling: float, highest: float = 10.0) -> float:
+    """The beta above which a machine of the spins alone has less loss than one of the decoy.
+
+    Each misses all that the spins of the other plaquette know of each other.
+
+    Args:
+        J: Coupling of the spins.
+        decoy_coupling: Coupling of the noise spins.
+        highest: Where to look at most.
+
+    Raises:
+        ValueError: If the decoy is not better at beta = 0, or is still so at the highest.
+    """
+    from scipy.optimize import brentq
+
+    start = torch.full((SPINS, 1), 0.5, dtype=torch.float64)
+    decoy = train_block(decoy_coupling, 0.0, start).divergence + _order(J)
+
+    def advantage_of_decoy(beta: float) -> float:
+        spins = train_block(J, beta, start)
+        return spins.divergence - beta * spins.information + _order(decoy_coupling) - decoy
+
+    if not advantage_of_decoy(0.0) > 0 > advantage_of_decoy(highest):
+        raise ValueError(
+            f"got couplings {J} of spins and {decoy_coupling} of decoys, expected a decoy that is "
+            f"better at beta = 0 and worse at beta = {highest}"
+        )
+    return brentq(advantage_of_decoy, 0.0, highest, xtol=1e-6)
+
+
+def _order(J: float) -> float:
+    """What the spins of a plaquette know of each other, nats: divergence from independent ones."""
+    law = PLAQUETTE.log_prob(J)
+    return kl_divergence(law, torch.full_like(law, -math.log(len(law)))).item()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from rgflow.realspace.coupling_flow import CRITICAL_COUPLING, LinearisedFlow
+from rgflow.realspace.coupling_flow import CRITICAL_COUPLING, LinearisedFlow, fixed_point
 from rgflow.realspace.decoy import SPINS, Choice
 from rgflow.realspace.fit import Learning
 
@@ -41,6 +41,8 @@ def flow_figure(
         y = np.repeat(path, 2)[1:]
         axis.plot(x, y, color=f"C{1 + i}", lw=0.9, label=f"from J = {path[0]:g}")
     axis.axvline(CRITICAL_COUPLING, color="k", ls=":", lw=1, label="exact critical coupling")
+    fixed = fixed_point()
+    axis.plot(fixed, fixed, "ko", ms=5, label=f"fixed point J* = {fixed:.4f}")
     limit = max(couplings)
     axis.set(
         xlim=(0, limit),
@@ -141,7 +143,7 @@ def causal_figure(tables: Mapping[str, Tensor]) -> "Figure":
     Args:
         tables: ``(spins, spins)``, nats; the diagonal is not shown.
     """
-    figure, axes = panels(len(tables), 3.0, 3.0)
+    figure, axes = panels(len(tables), 2.9, 3.6)
     shown = [np.where(np.eye(len(t)) > 0, np.nan, t.numpy()) for t in tables.values()]
     largest = max(np.nanmax(t) for t in shown)
     for axis, (name, table) in zip(axes, zip(tables, shown, strict=True), strict=True):
@@ -165,8 +167,14 @@ def causal_figure(tables: Mapping[str, Tensor]) -> "Figure":
     return figure
 
 
-def decoy_figure(betas: Sequence[float], choices: Sequence[Choice]) -> "Figure":
-    """Weights on spins and on the decoy, and both parts of the loss, against beta."""
+def decoy_figure(betas: Sequence[float], choices: Sequence[Choice], switch: float) -> "Figure":
+    """Weights on spins and on the decoy, and both parts of the loss, against beta.
+
+    Args:
+        betas: Weights of the mutual information.
+        choices: What is learned with each.
+        switch: Where spins and decoy are equally good.
+    """
     figure, (left, right) = panels(2)
     weights = np.array([c.weights.abs().mean(1).numpy() for c in choices])
     left.plot(betas, weights[:, :SPINS].mean(1), "o-", color="C0", label="on the four spins")
@@ -176,6 +184,9 @@ def decoy_figure(betas: Sequence[float], choices: Sequence[Choice]) -> "Figure":
     right.plot(betas, [c.information for c in choices], "s-", color="C2", label="information")
     right.set(ylabel="nats")
     for axis in (left, right):
+        axis.axvline(
+            switch, color="gray", lw=0.8, ls="--", label=rf"switch at $\beta$ = {switch:.3f}"
+        )
         axis.set(xlabel=r"weight $\beta$ of the mutual information")
         axis.legend(fontsize=7)
     return figure

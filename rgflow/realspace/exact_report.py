@@ -13,7 +13,7 @@ from rgflow.realspace.coupling_flow import (
     renormalized_coupling,
 )
 from rgflow.realspace.cutoff import cutoff_expansion, cutoff_sum, schemes
-from rgflow.realspace.decoy import decoy_experiment
+from rgflow.realspace.decoy import decoy_experiment, switching_beta
 from rgflow.realspace.environment import environment_mutual_information
 from rgflow.realspace.fit import fit_coinciding, fit_rbm, learn
 from rgflow.realspace.marginal import block_flow, renormalize
@@ -79,7 +79,7 @@ def causal_section() -> Section:
         "model: I(i : j)": pair_information(law),
         "machine: I(i : j)": pair_information(joint.logsumexp(1, keepdim=True)),
         "machine: I(i : j | t)": pair_information(joint),
-        "model and t of the machine:\nI(i : j | t)": pair_information(given),
+        "model, t of the machine:\nI(i : j | t)": pair_information(given),
     }
     apart = ~torch.eye(4, dtype=torch.bool)
     rows = [
@@ -149,9 +149,10 @@ def information_section() -> Section:
 
 def decoy_section(generator: torch.Generator, decoy: float = 0.6) -> Section:
     """A strongly coupled plaquette of noise beside the spins."""
-    betas = (0.0, 0.5, 1.0, 1.1, 1.2, 1.5, 2.0, 3.0)
+    betas = (0.0, 0.5, 1.0, 1.2, 1.25, 1.5, 2.0, 3.0)
     choices = decoy_experiment(CRITICAL_COUPLING, decoy, betas, generator)
-    rows = []
+    switch = switching_beta(CRITICAL_COUPLING, decoy)
+    rows = [Row("beta from which on the spins are picked", switch)]
     for beta, choice in zip(betas, choices, strict=True):
         rows += [
             Row(f"beta = {beta}: share of the weights on the spins", choice.share_of_spins),
@@ -159,7 +160,7 @@ def decoy_section(generator: torch.Generator, decoy: float = 0.6) -> Section:
             Row("  information with the environment (nats)", choice.information),
         ]
     title = f"Decoy of coupling {decoy} beside spins at the critical coupling"
-    return Section(title, rows, {"decoy": figures.decoy_figure(betas, choices)})
+    return Section(title, rows, {"decoy": figures.decoy_figure(betas, choices, switch)})
 
 
 def cutoff_section(generator: torch.Generator) -> Section:

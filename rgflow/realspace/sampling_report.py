@@ -1,5 +1,6 @@
 """The parts of the report that are estimated from configurations."""
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -29,9 +30,9 @@ PHASES = {"ordered, J = 0.46": 0.46, "critical": CRITICAL_COUPLING, "disordered,
 
 
 def critical_configurations(
-    generator: torch.Generator, side: int = 64, sweeps: int = 4000
+    generator: torch.Generator, side: int = 64, sweeps: int = 8000
 ) -> Tensor:
-    """Spins at the critical coupling, int8 ``(sweeps / 2, 8, side, side)``, for the parts below."""
+    """Spins at the critical coupling, int8 ``(sweeps / 2, 8, side, side)``."""
     return swendsen_wang(
         side,
         side,
@@ -117,10 +118,7 @@ def exponent_section(spins: Tensor, weights: Tensor, generator: torch.Generator)
     names = [f"{side >> n} to {side >> (n + 1)}" for n in range(levels)]
     for rule, block in rules.items():
         measured = measure_levels(spins, block, levels)
-        results[rule] = [
-            _by_couplings(fine, coarse)
-            for fine, coarse in zip(measured, measured[1:], strict=False)
-        ]
+        results[rule] = [_by_couplings(fine, coarse) for fine, coarse in pairwise(measured)]
         for name, by_couplings in zip(names, results[rule], strict=True):
             for count in (1, 4, len(EVEN_COUPLINGS)):
                 nu = by_couplings[count - 1]
@@ -146,7 +144,7 @@ def zoom_pictures(
         seen = blocked_views(spins, levels, window, generator)
         views[name] = black_and_white(torch.stack(seen))[:, None]
         films.append(zoom_frames(spins, levels, window, 10, generator))
-    labels = [f"{window << n} spins across" for n in range(levels + 1)]
+    labels = [f"{window << n} spins" for n in range(levels + 1)]
     figure = labelled_grid(list(views.values()), list(views), [labels, *[[""] * len(labels)] * 2])
     gap = torch.full_like(films[0][:, :, :12], 128)
     film = torch.cat([films[0], gap, films[1], gap, films[2]], 2)

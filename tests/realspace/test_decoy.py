@@ -3,7 +3,7 @@ import torch
 
 from rgflow.realspace.block_geometry import PLAQUETTE
 from rgflow.realspace.coupling_flow import CRITICAL_COUPLING, coupling_weight
-from rgflow.realspace.decoy import block_loss, decoy_experiment, train_block
+from rgflow.realspace.decoy import block_loss, decoy_experiment, switching_beta, train_block
 from rgflow.realspace.environment import environment_mutual_information
 
 DECOY = 0.6
@@ -25,6 +25,15 @@ def test_likelihood_is_deceived_and_information_is_not():
     expected = coupling_weight(CRITICAL_COUPLING, 3.0)
     assert machine.weights[:4, 0].tolist() == pytest.approx([expected] * 4, abs=1e-9)
     assert machine.information > 0.3
+
+
+def test_choice_changes_where_both_machines_are_equally_good():
+    switch = switching_beta(CRITICAL_COUPLING, DECOY)
+    betas = (switch - 0.01, switch + 0.01)
+    choices = decoy_experiment(CRITICAL_COUPLING, DECOY, betas, torch.Generator(), 0)
+    assert [c.share_of_spins for c in choices] == pytest.approx([0, 1], abs=1e-6)
+    with pytest.raises(ValueError, match="better at beta = 0"):
+        switching_beta(CRITICAL_COUPLING, 0.3)
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.5, 2.0])
