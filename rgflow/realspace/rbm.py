@@ -88,7 +88,7 @@ class BlockRBM(nn.Module):
         spins: Number of spins of the block.
         hidden: Number of hidden units, the block variables.
         scale: Standard deviation of the initial weights.
-        generator: Of the initial weights; a fixed one if None.
+        generator: Of the initial weights; the global one if None.
 
     Raises:
         ValueError: If there are no spins or hidden units, or too many to enumerate.
@@ -111,7 +111,6 @@ class BlockRBM(nn.Module):
         for name, value in (("spins", spins), ("hidden units", hidden)):
             if not 1 <= value <= MAX_SPINS:
                 raise ValueError(f"got {value} {name}, expected 1 to {MAX_SPINS}")
-        generator = torch.Generator().manual_seed(0) if generator is None else generator
         start = torch.randn(spins, hidden, generator=generator, dtype=torch.float64)
         self.weights = nn.Parameter(scale * start)
 
