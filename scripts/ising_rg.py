@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--out", default="outputs/ising_rg", help="folder of table and figures")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--side", type=int, default=64, help="lattice of the Monte Carlo part")
-    parser.add_argument("--sweeps", type=int, default=8000, help="of each of its 8 chains")
+    parser.add_argument("--sweeps", type=int, default=6000, help="of each of its 8 chains")
     parser.add_argument("--zoom-side", type=int, default=512, help="lattice of the pictures")
     with one_line_errors():
         args = parser.parse_args()

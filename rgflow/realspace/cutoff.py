@@ -75,7 +75,7 @@ def cutoff_expansion(
 
     Args:
         eta: The cut-off.
-        sizes: Values of N, at least 4.
+        sizes: At least 4 values of N; the larger, the less is beyond all powers.
         digits: Of the arithmetic.
 
     Raises:

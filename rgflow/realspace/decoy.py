@@ -59,7 +59,8 @@ def block_loss(J: float, weights: Tensor, log_noise: Tensor | None = None) -> Lo
     Raises:
         ValueError: If the weights do not fit.
     """
-    log_noise = torch.zeros(1, dtype=torch.float64) if log_noise is None else log_noise
+    J = torch.as_tensor(J, dtype=torch.float64, device=weights.device)
+    log_noise = J.new_zeros(1) if log_noise is None else log_noise
     noise = len(log_noise).bit_length() - 1
     if weights.dim() != 2 or len(weights) != SPINS + noise:
         raise ValueError(f"got weights {tuple(weights.shape)}, expected ({SPINS + noise}, hidden)")

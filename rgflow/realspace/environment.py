@@ -3,22 +3,21 @@
 import torch
 from torch import Tensor
 
-from rgflow.realspace.block_geometry import PLAQUETTE, Block
+from rgflow.realspace.block_geometry import PLAQUETTE
 from rgflow.realspace.rbm import rbm_joint_log_prob
 from rgflow.realspace.table_information import information_through
 
 
-def neighbour_channel(J: float | Tensor, block: Block = PLAQUETTE) -> Tensor:
-    r"""``ln P(e | s)`` for the shared spin s and the other spins e of a neighbouring block.
+def neighbour_channel(J: float | Tensor) -> Tensor:
+    r"""``ln P(e | s)`` for the shared spin s and the other three spins e of a neighbour.
 
     Args:
         J: Coupling, ``()`` if a tensor.
-        block: The geometry; in a neighbour all corners are alike.
 
     Returns:
-        ``(2, 2**(visible - 1))``, first the shared spin up; differentiable in J.
+        ``(2, 8)``, first the shared spin up; differentiable in J.
     """
-    by_first = block.log_prob(J).view(2, -1)
+    by_first = PLAQUETTE.log_prob(J).view(2, -1)
     return by_first - by_first.logsumexp(1, keepdim=True)
 
 
@@ -46,5 +45,6 @@ def environment_mutual_information(J: float | Tensor, w: float | Tensor) -> Tens
     weights = torch.as_tensor(w, dtype=torch.float64)
     if weights.numel() not in (1, 4) or not weights.isfinite().all():
         raise ValueError(f"got weights {weights.tolist()}, expected one or four finite numbers")
+    J = torch.as_tensor(J, dtype=torch.float64, device=weights.device)
     joint = rbm_joint_log_prob(weights.flatten().expand(4)[:, None])
     return information_through(joint, [neighbour_channel(J)] * 4)

@@ -20,6 +20,8 @@ EVEN_COUPLINGS: dict[str, Sites] = {
 }
 """Products of an even number of spins, one of each class of images, from short to long."""
 
+_SPINS_AT_ONCE = 2**19
+
 
 class ThermalExponent(NamedTuple):
     """Largest eigenvalue of the linearised map, nu of it, and the jackknife errors of both."""
@@ -78,14 +80,26 @@ def measure_levels(
     """`measure` before and after each of some blockings.
 
     Args:
-        spins: Configurations ``(..., H, W)``.
+        spins: Configurations ``(N, ..., H, W)``.
         block: One renormalization, ``(..., H, W) -> (..., H / b, W / b)``.
         levels: Number of blockings.
         couplings: Sites of the products.
 
     Returns:
-        ``levels + 1`` tensors ``(..., couplings)``.
+        ``levels + 1`` tensors ``(N, ..., couplings)``.
     """
+    # part by part, so that what is rolled and multiplied stays in the cache
+    parts = spins.split(max(1, _SPINS_AT_ONCE // spins[0].numel()))
+    by_part = [_measure_part(part, block, levels, couplings) for part in parts]
+    return [torch.cat(level) for level in zip(*by_part, strict=True)]
+
+
+def _measure_part(
+    spins: Tensor,
+    block: Callable[[Tensor], Tensor],
+    levels: int,
+    couplings: Mapping[str, Sites],
+) -> list[Tensor]:
     measured = [measure(spins, couplings)]
     for _ in range(levels):
         spins = block(spins)

@@ -30,7 +30,7 @@ PHASES = {"ordered, J = 0.46": 0.46, "critical": CRITICAL_COUPLING, "disordered,
 
 
 def critical_configurations(
-    generator: torch.Generator, side: int = 64, sweeps: int = 8000
+    generator: torch.Generator, side: int = 64, sweeps: int = 6000
 ) -> Tensor:
     """Spins at the critical coupling, int8 ``(sweeps / 2, 8, side, side)``."""
     return swendsen_wang(
