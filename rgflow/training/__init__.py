@@ -1,5 +1,6 @@
 """Lightning modules and callbacks; nothing else in the package knows Lightning."""
 
+from rgflow.training.block_rbm import RBMModule
 from rgflow.training.likelihood import LikelihoodModule
 
-__all__ = ["LikelihoodModule"]
+__all__ = ["LikelihoodModule", "RBMModule"]

@@ -60,6 +60,8 @@ def check_hardware(config: dict[str, Any]) -> None:
 
 def check_shapes(flow: "Flow", data: "LightningDataModule | None") -> None:
     """Refuse data of another shape than the flow's, with a ValueError."""
+    if data is None:
+        return
     wanted = tuple(flow.event_shape)
     got = getattr(data, "event_shape", wanted)
     if got != wanted:

@@ -1,0 +1,23 @@
+"""Real-space renormalization of the Ising model: the discrete map that flows generalise."""
+
+from rgflow.realspace.coupling_flow import (
+    CRITICAL_COUPLING,
+    correlation_length_exponent,
+    coupling_weight,
+    fixed_point,
+    linearised_flow,
+    renormalized_coupling,
+)
+from rgflow.realspace.environment import environment_mutual_information
+from rgflow.realspace.rbm import BlockRBM
+
+__all__ = [
+    "CRITICAL_COUPLING",
+    "BlockRBM",
+    "correlation_length_exponent",
+    "coupling_weight",
+    "environment_mutual_information",
+    "fixed_point",
+    "linearised_flow",
+    "renormalized_coupling",
+]

@@ -1,0 +1,42 @@
+"""Block variables from a filter: the soft, learnable relative of the majority rule."""
+
+import torch
+from torch import Tensor
+
+
+def block_law(blocks: Tensor, weights: Tensor) -> Tensor:
+    """``P(t | v) ~ exp(t w.v)`` for t = +1 and -1, ``(..., spins), (spins,) -> (..., 2)``.
+
+    >>> block_law(torch.tensor([1.0, -1.0]), torch.tensor([0.5, 0.5])).tolist()
+    [0.5, 0.5]
+    """
+    field = blocks @ weights
+    return torch.stack([field, -field], -1).softmax(-1)
+
+
+def filter_spins(spins: Tensor, weights: Tensor, *, generator: torch.Generator) -> Tensor:
+    r"""One spin for every block, drawn from ``P(t | v) ~ exp(t sum_i w_i v_i)``.
+
+    Args:
+        spins: +1 and -1, ``(..., H, W)``.
+        weights: ``(side, side)``; large equal ones give the majority, with ties drawn by lot.
+        generator: Of the draws, on any device.
+
+    Returns:
+        ``(..., H / side, W / side)`` of the type of the spins.
+
+    Raises:
+        ValueError: If blocks do not tile the lattice.
+    """
+    side = len(weights)
+    if weights.shape != (side, side) or spins.shape[-1] % side or spins.shape[-2] % side:
+        raise ValueError(
+            f"got a filter of shape {tuple(weights.shape)} on a lattice of shape "
+            f"{tuple(spins.shape[-2:])}, expected a square filter whose side divides the lattice's"
+        )
+    blocks = (
+        spins.unflatten(-1, (-1, side)).unflatten(-3, (-1, side)).transpose(-3, -2).flatten(-2)
+    )
+    up = block_law(blocks.to(weights.dtype), weights.flatten())[..., 0]
+    draw = torch.rand(up.shape, generator=generator, device=generator.device, dtype=up.dtype)
+    return torch.where(draw.to(up.device) < up, 1, -1).to(spins.dtype)

@@ -1,0 +1,50 @@
+"""What a block variable knows about the plaquettes around its block."""
+
+import torch
+from torch import Tensor
+
+from rgflow.realspace.block_geometry import PLAQUETTE
+from rgflow.realspace.rbm import rbm_joint_log_prob
+from rgflow.realspace.table_information import information_through
+
+
+def neighbour_channel(J: float | Tensor) -> Tensor:
+    r"""``ln P(e | s)`` for the shared spin s and the other three spins e of a neighbour.
+
+    Args:
+        J: Coupling, ``()`` if a tensor.
+
+    Returns:
+        ``(2, 8)``, first the shared spin up; differentiable in J.
+    """
+    by_first = PLAQUETTE.log_prob(J).view(2, -1)
+    return by_first - by_first.logsumexp(1, keepdim=True)
+
+
+def environment_mutual_information(J: float | Tensor, w: float | Tensor) -> Tensor:
+    r"""Mutual information ``I(s_env : t)`` between a block variable and the 12 spins around it.
+
+    One block and its four corner-sharing neighbours, 16 spins, with the law ``P(s, t) ~
+    P_RBM(s_block, t) prod_k P_loc(s_k)``; the sum over all of it is exact.
+
+    Args:
+        J: Coupling, which includes the inverse temperature.
+        w: One weight for all spins of the block, or the four weights.
+
+    Returns:
+        ``()``, nats, float64; differentiable in both.
+
+    Raises:
+        ValueError: If there are not one or four weights, or something is not finite.
+
+    Reference: arXiv:1704.06279; the lecture's step 5.
+
+    >>> round(environment_mutual_information(0.5, 1.0).item(), 7)
+    0.365794
+    """
+    weights = torch.as_tensor(w, dtype=torch.float64)
+    if weights.numel() not in (1, 4) or not weights.isfinite().all():
+        raise ValueError(f"got weights {weights.tolist()}, expected one or four finite numbers")
+    J = torch.as_tensor(J, dtype=torch.float64, device=weights.device)
+    joint = rbm_joint_log_prob(weights.flatten().expand(4)[:, None])
+    return information_through(joint, [neighbour_channel(J)] * 4)

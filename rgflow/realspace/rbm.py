@@ -1,0 +1,143 @@
+"""Restricted Boltzmann machines of one block, small enough to sum over all states."""
+
+import torch
+from torch import Tensor, nn
+
+MAX_SPINS = 20
+"""Largest number of spins that is enumerated: about a million states."""
+
+
+def spin_states(count: int, like: Tensor | None = None) -> Tensor:
+    """All states of some spins, ``(2**count, count)``: first all up, the last spin fastest.
+
+    Args:
+        count: Number of spins, 0 to `MAX_SPINS`.
+        like: Gives device and dtype; float64 on the CPU if None.
+
+    Raises:
+        ValueError: If there are too many spins to enumerate.
+
+    >>> spin_states(2).int().tolist()
+    [[1, 1], [1, -1], [-1, 1], [-1, -1]]
+    """
+    if not 0 <= count <= MAX_SPINS:
+        raise ValueError(f"got {count} spins to enumerate, expected 0 to {MAX_SPINS}")
+    device, dtype = (None, torch.float64) if like is None else (like.device, like.dtype)
+    bits = torch.arange(2**count, device=device)[:, None] >> torch.arange(
+        count - 1, -1, -1, device=device
+    )
+    return (1 - 2 * (bits & 1)).to(dtype)
+
+
+def log_2cosh(x: Tensor) -> Tensor:
+    """Stable ``ln(2 cosh x)``, the sum over one spin ``t`` of ``exp(t x)``."""
+    return torch.logaddexp(x, -x)
+
+
+def log_normalize(log_weights: Tensor) -> Tensor:
+    """Subtract the logarithm of the sum over all entries, of any shape."""
+    return log_weights - log_weights.flatten().logsumexp(0)
+
+
+def rbm_log_prob(weights: Tensor) -> Tensor:
+    r"""Law of the spins, ``ln P(s) = sum_j ln 2cosh(sum_i s_i w_ij) - ln Z``.
+
+    Args:
+        weights: ``(spins, hidden)``.
+
+    Returns:
+        ``(2**spins,)``, in the order of `spin_states`.
+
+    Raises:
+        ValueError: If the weights are no matrix or have too many rows.
+    """
+    _check_matrix(weights)
+    states = spin_states(len(weights), weights)
+    return log_normalize(log_2cosh(states @ weights).sum(1))
+
+
+def rbm_joint_log_prob(weights: Tensor) -> Tensor:
+    r"""Law of spins and hidden units, ``ln P(s, t) = sum_ij s_i w_ij t_j - ln Z``.
+
+    Args:
+        weights: ``(spins, hidden)``.
+
+    Returns:
+        ``(2**spins, 2**hidden)``, in the order of `spin_states`.
+
+    Raises:
+        ValueError: If the weights are no matrix or have too many rows or columns.
+    """
+    _check_matrix(weights)
+    spins, hidden = (spin_states(size, weights) for size in weights.shape)
+    return log_normalize(spins @ weights @ hidden.T)
+
+
+def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """``D_KL(P || Q) = sum_s P(s) (ln P(s) - ln Q(s))`` in nats, ``()``."""
+    return (log_p.exp() * (log_p - log_q)).sum()
+
+
+class BlockRBM(nn.Module):
+    r"""The machine that finds block variables, ``P(s) = sum_t exp(sum_ij s_i w_ij t_j) / Z``.
+
+    There are no biases: the law has the symmetry of the Ising model under a flip of all spins.
+    Sums over states are exact.
+
+    Args:
+        spins: Number of spins of the block.
+        hidden: Number of hidden units, the block variables.
+        scale: Standard deviation of the initial weights.
+        generator: Of the initial weights; the global one if None.
+
+    Raises:
+        ValueError: If there are no spins or hidden units, or too many to enumerate.
+
+    Reference: the lecture's step 3; RBMs as RG maps: arXiv:1410.3831, arXiv:1704.06279.
+
+    >>> machine = BlockRBM(spins=4, hidden=1)
+    >>> round(machine.log_prob().exp().sum().item(), 12)
+    1.0
+    """
+
+    def __init__(
+        self,
+        spins: int,
+        hidden: int = 1,
+        scale: float = 0.1,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value in (("spins", spins), ("hidden units", hidden)):
+            if not 1 <= value <= MAX_SPINS:
+                raise ValueError(f"got {value} {name}, expected 1 to {MAX_SPINS}")
+        start = torch.randn(spins, hidden, generator=generator, dtype=torch.float64)
+        self.weights = nn.Parameter(scale * start)
+
+    def log_prob(self) -> Tensor:
+        """Of all states of the spins, ``(2**spins,)``; see `rbm_log_prob`."""
+        return rbm_log_prob(self.weights)
+
+    def joint_log_prob(self) -> Tensor:
+        """Of all states of spins and hidden units, ``(2**spins, 2**hidden)``."""
+        return rbm_joint_log_prob(self.weights)
+
+    def forward(self, log_target: Tensor) -> Tensor:
+        """Divergence of the target from the machine, in nats, ``(2**spins,) -> ()``.
+
+        Raises:
+            ValueError: If the target is a law of another number of spins.
+        """
+        expected = (2 ** len(self.weights),)
+        if tuple(log_target.shape) != expected:
+            raise ValueError(
+                f"got a target of shape {tuple(log_target.shape)}, expected {expected}"
+            )
+        return kl_divergence(log_target, self.log_prob())
+
+
+def _check_matrix(weights: Tensor) -> None:
+    if weights.dim() != 2:
+        raise ValueError(
+            f"got weights of shape {tuple(weights.shape)}, expected (spins, hidden units)"
+        )

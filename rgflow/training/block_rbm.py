@@ -1,0 +1,115 @@
+"""Training of a block's machine, which finds the block variable of real-space renormalization."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from rgflow.realspace.block_geometry import PLAQUETTE
+from rgflow.realspace.decoy import block_loss
+from rgflow.realspace.marginal import nearest_coupling
+from rgflow.realspace.rbm import BlockRBM
+from rgflow.training.base import FlowTraining
+
+
+class RBMModule(FlowTraining):
+    r"""Minimises ``D_KL(P_loc || P_RBM) - beta I(s_env : t)`` of a plaquette, by exact sums.
+
+    There are no data: a batch is a place holder, and a step has no noise. Logs the loss, both of
+    its parts and every weight.
+
+    Args:
+        flow: The machine, with four spins; it takes the place of a flow in the configuration.
+        coupling: J of the Ising model, which includes the inverse temperature.
+        beta: Weight of the mutual information with the environment, >= 0.
+        seed: Of nothing here, but of the initial weights in the configuration.
+        compile: Compile the machine's call.
+        settings: Fields of `OptimizerSettings`.
+
+    Raises:
+        ValueError: If the machine has not four spins, or a number is out of its range.
+
+    Reference: the lecture's steps 3 and 5; arXiv:1704.06279.
+    """
+
+    monitor = "validation/loss_nats"
+
+    def __init__(
+        self,
+        flow: BlockRBM,
+        *,
+        coupling: float,
+        beta: float = 0.0,
+        seed: int = 0,
+        compile: bool = False,
+        **settings: Any,
+    ) -> None:
+        super().__init__(flow, seed=seed, compile=compile, **settings)
+        spins = len(flow.weights)
+        if spins != 4 or not 0 <= coupling < torch.inf or not 0 <= beta < torch.inf:
+            raise ValueError(
+                f"training: got coupling={coupling} and beta={beta} for {spins} spins, expected "
+                "finite numbers >= 0 and four spins"
+            )
+        self.coupling = coupling
+        self.beta = beta
+        self._scores: dict[str, float] = {}
+
+    def train_dataloader(self) -> DataLoader:
+        """Place holders for the steps of an epoch."""
+        return DataLoader(range(1000))
+
+    def val_dataloader(self) -> DataLoader:
+        """One place holder."""
+        return DataLoader(range(1))
+
+    def training_loss(self, batch: Tensor, generator: torch.Generator) -> Tensor:
+        """The loss in nats."""
+        divergence, information = block_loss(self.coupling, self.flow.weights)
+        loss = divergence - self.beta * information
+        self.log("train/loss_nats", loss.detach(), prog_bar=True)
+        self.log("train/divergence_nats", divergence.detach())
+        self.log("train/information_nats", information.detach())
+        for (spin, unit), weight in _entries(self.flow.weights.detach()):
+            self.log(f"weights/spin{spin}_unit{unit}", weight)
+        return loss
+
+    @torch.no_grad()
+    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
+        """Both parts of the loss, and the renormalized couplings."""
+        divergence, information = block_loss(self.coupling, self.flow.weights)
+        loss = divergence - self.beta * information
+        values = {
+            "loss_nats": loss,
+            "divergence_nats": divergence,
+            "information_nats": information,
+        }
+        for (i, j), value in _entries(nearest_coupling(PLAQUETTE, self.flow.weights)):
+            values[f"renormalized_coupling_{i}_{j}"] = value
+        self._scores = {name: float(value) for name, value in values.items()}
+        for name, value in values.items():
+            self.log(f"validation/{name}", value)
+
+    def scores(self) -> dict[str, float | None]:
+        """What the latest validation gave."""
+        return {**self._scores, "coupling": self.coupling, "beta": self.beta}
+
+    def report(self, directory: Path) -> None:
+        """Write ``observables.png``: what spins know of each other, before and after."""
+        from rgflow.plotting import save_figure
+        from rgflow.realspace.exact_figures import causal_figure
+        from rgflow.realspace.table_information import pair_information
+
+        with torch.no_grad():
+            joint = self.flow.joint_log_prob().cpu()
+        tables = {
+            "machine: I(i : j)": pair_information(joint.logsumexp(1, keepdim=True)),
+            "machine: I(i : j | t)": pair_information(joint),
+        }
+        save_figure(causal_figure(tables), directory / "observables.png")
+
+
+def _entries(matrix: Tensor) -> list[tuple[tuple[int, int], Tensor]]:
+    return [((i, j), value) for i, row in enumerate(matrix) for j, value in enumerate(row)]

@@ -1,0 +1,70 @@
+"""Real-space renormalization of the Ising model: python scripts/ising_rg.py [--out DIR]."""
+
+import argparse
+import time
+from pathlib import Path
+
+from rgflow.cli import one_line_errors
+from rgflow.files import write_atomically
+from rgflow.plotting import save_figure, save_image, tile
+from rgflow.realspace import exact_report as exact
+from rgflow.realspace import sampling_report as sampling
+from rgflow.realspace.report import Section, format_rows
+from rgflow.realspace.zoom import save_film
+from rgflow.seeds import generator_for
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", default="outputs/ising_rg", help="folder of table and figures")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--side", type=int, default=64, help="lattice of the Monte Carlo part")
+    parser.add_argument("--sweeps", type=int, default=6000, help="of each of its 8 chains")
+    parser.add_argument("--zoom-side", type=int, default=512, help="lattice of the pictures")
+    with one_line_errors():
+        args = parser.parse_args()
+        check("--side", args.side, 32, 8)
+        check("--sweeps", args.sweeps, 200, 1)
+        check("--zoom-side", args.zoom_side, 512, 8)
+        report(args)
+
+
+def check(name: str, value: int, least: int, factor: int) -> None:
+    if value < least or value % factor:
+        raise ValueError(f"{name}: got {value}, expected a multiple of {factor} from {least} on")
+
+
+def report(args: argparse.Namespace) -> None:
+    start, out, texts = time.perf_counter(), Path(args.out), []
+
+    def show(section: Section) -> None:
+        texts.append(format_rows(section.title, section.rows))
+        print(texts[-1], end="\n\n", flush=True)
+        for name, figure in section.figures.items():
+            save_figure(figure, out / f"{name}.png")
+
+    show(exact.machine_section(generator_for("machine", args.seed)))
+    show(exact.hidden_units_section(generator_for("hidden", args.seed)))
+    show(exact.causal_section())
+    show(exact.flow_section())
+    show(exact.information_section())
+    show(exact.decoy_section(generator_for("decoy", args.seed)))
+    show(exact.cutoff_section(generator_for("field", args.seed)))
+    generator = generator_for("spins", args.seed)
+    show(sampling.check_section(generator))
+    spins = sampling.critical_configurations(generator, args.side, args.sweeps)
+    filters = sampling.learned_filters(spins, generator)
+    show(sampling.filters_section(filters, args.side))
+    show(sampling.exponent_section(spins, filters[2].weights, generator))
+    views, figure, film = sampling.zoom_pictures(generator, args.zoom_side)
+    save_figure(figure, out / "zoom.png")
+    for name, images in views.items():
+        save_image(tile(images, len(images), scale=3), out / f"zoom_{name.split(',')[0]}.png")
+    save_film(film, out / "zoom.gif")
+    table = "\n\n".join(texts) + "\n"
+    write_atomically(out / "table.txt", lambda file: file.write(table.encode()))
+    print(f"{out}: table.txt and figures, after {time.perf_counter() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
