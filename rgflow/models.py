@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import torch
 from torch import nn
 
 from rgflow.bijectors import (
@@ -14,6 +15,7 @@ from rgflow.bijectors import (
     BlockLayer,
     BlockLevel,
     Chain,
+    CirculantRoot,
     ConvLevel,
     Coupling,
     ElementwiseAffine,
@@ -23,7 +25,7 @@ from rgflow.bijectors import (
 )
 from rgflow.bijectors.memory import Memory
 from rgflow.bijectors.polyphase import CouplingFactory
-from rgflow.conditioners import MLP, ConvNet, ResidualMLP
+from rgflow.conditioners import MLP, ConvNet, Equivariant, ResidualMLP
 from rgflow.flow import Flow
 from rgflow.priors import make_prior
 
@@ -31,16 +33,19 @@ MakeNet = Callable[[int, int, tuple[int, ...]], nn.Module]
 
 
 def _coupling_factory(
-    make_net: MakeNet, kind: str, scale_bound: float, bins: int
+    make_net: MakeNet, kind: str, scale_bound: float, bins: int, equivariant: bool = False
 ) -> CouplingFactory:
     """Couplings of the given kind; ``make_net`` gets inputs, outputs and the lattice."""
     if kind not in ("affine", "spline"):
         raise ValueError(f"coupling {kind!r} is unknown, expected 'affine' or 'spline'")
+    if equivariant and kind != "affine":
+        raise ValueError(f"coupling={kind!r}: equivariant couplings are affine, expected 'affine'")
 
     def make(split: tuple[int, int], lattice: tuple[int, ...], reads: int) -> Coupling:
         inputs, changed = split[reads], split[1 - reads]
         if kind == "affine":
             net = make_net(inputs, 2 * changed, lattice)
+            net = Equivariant(net) if equivariant else net
             return AffineCoupling(split, net, lattice, reads, scale_bound)
         net = make_net(inputs, (3 * bins - 1) * changed, lattice)
         return SplineCoupling(split, net, lattice, reads, bins)
@@ -48,8 +53,24 @@ def _coupling_factory(
     return make
 
 
-def _image_or_field(core: Bijector, pixels: bool) -> Bijector:
-    return Chain([PixelLogit(core.event_shape), core]) if pixels else core
+def _flow(core: Bijector, prior: str, pixels: bool, fourier: str, symmetry: str) -> Flow:
+    """The core with what stands outside of the hierarchy: maps in front, prior and symmetry."""
+    if symmetry not in ("none", "mixture", "equivariant"):
+        raise ValueError(
+            f"symmetry: got {symmetry!r}, expected 'none', 'mixture' or 'equivariant'"
+        )
+    if fourier not in ("none", "fixed", "learnable"):
+        raise ValueError(f"fourier: got {fourier!r}, expected 'none', 'fixed' or 'learnable'")
+    if pixels and (symmetry != "none" or fourier != "none"):
+        raise ValueError("pixels: got true with a symmetry or a Fourier map, which are for fields")
+    channels, side, _ = core.event_shape
+    if pixels:
+        core = Chain([PixelLogit(core.event_shape), core])
+    elif fourier != "none":
+        # of white noise, until training or a checkpoint says which
+        white = CirculantRoot(torch.ones(side, side), channels, fourier == "learnable")
+        core = Chain([white, core])
+    return Flow(core, make_prior(prior, core.event_shape), z2=symmetry == "mixture")
 
 
 def _per_level(values: int | Sequence[int], levels: int, name: str) -> list[int]:
@@ -90,6 +111,8 @@ def conv_flow(
     top_hidden: int = 64,
     prior: str = "laplace",
     pixels: bool = False,
+    fourier: str = "none",
+    symmetry: str = "none",
     memory: Memory = "store",
 ) -> Flow:
     """MERA of convolutional levels, finished by a dense bijector over the top lattice.
@@ -115,6 +138,10 @@ def conv_flow(
         top_hidden: Width of the top's conditioners.
         prior: ``"laplace"`` or ``"gaussian"``.
         pixels: Whether the flow starts with the pixel map (images) or acts on fields.
+        fourier: ``"fixed"`` or ``"learnable"`` for a linear map in Fourier space in front, whose
+            spectrum training takes from the energy; it is not local, so there are no cones.
+        symmetry: Under ``x -> -x``: ``"mixture"`` symmetrises the density, ``"equivariant"``
+            every coupling (affine ones without a bias by site).
         memory: See ``Chain``.
 
     Raises:
@@ -133,6 +160,12 @@ def conv_flow(
     couplings = _per_level(couplings, len(sides), "couplings")
     hidden = _per_level(hidden, len(sides), "hidden")
 
+    equivariant = symmetry == "equivariant"
+    if equivariant and site_affine:
+        raise ValueError(
+            "site_affine: got true, expected false, as its shifts are not equivariant"
+        )
+
     def net(width: int, inputs: int, outputs: int, lattice: tuple[int, ...]) -> nn.Module:
         sites = lattice[0] if site_bias else None
         return ConvNet(inputs, outputs, width, kernels, nonlinearity, sites)
@@ -141,7 +174,7 @@ def conv_flow(
         ConvLevel(
             channels,
             s,
-            _coupling_factory(partial(net, width), coupling, scale_bound, bins),
+            _coupling_factory(partial(net, width), coupling, scale_bound, bins, equivariant),
             count,
             pairings,
             predict,
@@ -155,13 +188,12 @@ def conv_flow(
     def dense(inputs: int, outputs: int, _: tuple[int, ...]) -> nn.Module:
         return MLP(inputs, outputs, (top_hidden, top_hidden), nonlinearity)
 
-    make = _coupling_factory(dense, coupling, scale_bound, bins)
+    make = _coupling_factory(dense, coupling, scale_bound, bins, equivariant)
     layers: list[Bijector] = [BlockLayer(channels, top, top, 0, make, top_couplings, memory)]
     if site_affine:
         layers.append(ElementwiseAffine((channels, top, top), per_site=True))
     levels.append(Chain(layers))
-    core = _image_or_field(MERA(levels), pixels)
-    return Flow(core, make_prior(prior, core.event_shape))
+    return _flow(MERA(levels), prior, pixels, fourier, symmetry)
 
 
 def block_flow(
@@ -181,6 +213,8 @@ def block_flow(
     bins: int = 8,
     prior: str = "laplace",
     pixels: bool = False,
+    fourier: str = "none",
+    symmetry: str = "none",
     memory: Memory = "store",
 ) -> Flow:
     """MERA of block levels as published: disentanglers and decimators of side K on every level.
@@ -202,6 +236,10 @@ def block_flow(
         bins: Bins of spline couplings.
         prior: ``"laplace"`` or ``"gaussian"``.
         pixels: Whether the flow starts with the pixel map (images) or acts on fields.
+        fourier: ``"fixed"`` or ``"learnable"`` for a linear map in Fourier space in front, whose
+            spectrum training takes from the energy; it is not local, so there are no cones.
+        symmetry: Under ``x -> -x``: ``"mixture"`` symmetrises the density, ``"equivariant"``
+            every coupling (affine ones without a bias by site).
         memory: See ``Chain``.
 
     Raises:
@@ -228,17 +266,13 @@ def block_flow(
             raise ValueError(f"the residual conditioner has one hidden width, got {hidden}")
         return ResidualMLP(inputs, outputs, width, hidden, residual_blocks)
 
-    make = _coupling_factory(net, coupling, scale_bound, bins)
-    core = _image_or_field(
-        MERA(
-            [
-                BlockLevel(channels, s, block, make, count, order, repeats, memory)
-                for s, count in zip(sides, couplings, strict=True)
-            ]
-        ),
-        pixels,
-    )
-    return Flow(core, make_prior(prior, core.event_shape))
+    equivariant = symmetry == "equivariant"
+    make = _coupling_factory(net, coupling, scale_bound, bins, equivariant)
+    levels = [
+        BlockLevel(channels, s, block, make, count, order, repeats, memory)
+        for s, count in zip(sides, couplings, strict=True)
+    ]
+    return _flow(MERA(levels), prior, pixels, fourier, symmetry)
 
 
 def realnvp_flow(
@@ -280,5 +314,5 @@ def realnvp_flow(
         return ConvNet(inputs, outputs, hidden, kernels, nonlinearity)
 
     make = _coupling_factory(net, "affine", scale_bound, bins=0)
-    core = _image_or_field(RealNVP(channels, side, make, scales, couplings, memory), pixels)
-    return Flow(core, make_prior(prior, core.event_shape))
+    core = RealNVP(channels, side, make, scales, couplings, memory)
+    return _flow(core, prior, pixels, "none", "none")

@@ -93,8 +93,8 @@ def train(config: dict[str, Any], directory: "RunDirectory") -> None:
     """Train, test, and write the results.
 
     Args:
-        config: Resolved configuration with the nodes ``flow``, ``training``, ``trainer`` and, for
-            training on data, ``data``.
+        config: Resolved configuration with the nodes ``flow``, ``training``, ``trainer`` and
+            ``data``, ``energy``, or neither.
         directory: Where to write.
 
     Raises:
@@ -103,6 +103,9 @@ def train(config: dict[str, Any], directory: "RunDirectory") -> None:
     """
     import lightning
 
+    from rgflow.checkpoint import load_flow
+    from rgflow.energies import as_energy
+    from rgflow.growth import grow
     from rgflow.training import checks
     from rgflow.training.allocator import keep_freed_memory
     from rgflow.training.base import DivergedError
@@ -115,7 +118,12 @@ def train(config: dict[str, Any], directory: "RunDirectory") -> None:
     checks.check_hardware(config)
     lightning.seed_everything(config["seed"], workers=True, verbose=False)
     flow = build(config["flow"], "flow")
-    module = build(config["training"], "training", flow=flow)
+    extra = {}
+    if config.get("energy"):
+        extra["energy"] = as_energy(build(config["energy"], "energy"))
+    module = build(config["training"], "training", flow=flow, **extra)
+    if config.get("grow_from"):
+        grow(flow, load_flow(config["grow_from"]))
     data_node = config.get("data") or {}
     data = build(data_node, "data") if "_target_" in data_node else None
     checks.check_shapes(flow, data)

@@ -177,3 +177,49 @@ def test_a_spline_of_one_bin_width_is_refused_and_mlp_checks_its_layers():
         SplineCoupling((1, 1), MLP(1, 2, ()), bins=1)
     with pytest.raises(ValueError, match="hidden layers"):
         MLP(1, 2, (3, 3), nonlinearities=("tanh",))
+
+
+def symmetric(symmetry):
+    settings = {"couplings": 2, "hidden": 6, "prior": "gaussian", "symmetry": symmetry}
+    return perturbed(conv_flow(4, 1, **settings))
+
+
+def test_a_symmetrised_density_is_the_mixture_of_both_signs():
+    flow = symmetric("mixture")
+    x = torch.randn(5, 1, 4, 4, dtype=torch.float64)
+    one_sign = Flow(flow.bijector, flow.prior)
+    parts = torch.stack((one_sign.log_prob(x), one_sign.log_prob(-x)))
+    torch.testing.assert_close(flow.log_prob(x), parts.logsumexp(0) - math.log(2))
+    torch.testing.assert_close(flow.log_prob(-x), flow.log_prob(x))
+    assert (parts[0] - parts[1]).abs().min() > 0.1
+    x, log_prob = flow.sample_and_log_prob(64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(log_prob, flow.log_prob(x))
+    same = torch.Generator().manual_seed(0)
+    torch.testing.assert_close(x, flow.sample(64, generator=same))
+    unsigned = one_sign.sample(64, generator=torch.Generator().manual_seed(0))
+    signs = (x / unsigned).flatten(1).mean(1).round()
+    assert set(signs.tolist()) == {1.0, -1.0}
+    torch.testing.assert_close(x, unsigned * signs.view(-1, 1, 1, 1))
+
+
+def test_equivariant_couplings_commute_with_the_sign():
+    flow = symmetric("equivariant")
+    x = torch.randn(5, 1, 4, 4, dtype=torch.float64)
+    torch.testing.assert_close(flow.encode(-x), -flow.encode(x))
+    torch.testing.assert_close(flow.log_prob(-x), flow.log_prob(x))
+    assert (flow.encode(2 * x) - 2 * flow.encode(x)).abs().max() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"symmetry": "u1"}, "symmetry: got 'u1'"),
+        ({"fourier": "wavelet"}, "fourier: got 'wavelet'"),
+        ({"fourier": "fixed", "pixels": True}, "which are for fields"),
+        ({"symmetry": "equivariant", "coupling": "spline"}, "equivariant couplings are affine"),
+        ({"symmetry": "equivariant", "site_affine": True}, "not equivariant"),
+    ],
+)
+def test_symmetries_that_cannot_be_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        conv_flow(4, 1, 1, **settings)

@@ -35,7 +35,7 @@ def test_run_directory_holds_all_results(finished):
     assert metrics["nonfinite_steps"] == 0
     for name in ("bits_per_dim", "validation_bits_per_dim"):
         assert 0 < metrics[name] < 12
-    for name in ("seconds", "parameters", "images_per_second", "peak_memory_bytes"):
+    for name in ("seconds", "parameters", "samples_per_second", "peak_memory_bytes"):
         assert metrics[name] > 0
 
 
@@ -55,7 +55,7 @@ def test_the_last_step_is_validated_and_tensorboard_has_curves_and_pictures(fini
     events = EventAccumulator(str(finished)).Reload()
     tags = events.Tags()
     scalars = {"train/bits_per_dim", "train/lr", "train/gradient_norm", "test/bits_per_dim"}
-    assert scalars | {"latents/level0_std", "train/images_per_second"} <= set(tags["scalars"])
+    assert scalars | {"latents/level0_std", "train/samples_per_second"} <= set(tags["scalars"])
     assert {"samples/temperature_0.6", "samples/temperature_1"} <= set(tags["images"])
     assert "reconstructions/original_then_levels_from_h" in tags["images"]
     assert len(events.Scalars("validation/bits_per_dim")) == 2  # after steps 2 and 3

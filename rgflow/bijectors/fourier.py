@@ -43,22 +43,34 @@ class CirculantRoot(Bijector):
         channels: int = 1,
         learnable: bool = False,
     ) -> None:
-        spectrum = torch.as_tensor(spectrum, dtype=torch.float64).cpu()
-        _check_spectrum(spectrum)
+        side = len(spectrum)
         if channels < 1:
             raise ValueError(f"channels: got {channels}, expected at least 1")
-        side = len(spectrum)
         super().__init__((channels, side, side))
         classes, counts = mode_classes(side)
-        sums = torch.zeros(len(counts), dtype=torch.float64)
-        sums.index_add_(0, classes.flatten(), spectrum.log().flatten())
-        start = (sums / counts).to(torch.get_default_dtype())
-        self.register_buffer("half_classes", half(classes).contiguous(), persistent=False)
+        self.register_buffer("classes", classes, persistent=False)
         self.register_buffer("counts", counts, persistent=False)
+        start = torch.zeros(len(counts))
         if learnable:
             self.log_spectrum = nn.Parameter(start)
         else:
             self.register_buffer("log_spectrum", start)
+        self.set_spectrum(spectrum)
+
+    @torch.no_grad()
+    def set_spectrum(self, spectrum: Tensor | Sequence[Sequence[float]]) -> None:
+        """Take another spectrum, ``(L, L)`` as at construction.
+
+        Raises:
+            ValueError: As the class, or for another side.
+        """
+        spectrum = torch.as_tensor(spectrum, dtype=torch.float64, device=self.counts.device)
+        _check_spectrum(spectrum)
+        if len(spectrum) != self.event_shape[1]:
+            raise ValueError(f"got side {len(spectrum)}, expected {self.event_shape[1]}")
+        sums = torch.zeros(len(self.counts), dtype=torch.float64, device=self.counts.device)
+        sums.index_add_(0, self.classes.flatten(), spectrum.log().flatten())
+        self.log_spectrum.copy_(sums / self.counts)
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self._apply_power(x, -0.5)
@@ -67,7 +79,7 @@ class CirculantRoot(Bijector):
         return self._apply_power(z, 0.5)
 
     def _apply_power(self, x: Tensor, power: float) -> tuple[Tensor, Tensor]:
-        factors = (power * self.log_spectrum).exp()[self.half_classes]  # (L, L // 2 + 1)
+        factors = (power * self.log_spectrum).exp()[half(self.classes)]  # (L, L // 2 + 1)
         # thousands of terms: summed in float64
         log_det = power * self.event_shape[0] * (self.counts * self.log_spectrum.double()).sum()
         return multiply_modes(x, factors), log_det.to(x).expand(x.shape[0])

@@ -15,10 +15,10 @@ class Throughput(Callback):
     """Measures samples per second in training, without validation and without the first step.
 
     The first step is left out since it compiles, allocates and warms caches. Logs
-    ``train/images_per_second`` over the steps since the last log.
+    ``train/samples_per_second`` over the steps since the last log.
 
     Attributes:
-        images_per_second: Over the whole run so far; None before the second step.
+        samples_per_second: Over the whole run so far; None before the second step.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Throughput(Callback):
         self._total = [0.0, 0]
 
     @property
-    def images_per_second(self) -> float | None:
+    def samples_per_second(self) -> float | None:
         """Of the whole run, all ranks together."""
         seconds, images = self._total
         return images / seconds if seconds else None
@@ -49,7 +49,7 @@ class Throughput(Callback):
         self._clock = now
         if self._window[0] and trainer.global_step % trainer.log_every_n_steps == 0:
             speed = self._window[1] / self._window[0]
-            pl_module.log("train/images_per_second", speed, rank_zero_only=True)
+            pl_module.log("train/samples_per_second", speed, rank_zero_only=True)
             self._window = [0.0, 0]
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

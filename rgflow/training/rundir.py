@@ -69,7 +69,7 @@ class RunDirectory(Callback):
             return
         meter = next(c for c in trainer.callbacks if isinstance(c, Throughput))
         metrics = numbers | {
-            "images_per_second": meter.images_per_second,
+            "samples_per_second": meter.samples_per_second,
             "steps": trainer.global_step,
             "seconds": round(time.perf_counter() - self._start, 3),
             "parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),

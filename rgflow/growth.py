@@ -1,0 +1,78 @@
+"""A flow on a lattice of side 2 L from one on side L: near a fixed point all levels are alike."""
+
+import torch
+from torch import Tensor, nn
+
+from rgflow.bijectors import MERA, CirculantRoot
+from rgflow.flow import Flow
+
+
+@torch.no_grad()
+def grow(flow: Flow, smaller: Flow) -> None:
+    """Start a flow from a trained one on a lattice of half the side.
+
+    Level h of the smaller flow becomes level h + 1, its finest level becomes level 0 as well; a
+    learnt Fourier spectrum is interpolated between momenta.
+
+    Args:
+        flow: On side 2 L; its weights are overwritten.
+        smaller: On side L, with levels of the same architecture and the same top.
+
+    Raises:
+        ValueError: If sides, levels or weights do not fit.
+
+    Reference: the levels of a scale-invariant system are alike, arXiv:1802.02840.
+    """
+    here, there = _the_only(flow, MERA), _the_only(smaller, MERA)
+    levels, given = here.level_bijectors, there.level_bijectors
+    side, small_side = here.event_shape[-1], there.event_shape[-1]
+    if side != 2 * small_side or len(levels) != len(given) + 1:
+        raise ValueError(
+            f"grow_from: got a flow of side {small_side} and {len(given)} levels, expected side "
+            f"{side / 2:g} and {len(levels) - 1} levels"
+        )
+    if len(given) < 2:
+        raise ValueError("grow_from: got a flow of one level, expected at least two")
+    for level, source in zip(levels, (given[0], *given), strict=True):
+        _copy(level, source)
+    maps = [[m for m in f.modules() if isinstance(m, CirculantRoot)] for f in (flow, smaller)]
+    if len(maps[0]) != len(maps[1]):
+        raise ValueError("grow_from: got one flow with a Fourier map and one without")
+    for large, small in zip(*maps, strict=True):
+        log_spectrum = small.log_spectrum.double()[small.classes]
+        large.set_spectrum(_between_momenta(log_spectrum).exp())
+
+
+def _the_only(flow: Flow, kind: type[MERA]) -> MERA:
+    found = [module for module in flow.modules() if isinstance(module, kind)]
+    if len(found) != 1:
+        raise ValueError(f"grow_from: got a flow with {len(found)} hierarchies, expected one")
+    return found[0]
+
+
+def _copy(level: nn.Module, source: nn.Module) -> None:
+    weights, expected = source.state_dict(), level.state_dict()
+    wrong = [
+        name
+        for name in weights.keys() | expected.keys()
+        if name not in weights or name not in expected
+        or weights[name].shape != expected[name].shape
+    ]  # fmt: skip
+    if wrong:
+        raise ValueError(
+            f"grow_from: got levels of another architecture, which differ in {sorted(wrong)[0]}, "
+            "expected the same settings but for the side"
+        )
+    level.load_state_dict(weights)
+
+
+def _between_momenta(values: Tensor) -> Tensor:
+    """Of ``(L, L)`` momenta to ``(2 L, 2 L)``: half of them old ones, the others means.
+
+    >>> _between_momenta(torch.tensor([[0.0, 2.0], [2.0, 4.0]]))[0].tolist()
+    [0.0, 1.0, 2.0, 1.0]
+    """
+    for axis in (0, 1):
+        means = (values + values.roll(-1, axis)) / 2
+        values = torch.stack((values, means), axis + 1).flatten(axis, axis + 1)
+    return values

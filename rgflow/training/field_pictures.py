@@ -1,0 +1,48 @@
+"""Pictures in TensorBoard of training on an energy."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from rgflow.evaluation import draw_weighted, evaluation_figure
+
+if TYPE_CHECKING:
+    from rgflow.training.energy import EnergyModule
+
+SAMPLES = 2000
+
+
+class FieldPictures(Callback):
+    """Draws configurations and histograms of the flow beside Monte Carlo, at each validation.
+
+    It acts after the first validation batch, where the averaged weights are in place whatever the
+    order of callbacks.
+
+    Args:
+        seed: Of the samples, which stay the same throughout.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    @torch.no_grad()
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: "EnergyModule",
+        outputs: None,
+        batch: torch.Tensor,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Draw, on the first process."""
+        logger = trainer.logger
+        if batch_idx or not trainer.is_global_zero or not isinstance(logger, TensorBoardLogger):
+            return
+        reference = pl_module.reference()
+        with torch.autocast(pl_module.device.type, enabled=False):
+            weighted = draw_weighted(pl_module.flow, pl_module.energy, SAMPLES, seed=self.seed)
+        figure = evaluation_figure(weighted, reference)
+        logger.experiment.add_figure("observables", figure, trainer.global_step)
