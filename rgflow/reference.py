@@ -1,0 +1,172 @@
+"""States of a target by the best sampler that is known for it, to compare a flow with."""
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rgflow.energies import XY, Energy, Ising
+from rgflow.energies.user import UserEnergy
+from rgflow.montecarlo import hmc, swendsen_wang
+from rgflow.seeds import generator_for
+
+Method = Literal["auto", "exact", "cluster", "hmc"]
+
+CLUSTER_WARMUP = 100
+"""Sweeps; the autocorrelation time at the critical point is below ten on any lattice here."""
+HMC_WARMUP = 200
+"""Trajectories, twice: with the masses that are known beforehand, and with measured ones."""
+PART = 16
+"""States of each chain between two looks at the clock."""
+
+
+class Reference(NamedTuple):
+    """Markov chains, or independent samples, of a target.
+
+    Attributes:
+        samples: Fields, ``(T, B, C, L, L)``, float32 on the CPU.
+        energies: ``E`` of the samples, ``(T, B)``, float64.
+        method: ``exact`` (independent samples), ``cluster`` or ``hmc``.
+        acceptance: Mean acceptance probability; 1 where nothing is rejected.
+        seconds: Wall time of these states.
+        warmup_seconds: Wall time before the first of them.
+    """
+
+    samples: Tensor
+    energies: Tensor
+    method: str
+    acceptance: float
+    seconds: float
+    warmup_seconds: float
+
+
+# Gives the next so many states of all chains (T, B, C, L, L), and their acceptance
+_Advance = Callable[[int], tuple[Tensor, float]]
+
+
+@torch.no_grad()
+def reference_samples(
+    energy: Energy,
+    *,
+    chains: int = 64,
+    states: int = 256,
+    seed: int = 0,
+    method: Method = "auto",
+    seconds: float | None = None,
+) -> Reference:
+    """Samples the target on the CPU.
+
+    ``auto`` takes an energy's own ``sample(n, generator)``, which must be exact; for an Ising
+    model of positive coupling Swendsen-Wang spins and the field given them; otherwise HMC,
+    Fourier accelerated with masses that are measured in its warm-up (see `_hmc`).
+
+    Args:
+        energy: The target.
+        chains: B.
+        states: T, states of each chain.
+        seed: Of the states.
+        method: The sampler.
+        seconds: If given, states are drawn for about so long instead, without the warm-up.
+
+    Raises:
+        ValueError: If a number is out of its range, or the energy cannot be sampled so.
+
+    >>> from rgflow.energies import GaussianField
+    >>> run = reference_samples(GaussianField(side=4, m2=1.0), chains=3, states=5)
+    >>> run.samples.shape, run.method
+    (torch.Size([5, 3, 1, 4, 4]), 'exact')
+    """
+    if min(chains, states) < 1 or (seconds is not None and not 0 < seconds < math.inf):
+        raise ValueError(
+            f"got chains={chains}, states={states}, seconds={seconds}, "
+            "expected at least 1, 1 and a positive time or none"
+        )
+    energy = copy.deepcopy(energy).cpu()
+    method = best_method(energy) if method == "auto" else method
+    start = time.perf_counter()
+    advance = _prepared(energy, method, chains, generator_for("reference", seed))
+    begin = time.perf_counter()
+    parts, acceptances, done = [], [], 0
+    while done < states if seconds is None else not done or time.perf_counter() < begin + seconds:
+        part, acceptance = advance(PART if seconds is not None else min(PART, states - done))
+        parts.append(part.float())
+        acceptances += [acceptance] * len(part)
+        done += len(part)
+    samples = torch.cat(parts)
+    end = time.perf_counter()
+    # of the fields as they are stored
+    energies = torch.stack([energy.energy(x).double() for x in samples])
+    acceptance = sum(acceptances) / done
+    return Reference(samples, energies, method, acceptance, end - begin, begin - start)
+
+
+def best_method(energy: Energy) -> str:
+    """What ``auto`` takes for this energy: ``exact``, ``cluster`` or ``hmc``."""
+    if _own_sampler(energy) is not None:
+        return "exact"
+    return "cluster" if isinstance(energy, Ising) and energy.coupling >= 0 else "hmc"
+
+
+def _own_sampler(energy: Energy) -> Callable[..., Tensor] | None:
+    model = energy.inner if isinstance(energy, UserEnergy) else energy
+    return getattr(model, "sample", None)
+
+
+def _prepared(
+    energy: Energy, method: str, chains: int, generator: torch.Generator
+) -> _Advance:
+    name = type(energy).__name__
+    if method == "exact":
+        if _own_sampler(energy) is None:
+            raise ValueError(f"method: got 'exact', but {name} has no sample(n, generator)")
+        return _exact(energy, chains, generator)
+    if method == "cluster":
+        if not isinstance(energy, Ising):
+            raise ValueError(f"method: got 'cluster' for {name}, expected an Ising model")
+        return _cluster(energy, chains, generator)
+    if method == "hmc":
+        if isinstance(energy, XY):
+            return _hmc_of_angles(energy, chains, generator)
+        return _hmc(energy, chains, generator)
+    raise ValueError(f"method: got {method!r}, expected auto, exact, cluster or hmc")
+
+
+def _exact(energy: Energy, chains: int, generator: torch.Generator) -> _Advance:
+    sample = _own_sampler(energy)
+
+    def advance(count: int) -> tuple[Tensor, float]:
+        return sample(count * chains, generator).unflatten(0, (count, chains)), 1.0
+
+    return advance
+
+
+def _cluster(energy: Ising, chains: int, generator: torch.Generator) -> _Advance:
+    side = energy.event_shape[-1]
+
+    def sweeps(count: int, warmup: int, spins: Tensor | None) -> Tensor:
+        run = swendsen_wang(
+            side,
+            side,
+            energy.coupling,
+            sweeps=count,
+            chains=chains,
+            warmup=warmup,
+            generator=generator,
+            spins=spins,
+        )
+        return run.samples  # (T, B, L, L)
+
+    last = sweeps(1, CLUSTER_WARMUP, None)[-1]
+
+    def advance(count: int) -> tuple[Tensor, float]:
+        nonlocal last
+        spins = sweeps(count, 0, last)
+        last = spins[-1]
+        fields = energy.field(spins.flatten(0, 1)[:, None].float(), generator)
+        return fields.unflatten(0, (count, chains)), 1.0
+
+    return advance
