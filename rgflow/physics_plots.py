@@ -9,12 +9,16 @@ from torch import Tensor
 from rgflow.statistics import Measured
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, FigureBase
 
 
 def configurations_figure(
-    fields: Tensor, columns: int = 4, title: str = "", label: str = "field"
-) -> "Figure":
+    fields: Tensor,
+    columns: int = 4,
+    title: str = "",
+    label: str = "field",
+    into: "FigureBase | None" = None,
+) -> "FigureBase":
     """Configurations side by side, in diverging colours with one common scale.
 
     Args:
@@ -22,6 +26,7 @@ def configurations_figure(
         columns: Pictures in a row.
         title: Over the figure.
         label: Of the colour bar.
+        into: Part of a larger figure in which to draw; a figure of its own if None.
 
     Raises:
         ValueError: For another shape, or no configuration.
@@ -36,7 +41,7 @@ def configurations_figure(
         )
     columns = min(columns, len(fields))
     rows = -(-len(fields) // columns)
-    figure = _figure((1.5 * columns + 1, 1.5 * rows + 0.4))
+    figure = into or _figure((1.5 * columns + 1, 1.5 * rows + 0.4))
     axes = figure.subplots(rows, columns, squeeze=False)
     # a few outliers should not wash out all the rest
     bound = 3 * float(fields.double().square().mean().sqrt()) or 1.0
@@ -59,7 +64,8 @@ def magnetization_histogram(
     log_weights: Mapping[str, Tensor] | None = None,
     bins: int = 41,
     exact: Tensor | None = None,
-) -> "Figure":
+    into: "FigureBase | None" = None,
+) -> "FigureBase":
     """Densities of the magnetization per site from several sources, overlaid.
 
     Args:
@@ -67,6 +73,7 @@ def magnetization_histogram(
         log_weights: For some of the names one log weight for each value.
         bins: Common to all, symmetric about 0.
         exact: Points ``(m, density)`` of a known curve, ``(k, 2)``.
+        into: Part of a larger figure in which to draw; a figure of its own if None.
 
     Raises:
         ValueError: If there is nothing to show, a log weight has no name in the first argument,
@@ -80,7 +87,7 @@ def magnetization_histogram(
     values = {name: m.detach().double().flatten().cpu() for name, m in magnetizations.items()}
     bound = max(float(m.abs().max()) for m in values.values()) * 1.02 or 1.0
     edges = torch.linspace(-bound, bound, bins + 1, dtype=torch.float64)
-    figure = _figure((5, 3.5))
+    figure = into or _figure((5, 3.5))
     axis = figure.subplots()
     for name, m in values.items():
         share = torch.full_like(m, 1 / len(m))
@@ -99,21 +106,25 @@ def magnetization_histogram(
 
 
 def two_point_figure(
-    sources: Mapping[str, Sequence[Measured]], exact: Tensor | None = None, log: bool = False
-) -> "Figure":
+    sources: Mapping[str, Sequence[Measured]],
+    exact: Tensor | None = None,
+    log: bool = False,
+    into: "FigureBase | None" = None,
+) -> "FigureBase":
     """Two-point function along the axes with error bars, against the exact one.
 
     Args:
         sources: For each name ``G(r)`` at r = 0, 1, ..., as of `rgflow.reports.two_point_report`.
         exact: ``G(r)`` at the same distances.
         log: Whether the vertical axis is logarithmic.
+        into: Part of a larger figure in which to draw; a figure of its own if None.
 
     Raises:
         ValueError: If there is nothing to show.
     """
     if not sources:
         raise ValueError("got no two-point function, expected one or more")
-    figure = _figure((5, 3.5))
+    figure = into or _figure((5, 3.5))
     axis = figure.subplots()
     if exact is not None:
         axis.plot(range(len(exact)), exact.cpu().numpy(), "k-", linewidth=1, label="exact")
@@ -130,14 +141,18 @@ def two_point_figure(
 
 
 def log_weight_histogram(
-    log_weights: Mapping[str, Tensor], log_z: float | None = None, bins: int = 60
-) -> "Figure":
+    log_weights: Mapping[str, Tensor],
+    log_z: float | None = None,
+    bins: int = 60,
+    into: "FigureBase | None" = None,
+) -> "FigureBase":
     """Histogram of ``log w = -E - log q``, whose spread is what separates a flow from its target.
 
     Args:
         log_weights: For each name any number of values: of samples of the flow, of the target.
         log_z: Exact ``ln Z``, drawn as a line.
         bins: Common to all.
+        into: Part of a larger figure in which to draw; a figure of its own if None.
 
     Raises:
         ValueError: If there is nothing to show, or some weights are not finite.
@@ -148,7 +163,7 @@ def log_weight_histogram(
     low = min(float(w.min()) for w in values.values())
     high = max(float(w.max()) for w in values.values())
     edges = torch.linspace(low - 1e-6, max(high, low + 1e-3) + 1e-6, bins + 1, dtype=torch.float64)
-    figure = _figure((5, 3.5))
+    figure = into or _figure((5, 3.5))
     axis = figure.subplots()
     for name, w in values.items():
         heights = torch.histogram(w, edges, density=True).hist

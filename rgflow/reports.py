@@ -7,6 +7,9 @@ import torch
 from torch import Tensor
 
 from rgflow import observables as o
+from rgflow.energies import XY, Energy, Ising
+from rgflow.lattice import forward_neighbours
+from rgflow.seeds import generator_for
 from rgflow.statistics import (
     Measured,
     derived_reweighted,
@@ -14,6 +17,9 @@ from rgflow.statistics import (
     mean_with_error,
     reweighted,
 )
+
+PART = 1024
+"""Configurations that are measured at a time."""
 
 
 def observable_report(
@@ -69,6 +75,81 @@ def observable_report(
     }
 
 
+def energy_report(
+    energy: Energy,
+    x: Tensor,
+    energies: Tensor,
+    log_weights: Tensor | None = None,
+    seed: int = 0,
+) -> dict[str, Measured]:
+    """`observable_report` of fields of an energy, and of the spins that they stand for.
+
+    Rows of the spins begin with ``spin_``: for `Ising` those of +1 and -1, averaged over the
+    spins given x where that is possible in closed form, otherwise with one draw of them
+    (``spin_abs_m``, ``spin_connected_susceptibility``, ``spin_specific_heat``); for `XY` the unit
+    vectors ``(cos theta, sin theta)``.
+
+    Args:
+        energy: Of which x are states.
+        x: Samples of a flow ``(n, C, L, L)`` with their weights, or chains ``(T, C, L, L)`` or
+            ``(T, B, C, L, L)``.
+        energies: ``E(x)``, of the leading shape of x.
+        log_weights: See `observable_report`.
+        seed: Of the spins.
+
+    Raises:
+        ValueError: See `observable_report`.
+
+    >>> from rgflow.energies import GaussianField
+    >>> field = GaussianField(side=4, m2=0.5)
+    >>> x = field.sample(1000, torch.Generator().manual_seed(0))
+    >>> energy_report(field, x, field.energy(x))["energy_per_site"]  # exactly 1/2
+    Measured(value=0.50..., error=0.005..., tau=0.50...)
+    """
+    flat, shape = x.flatten(0, -4), energy.event_shape
+    leading = x.shape[:-3]
+
+    def table(
+        measure: Callable[..., o.Moments], event_shape: tuple[int, ...], *more: Tensor
+    ) -> dict[str, Measured]:
+        return observable_report(
+            _in_parts(measure, leading, flat, *more), event_shape, log_weights
+        )
+
+    report = table(o.measure, shape, energies.flatten())
+    spins: dict[str, Measured] = {}
+    if isinstance(energy, Ising):
+        generator = generator_for("spins", seed)
+        drawn = table(lambda part: _measure_spins(energy, part, generator), shape)
+        spins = table(lambda part: o.measure_spins_of_field(part, energy.coupling), shape)
+        spins = drawn | spins
+    elif isinstance(energy, XY):
+        spins = table(lambda part: o.measure(_unit_vectors(energy, part)), (2, *shape[1:]))
+    return report | {f"spin_{name}": row for name, row in spins.items()}
+
+
+def _in_parts(
+    measure: Callable[..., o.Moments], leading: tuple[int, ...], *tensors: Tensor
+) -> o.Moments:
+    """Moments of many configurations, with memory that does not grow with their number."""
+    parts = [measure(*part) for part in zip(*(t.split(PART) for t in tensors), strict=True)]
+    columns = zip(*parts, strict=True)
+    return o.Moments(*(None if c[0] is None else torch.cat(c).reshape(leading) for c in columns))
+
+
+def _measure_spins(energy: Ising, x: Tensor, generator: torch.Generator) -> o.Moments:
+    """Of one draw of the spins."""
+    spins = energy.spins(x, generator)
+    down, right = forward_neighbours(spins)
+    bonds = (spins * (down + right)).sum((1, 2, 3), dtype=torch.float64)
+    return o.measure(spins, -energy.coupling * bonds)
+
+
+def _unit_vectors(energy: XY, x: Tensor) -> Tensor:
+    angles = energy.angles(x)
+    return torch.cat([angles.cos(), angles.sin()], 1)  # (n, 2, L, L)
+
+
 def two_point_report(x: Tensor, log_weights: Tensor | None = None) -> list[Measured]:
     """``G(r)`` along the axes with errors, for r = 0 to L/2.
 
@@ -81,7 +162,7 @@ def two_point_report(x: Tensor, log_weights: Tensor | None = None) -> list[Measu
         ValueError: See `observable_report`.
     """
     leading = x.shape[:-3]
-    parts = x.flatten(0, -4).split(1024)  # so that memory does not grow with the count
+    parts = x.flatten(0, -4).split(PART)  # so that memory does not grow with the count
     columns = torch.cat([o.two_point_on_axes(part) for part in parts]).unflatten(0, leading)
     columns = columns.unbind(-1)
     if log_weights is None:

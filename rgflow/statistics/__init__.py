@@ -13,6 +13,7 @@ from rgflow.statistics.weights import (
     derived_reweighted,
     effective_sample_size,
     log_z_estimates,
+    metropolis_acceptance,
     reweighted,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "integrated_autocorrelation_time",
     "log_z_estimates",
     "mean_with_error",
+    "metropolis_acceptance",
     "reweighted",
 ]

@@ -118,6 +118,32 @@ def log_z_estimates(
     return LogZ(lower, importance, upper)
 
 
+def metropolis_acceptance(log_weights: Tensor) -> float:
+    r"""Stationary acceptance rate of independence Metropolis with these proposals.
+
+    The mean of ``min(1, w' / w)`` over proposals w' and states w of the target, each sample taken
+    as both, ``sum_{i != j} min(w_i, w_j) / ((n - 1) sum_i w_i)``. For log-normal weights whose
+    logarithm has variance s^2 it is ``erfc(s / 2)``.
+
+    Args:
+        log_weights: Of independent samples, ``(n,)``, up to a common constant.
+
+    Raises:
+        ValueError: If there are fewer than two, or some are NaN or infinite.
+
+    Reference: arXiv:1904.12072.
+
+    >>> metropolis_acceptance(torch.zeros(100))
+    1.0
+    """
+    log_weights = _checked(log_weights).sort().values
+    weights = (log_weights - log_weights[-1]).exp()
+    # the i-th smallest is the smaller one of two with each of those above it, in both orders
+    above = torch.arange(len(weights) - 1, -1, -1, dtype=torch.float64)
+    smaller = 2 * (weights * above).sum()
+    return float(smaller / ((len(weights) - 1) * weights.sum()))
+
+
 def reweighted(values: Tensor, log_weights: Tensor) -> Measured:
     r"""Mean in the target, ``sum w v / sum w``, with the delta method's error.
 
