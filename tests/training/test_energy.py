@@ -1,0 +1,162 @@
+"""Training on an energy through the real command: results, resuming, one's own energy, growth."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+from test_resume import assert_equal, stop_after
+from tiny_run import checkpoint, train
+
+from rgflow.checkpoint import load_flow
+from rgflow.energies import Ising, Phi4
+from rgflow.models import conv_flow
+from rgflow.training.energy import EnergyModule
+
+TINY = [
+    "experiment=ising_l4",
+    "flow.couplings=2",
+    "flow.hidden=8",
+    "flow.top_couplings=2",
+    "flow.top_hidden=8",
+    "training.batch_size=16",
+    "training.eval_samples=64",
+    "training.report_samples=256",
+    "training.reference_states=200",
+    "training.warmup_steps=2",
+    "max_steps=4",
+    "validation_every=1000",
+    "log_every=1",
+]
+
+
+def run(directory, *overrides):
+    return train(*TINY, f"hydra.run.dir={directory}", *overrides, tiny=False)
+
+
+def metrics(directory):
+    return json.loads((directory / "metrics.json").read_text())
+
+
+@pytest.mark.parametrize("objective", ["path", "reverse", "forward", "mixture"])
+def test_every_objective_brings_the_flow_nearer_to_the_target(objective, tmp_path):
+    settings = [f"training.objective={objective}", "training.batch_size=64", "training.lr=0.01"]
+    assert run(tmp_path / "a", *settings, "max_steps=60") == 0
+    trained, exact = metrics(tmp_path / "a"), Ising(4).log_z
+    assert trained["log_z_exact"] == exact
+    error = trained["free_energy_bound_error"]
+    assert trained["kl_nats"] == pytest.approx(trained["free_energy_bound"] + exact)
+    assert -4 * error < trained["kl_nats"] < 4  # about 10 before training
+    assert trained["forward_kl_nats"] > -4 * trained["forward_kl_nats_error"]
+    assert trained["ess"] is None  # not from so few samples
+    assert {"steps", "seconds", "parameters", "seed", "acceptance"} <= trained.keys()
+    assert (tmp_path / "a/observables.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("objective", ["path", "mixture"])
+def test_stopping_and_resuming_changes_no_bit(objective, tmp_path, monkeypatch):
+    common = [f"training.objective={objective}", "training.anneal_from=0.5"]
+    common += ["training.anneal_steps=5", "max_steps=6"]
+    assert run(tmp_path / "whole", *common) == 0
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        assert run(tmp_path / "first", *common) == 128 + signal.SIGTERM
+    last = tmp_path / "first/checkpoints/last.ckpt"
+    assert run(tmp_path / "second", *common, f"ckpt_path={last}") == 0
+    whole, resumed = checkpoint(tmp_path / "whole"), checkpoint(tmp_path / "second")
+    for part in ("state_dict", "current_model_state", "optimizer_states"):
+        assert_equal(whole[part], resumed[part], part)
+    assert metrics(tmp_path / "whole")["kl_nats"] == metrics(tmp_path / "second")["kl_nats"]
+
+
+def test_two_ranks_learn_from_different_samples(tmp_path):
+    two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
+    command = [sys.executable, "-m", "rgflow.train", *TINY, *two, f"hydra.run.dir={tmp_path}/two"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run(command, env=environment, cwd=tmp_path, check=True, timeout=120)
+    assert run(tmp_path / "one") == 0
+    weights = [
+        torch.cat([w.flatten() for w in checkpoint(tmp_path / name)["state_dict"].values()])
+        for name in ("one", "two")
+    ]
+    # had both ranks the samples of the first, gradients and weights would agree
+    assert (weights[0] - weights[1]).abs().max() > 1e-5
+    assert metrics(tmp_path / "two")["steps"] == 4
+
+
+OWN = """
+class Wells:
+    def __init__(self, side: int, depth: float = 1.0) -> None:
+        self.event_shape = (1, side, side)
+        self.depth = depth
+
+    def energy(self, x):
+        bonds = (x - x.roll(1, -1)).square() + (x - x.roll(1, -2)).square()
+        return (self.depth * (x**2 - 1).square() + bonds).sum((1, 2, 3))
+"""
+
+
+def test_ones_own_energy_trains_with_no_other_change(tmp_path, monkeypatch):
+    (tmp_path / "mypackage.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = ["experiment=energy", "energy._target_=mypackage.Wells", "+energy.side=4"]
+    assert run(tmp_path / "own", *own, "flow.side=4") == 0
+    result = metrics(tmp_path / "own")
+    assert result["kl_nats"] is None
+    assert result["log_z_lower"] < result["log_z_upper"]
+    assert load_flow(tmp_path / "own/checkpoints/last.ckpt").event_shape == (1, 4, 4)
+
+
+def test_a_flow_grows_from_a_trained_one(tmp_path):
+    assert run(tmp_path / "small", "energy.side=8") == 0
+    grown = ["energy.side=16", f"grow_from={tmp_path}/small/checkpoints/last.ckpt"]
+    assert run(tmp_path / "large", *grown, "max_steps=1", "training.lr=1e-9") == 0
+    small, large = (load_flow(tmp_path / n / "checkpoints/last.ckpt") for n in ("small", "large"))
+    finest = [next(p for n, p in f.named_parameters() if "level0" in n) for f in (small, large)]
+    torch.testing.assert_close(*finest)
+
+
+def test_annealing_reaches_the_energy_itself():
+    flow = conv_flow(4, 1, 1, hidden=2, prior="gaussian")
+    module = EnergyModule(flow, Ising(4), anneal_from=0.5, anneal_steps=100)
+    couplings = []
+    for step in (0, 50, 99, 100):
+        type(module).global_step = property(lambda self, step=step: step)
+        couplings.append(module.current_energy().coupling / Ising(4).coupling)
+    del type(module).global_step
+    assert couplings == pytest.approx([0.5, 0.75, 0.99, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["training.objective=elbo"], "objective: got 'elbo'"),
+        (["flow.side=8"], "energy: got fields of shape (1, 4, 4), expected (1, 8, 8)"),
+        (["training.anneal_from=0"], "anneal_from: got 0"),
+        (["training.batch_size=0"], "batch_size: got 0"),
+        (["energy.coupling=-inf"], "coupling: got -inf"),
+        (["energy.side=1"], "side"),
+        (["energy._target_=mypackage.Missing"], "cannot be found"),
+        (["energy._target_=rgflow.priors.Gaussian"], "energy"),
+        (["grow_from=nowhere.ckpt"], "nowhere.ckpt"),
+        (
+            ["training.objective=forward", "training.reference_states=0"],
+            "reference_states: got 0",
+        ),
+        (["experiment=phi4_l6", "flow.fourier=fixed"], "no Gaussian part"),
+    ],
+)
+def test_a_mistake_is_one_line(overrides, message, tmp_path, capsys):
+    assert run(tmp_path / "run", *overrides) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_shape_is_refused():
+    with pytest.raises(ValueError, match="expected \\(1, 4, 4\\) as the flow has"):
+        EnergyModule(conv_flow(4, 1, 1), Phi4(6, -4.0, 6.975))
