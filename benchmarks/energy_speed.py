@@ -1,8 +1,8 @@
 """Time and memory of a training step on the Ising dual, against the lattice side.
 
 The flow is that of NeuralRG's readme (arXiv:1802.02840): blocks of side 2, ten couplings in each
-block layer, conditioners with three hidden layers of width 10 (tanh and elu), trained by reverse KL
-without symmetrisation, in float32.
+block layer, conditioners with three hidden layers of width 10 (tanh and elu), trained by reverse
+KL without symmetrisation, in float32.
 
 python benchmarks/energy_speed.py [--out energy_speed.json] [--sides 8 16 ...] [--rounds 10]
 """
