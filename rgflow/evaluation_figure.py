@@ -48,3 +48,25 @@ def evaluation_figure(
     plots.two_point_figure(two_point, into=middle)
     plots.log_weight_histogram({"flow": weighted.log_weights}, log_z, into=right)
     return figure
+
+
+def reference_figure(reference: Reference) -> "Figure":
+    """States of a target by Monte Carlo: pictures, magnetization, two-point function.
+
+    Args:
+        reference: The states.
+
+    Raises:
+        ValueError: If there are fewer than two.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 5), dpi=110, layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.9))
+    last = reference.samples.flatten(0, 1)[-8:, :1]
+    plots.configurations_figure(last, 8, f"Monte Carlo ({reference.method})", into=top)
+    left, right = bottom.subfigures(1, 2)
+    m = magnetization(reference.samples)[..., 0]
+    plots.magnetization_histogram({"Monte Carlo": m}, into=left)
+    plots.two_point_figure({"Monte Carlo": two_point_report(reference.samples)}, into=right)
+    return figure

@@ -1,10 +1,12 @@
 """Monte Carlo on an energy: python scripts/simulate.py energy=ising energy.side=16 --states 256.
 
-The energies are those of conf/energy; your own: energy._target_=mypackage.MyEnergy.
+The energies are those of conf/energy; your own: energy=user energy._target_=mypackage.MyEnergy.
 """
 
 import argparse
 import json
+import os
+import sys
 
 from rgflow.cli import one_line_errors
 from rgflow.config import compose_preset
@@ -36,7 +38,7 @@ def simulate(args: argparse.Namespace) -> None:
     if args.out:
         check_png(args.out)
     node = compose_preset("simulate", args.overrides)["energy"]
-    # what is named on the command line is trusted
+    sys.path.insert(0, os.getcwd())  # as for python -m rgflow.train: what a user names is trusted
     energy = build_energy(node, trust=True)
     states = reference_samples(
         energy,
