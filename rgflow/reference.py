@@ -177,15 +177,25 @@ def _cluster(energy: Ising, chains: int, generator: torch.Generator) -> _Advance
     return advance
 
 
+def _squared_magnetization(x: Tensor) -> Tensor:
+    return x.mean((-2, -1)).square().sum(-1)
+
+
 def _hmc(
-    energy: Target, start: Tensor, generator: torch.Generator, spectrum: Tensor | None
+    energy: Target,
+    start: Tensor,
+    generator: torch.Generator,
+    spectrum: Tensor | None = None,
+    slow: Callable[[Tensor], Tensor] = _squared_magnetization,
+    longest_step: float = math.inf,
 ) -> _Advance:
     masses = None if spectrum is None else spectrum.reciprocal()
     tuned = hmc(
         energy, start, steps=1, warmup=HMC_WARMUP, generator=generator, mass_spectrum=masses
     )
-    step_size = tuned.step_size
-    x = tuned.samples[-1]
+    step_size, x = tuned.step_size, tuned.samples[-1]
+    if step_size > longest_step:  # nothing was ever rejected, the states have run away
+        step_size, x = longest_step, start
 
     def trajectories(count: int, thin: int = 1) -> HMCChains:
         nonlocal x
@@ -204,8 +214,10 @@ def _hmc(
         return run
 
     pilot = trajectories(HMC_WARMUP)
-    slow = (pilot.energies, pilot.samples.flatten(3).mean(-1).square().sum(-1))
-    tau = max(integrated_autocorrelation_time(series).tau for series in slow)
+    tau = max(
+        integrated_autocorrelation_time(series).tau
+        for series in (pilot.energies, slow(pilot.samples))
+    )
     thin = max(1, min(MAX_THIN, round(tau)))
     trajectories(1, thin=10 * thin)  # on to equilibrium
 
@@ -234,7 +246,13 @@ def _hmc_of_angles(energy: XY, chains: int, generator: torch.Generator) -> _Adva
     shape = (chains, *energy.event_shape)
     # in float64, since in float32 some angles would round to the cut, where the field is infinite
     start = math.pi * (2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1)
-    angles = _hmc(_Angles(energy), start, generator, None)
+    angles = _hmc(
+        _Angles(energy),
+        start,
+        generator,
+        slow=lambda theta: _squared_magnetization(torch.cat([theta.cos(), theta.sin()], -3)),
+        longest_step=math.pi / 2,
+    )
 
     def advance(count: int) -> tuple[Tensor, float]:
         theta, acceptance = angles(count)

@@ -54,7 +54,7 @@ def bits(args: argparse.Namespace, config: dict) -> dict:
     flow = load_flow(args.checkpoint, args.device)
     if "_target_" not in (config.get("data") or {}):
         raise ValueError(
-            f"{args.checkpoint}: got a config without data and without energy, expected one of them"
+            f"{args.checkpoint}: got a config without data or energy, expected one of them"
         )
     node = config["data"] | ({"root": args.data_root} if args.data_root else {})
     return evaluate_split(flow, node, args.split, limit=args.limit, seed=args.seed)
