@@ -162,14 +162,14 @@ def test_acceptance_is_that_of_all_pairs():
 
 
 def test_acceptance_is_that_of_a_chain():
-    target = GaussianTarget(4, m2=0.8)
+    target = GaussianTarget(4, m2=3.0)
 
     class White:
         event_shape = target.event_shape
 
         def sample_and_log_prob(self, n, generator):
-            x = 0.7 * torch.randn((n, *self.event_shape), generator=generator, dtype=torch.float64)
-            return x, -0.5 * (x / 0.7).square().flatten(1).sum(1)
+            x = 0.5 * torch.randn((n, *self.event_shape), generator=generator, dtype=torch.float64)
+            return x, -0.5 * (x / 0.5).square().flatten(1).sum(1)
 
     settings = {"steps": 500, "warmup": 100, "chains": 20}
     runs = [
