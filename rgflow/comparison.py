@@ -48,9 +48,11 @@ def read_report(path: str | os.PathLike[str], wanted: str) -> dict[str, Any]:
         report = json.loads(path.read_text())
     except ValueError as error:
         raise ValueError(f"{path}: got no JSON, {expected}") from error
-    missing = {"energy", "observables", "seconds", wanted} - set(report)
-    if not isinstance(report, dict) or missing:
-        raise ValueError(f"{path}: got no {', '.join(sorted(missing)) or 'object'}, {expected}")
+    if not isinstance(report, dict):
+        raise ValueError(f"{path}: got a {type(report).__name__}, {expected}")
+    missing = {"energy", "observables", "seconds", wanted} - report.keys()
+    if missing:
+        raise ValueError(f"{path}: got no {', '.join(sorted(missing))}, {expected}")
     return report
 
 

@@ -67,6 +67,7 @@ def physics(args: argparse.Namespace, config: dict) -> dict:
         sys.path.insert(0, os.getcwd())  # as for python -m rgflow.train
     energy = build_energy(config["energy"], trust=args.trust)
     flow = load_flow(args.checkpoint, args.device)
+    energy.to(args.device)
     reference = None if args.no_reference else reference_samples(energy, seed=args.seed)
     settings = {"samples": args.samples, "seed": args.seed}
     report = evaluate_energy(flow, energy, reference=reference, **settings)

@@ -68,10 +68,13 @@ def test_spins_of_the_ising_model_are_exact_within_errors(coupling, method):
 
 
 def test_free_angles():
-    run = reference_samples(XY(4, coupling=0.0), chains=16, states=64)
+    energy = XY(4, coupling=0.0)
+    run = reference_samples(energy, chains=16, states=64)
     # in x the law is standard normal
     m2 = mean_with_error(measure(run.samples).m2)
     assert abs(m2.value - 1 / 16) < 4 * m2.error < 0.02
+    row = energy_report(energy, run.samples, run.energies)["spin_m2"]  # of unit vectors
+    assert abs(row.value - 1 / 16) < 4 * row.error < 0.02
 
 
 def test_ring_of_angles_has_the_exact_bond():
