@@ -53,9 +53,7 @@ def bits(args: argparse.Namespace, config: dict) -> dict:
         raise ValueError(f"--limit: got {args.limit}, expected at least 2 images")
     flow = load_flow(args.checkpoint, args.device)
     if "_target_" not in (config.get("data") or {}):
-        raise ValueError(
-            f"{args.checkpoint}: got a config without data or energy, expected one of them"
-        )
+        raise ValueError(f"{args.checkpoint}: got a config without data or energy")
     node = config["data"] | ({"root": args.data_root} if args.data_root else {})
     return evaluate_split(flow, node, args.split, limit=args.limit, seed=args.seed)
 
@@ -65,12 +63,12 @@ def physics(args: argparse.Namespace, config: dict) -> dict:
         check_png(args.out)
     if args.trust:
         sys.path.insert(0, os.getcwd())  # as for python -m rgflow.train
-    energy = build_energy(config["energy"], trust=args.trust)
     flow = load_flow(args.checkpoint, args.device)
-    energy.to(args.device)
+    energy = build_energy(config["energy"], trust=args.trust).to(args.device)
     reference = None if args.no_reference else reference_samples(energy, seed=args.seed)
-    settings = {"samples": args.samples, "seed": args.seed}
-    report = evaluate_energy(flow, energy, reference=reference, **settings)
+    report = evaluate_energy(
+        flow, energy, samples=args.samples, reference=reference, seed=args.seed
+    )
     if args.out:
         shown = draw_weighted(flow, energy, min(args.samples, 10_000), seed=args.seed)
         save_figure(evaluation_figure(shown, reference, energy.log_z), args.out)
