@@ -27,6 +27,30 @@ def config_dir() -> Path:
     raise FileNotFoundError(f"got no presets, expected {package / 'conf'}: reinstall rgflow")
 
 
+def compose_preset(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """A configuration of the presets' folder as a plain dict, resolved, with Hydra's overrides.
+
+    Args:
+        name: Of the file, without ``.yaml``.
+        overrides: As on Hydra's command line, ``group=option`` and ``field=value``.
+
+    Raises:
+        ValueError: If Hydra refuses an override, or a value is missing.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with initialize_config_dir(str(config_dir()), version_base="1.3"):
+            cfg = compose(name, list(overrides))
+        return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        # where Hydra looked for presets is of no use to somebody who misspelt one
+        raise ValueError(str(error).partition("Config search path")[0]) from error
+
+
 def build(
     node: Mapping[str, Any], name: str, within: tuple[str, ...] | None = None, **extra: Any
 ) -> Any:

@@ -2,17 +2,17 @@
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from rgflow.energies import Energy
 from rgflow.energies.nodes import describe_energy
+from rgflow.evaluation_figure import evaluation_figure
 from rgflow.flow import Flow
 from rgflow.reference import Reference, reference_samples
-from rgflow.reports import energy_report, two_point_report
-from rgflow.seeds import generator_for
+from rgflow.reports import energy_report
 from rgflow.statistics import (
     Measured,
     derived_with_error,
@@ -20,9 +20,7 @@ from rgflow.statistics import (
     log_z_estimates,
     metropolis_acceptance,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from rgflow.weighted import WeightedSamples, draw_weighted, log_weights_of
 
 __all__ = [
     "Reference",
@@ -36,51 +34,6 @@ __all__ = [
 
 LEAST_FOR_ESS = 10_000
 """Samples below which no effective sample size is quoted."""
-
-
-class WeightedSamples(NamedTuple):
-    """Independent samples of a flow with their weights towards a target, on the CPU.
-
-    Attributes:
-        samples: ``(n, C, L, L)``, float32.
-        energies: ``E``, ``(n,)``, float64.
-        log_weights: ``-E - log q``, ``(n,)``, float64.
-    """
-
-    samples: Tensor
-    energies: Tensor
-    log_weights: Tensor
-
-
-@torch.no_grad()
-def draw_weighted(
-    flow: Flow, energy: Energy, samples: int, *, seed: int = 0, batch_size: int = 2048
-) -> WeightedSamples:
-    """Draws samples of a flow and weighs them.
-
-    Args:
-        flow: On any device.
-        energy: The target.
-        samples: n.
-        seed: Of the samples; on another device, or in batches of another size, they are others.
-        batch_size: Samples at a time.
-
-    Raises:
-        ValueError: If a number is not positive, or the event shapes differ.
-    """
-    if min(samples, batch_size) < 1:
-        raise ValueError(
-            f"got samples={samples} and batch_size={batch_size}, expected at least 1 and 1"
-        )
-    _check_shapes(flow, energy)
-    generator = generator_for("evaluation", seed, device=_device(flow))
-    parts = []
-    for start in range(0, samples, batch_size):
-        x, log_q = flow.sample_and_log_prob(min(batch_size, samples - start), generator=generator)
-        energies = energy.energy(x).double()
-        log_weights = -energies - log_q.double()
-        parts.append((x.float().cpu(), energies.cpu(), log_weights.cpu()))
-    return WeightedSamples(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
 def evaluate_energy(
@@ -123,7 +76,11 @@ def evaluate_energy(
             f"got {bad} of {samples} samples of the flow whose energy or density is not finite"
         )
     table = energy_report(energy, *weighted, seed=seed)
-    target = None if reference is None else _log_weights(flow, reference, batch_size)
+    target = (
+        None
+        if reference is None
+        else log_weights_of(flow, reference.samples, reference.energies, batch_size)
+    )
     report = {
         "energy": describe_energy(energy),
         "samples": samples,
@@ -171,45 +128,6 @@ def reference_report(energy: Energy, reference: Reference, *, seed: int = 0) -> 
     }
 
 
-def evaluation_figure(
-    weighted: WeightedSamples, reference: Reference | None = None, log_z: float | None = None
-) -> "Figure":
-    """Samples of a flow beside those of Monte Carlo: pictures, magnetization, two-point function.
-
-    Args:
-        weighted: Samples of the flow.
-        reference: States of the target.
-        log_z: Exact ``ln Z``, a line in the histogram of the log weights.
-
-    Raises:
-        ValueError: If there are fewer than two samples.
-    """
-    from matplotlib.figure import Figure
-
-    from rgflow import physics_plots as plots
-    from rgflow.observables import magnetization
-
-    pictures = [weighted.samples[:8, :1]]
-    m = {"flow": magnetization(weighted.samples)[:, 0]}
-    two_point = {"flow, reweighted": two_point_report(weighted.samples, weighted.log_weights)}
-    if reference is not None:
-        last = reference.samples.flatten(0, 1)[-8:, :1]
-        pictures.append(last)
-        m["Monte Carlo"] = magnetization(reference.samples)[..., 0]
-        two_point["Monte Carlo"] = two_point_report(reference.samples)
-    figure = Figure(figsize=(12, 6.5), dpi=110, layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.2))
-    title = "flow" if reference is None else "flow (above) and Monte Carlo (below)"
-    plots.configurations_figure(torch.cat(pictures), 8, title, into=top)
-    left, middle, right = bottom.subfigures(1, 3)
-    m["flow, reweighted"] = m["flow"]
-    weights = {"flow, reweighted": weighted.log_weights}
-    plots.magnetization_histogram(m, weights, into=left)
-    plots.two_point_figure(two_point, into=middle)
-    plots.log_weight_histogram({"flow": weighted.log_weights}, log_z, into=right)
-    return figure
-
-
 def _free_energies(log_weights: Tensor, target: Tensor | None, exact: float | None) -> dict:
     log_z = log_z_estimates(log_weights, target)
     lower, upper = log_z.lower, log_z.upper
@@ -248,29 +166,6 @@ def _forward_ess(target: Tensor) -> Measured:
     return derived_with_error(
         lambda w, inverse: scale / (w * inverse), (target - high).exp(), (low - target).exp()
     )
-
-
-@torch.no_grad()
-def _log_weights(flow: Flow, reference: Reference, batch_size: int) -> Tensor:
-    """``-E - log q`` of the target's states, ``(T, B)``."""
-    like = next(iter([*flow.parameters(), *flow.buffers()]))
-    log_q = [
-        flow.log_prob(x.to(like)).double().cpu()
-        for x in reference.samples.flatten(0, 1).split(batch_size)
-    ]
-    return -reference.energies - torch.cat(log_q).view_as(reference.energies)
-
-
-def _device(flow: Flow) -> torch.device:
-    return next(iter([*flow.parameters(), *flow.buffers()])).device
-
-
-def _check_shapes(flow: Flow, energy: Energy) -> None:
-    if tuple(flow.event_shape) != tuple(energy.event_shape):
-        raise ValueError(
-            f"the flow samples {tuple(flow.event_shape)}, "
-            f"the energy acts on {tuple(energy.event_shape)}"
-        )
 
 
 def _flat(rows: dict[str, Measured | None]) -> dict[str, float | None]:

@@ -11,20 +11,14 @@ from torch import Tensor
 
 from rgflow.energies import XY, Energy, Ising
 from rgflow.energies.user import UserEnergy
-from rgflow.montecarlo import HMCChains, Target, hmc, swendsen_wang
+from rgflow.montecarlo import swendsen_wang
+from rgflow.montecarlo.tuned import Advance, hmc_of_angles, tuned_hmc
 from rgflow.seeds import generator_for
-from rgflow.statistics import integrated_autocorrelation_time
 
 Method = Literal["auto", "exact", "cluster", "hmc"]
 
 CLUSTER_WARMUP = 100
 """Sweeps; the autocorrelation time at the critical point is below ten on any lattice here."""
-HMC_WARMUP = 200
-"""Trajectories in which the step size is tuned, then as many that measure autocorrelation."""
-HMC_LENGTH = 1.5
-"""Mean length of a trajectory: the best of 0.5 to 3 per second, on phi^4 with sides 8 and 32."""
-MAX_THIN = 32
-"""Most trajectories between two states that are kept."""
 PART = 16
 """States of each chain between two looks at the clock."""
 
@@ -47,10 +41,6 @@ class Reference(NamedTuple):
     acceptance: float
     seconds: float
     warmup_seconds: float
-
-
-# Gives the next so many states of all chains (T, B, C, L, L), and their acceptance
-_Advance = Callable[[int], tuple[Tensor, float]]
 
 
 @torch.no_grad()
@@ -122,7 +112,7 @@ def _own_sampler(energy: Energy) -> Callable[..., Tensor] | None:
     return getattr(model, "sample", None)
 
 
-def _prepared(energy: Energy, method: str, chains: int, generator: torch.Generator) -> _Advance:
+def _prepared(energy: Energy, method: str, chains: int, generator: torch.Generator) -> Advance:
     name = type(energy).__name__
     if method == "exact":
         if _own_sampler(energy) is None:
@@ -134,13 +124,13 @@ def _prepared(energy: Energy, method: str, chains: int, generator: torch.Generat
         return _cluster(energy, chains, generator)
     if method == "hmc":
         if isinstance(energy, XY):
-            return _hmc_of_angles(energy, chains, generator)
+            return hmc_of_angles(energy, chains, generator)
         start = torch.randn(chains, *energy.event_shape, generator=generator)
-        return _hmc(energy, start, generator, energy.spectrum)
+        return tuned_hmc(energy, start, generator, energy.spectrum)
     raise ValueError(f"method: got {method!r}, expected auto, exact, cluster or hmc")
 
 
-def _exact(energy: Energy, chains: int, generator: torch.Generator) -> _Advance:
+def _exact(energy: Energy, chains: int, generator: torch.Generator) -> Advance:
     sample = _own_sampler(energy)
 
     def advance(count: int) -> tuple[Tensor, float]:
@@ -149,7 +139,7 @@ def _exact(energy: Energy, chains: int, generator: torch.Generator) -> _Advance:
     return advance
 
 
-def _cluster(energy: Ising, chains: int, generator: torch.Generator) -> _Advance:
+def _cluster(energy: Ising, chains: int, generator: torch.Generator) -> Advance:
     side = energy.event_shape[-1]
 
     def sweeps(count: int, warmup: int, spins: Tensor | None) -> Tensor:
@@ -173,71 +163,5 @@ def _cluster(energy: Ising, chains: int, generator: torch.Generator) -> _Advance
         last = spins[-1]
         fields = energy.field(spins.flatten(0, 1)[:, None].float(), generator)
         return fields.unflatten(0, (count, chains)), 1.0
-
-    return advance
-
-
-def _hmc(
-    energy: Target, start: Tensor, generator: torch.Generator, spectrum: Tensor | None
-) -> _Advance:
-    masses = None if spectrum is None else spectrum.reciprocal()
-    tuned = hmc(
-        energy, start, steps=1, warmup=HMC_WARMUP, generator=generator, mass_spectrum=masses
-    )
-    step_size = tuned.step_size
-    x = tuned.samples[-1]
-
-    def trajectories(count: int, thin: int = 1) -> HMCChains:
-        nonlocal x
-        run = hmc(
-            energy,
-            x,
-            steps=count * thin,
-            thin=thin,
-            warmup=0,
-            generator=generator,
-            step_size=step_size,
-            leapfrog_steps=max(2, round(HMC_LENGTH / step_size)),
-            mass_spectrum=masses,
-        )
-        x = run.samples[-1]
-        return run
-
-    pilot = trajectories(HMC_WARMUP)
-    slow = (pilot.energies, pilot.samples.flatten(3).mean(-1).square().sum(-1))
-    tau = max(integrated_autocorrelation_time(series).tau for series in slow)
-    thin = max(1, min(MAX_THIN, round(tau)))
-    trajectories(1, thin=10 * thin)  # on to equilibrium
-
-    def advance(count: int) -> tuple[Tensor, float]:
-        run = trajectories(count, thin)
-        return run.samples, run.acceptance
-
-    return advance
-
-
-class _Angles:
-    """The XY model on its angles, where nothing hinders a turn of all of them."""
-
-    def __init__(self, model: XY) -> None:
-        self.event_shape = model.event_shape
-        self.energy = model.angle_energy
-        self.coupling = model.coupling
-
-    def force(self, angles: Tensor) -> Tensor:
-        """``J sum_neighbours sin(theta' - theta)``."""
-        shifts = [(step, axis) for axis in (-2, -1) for step in (1, -1)]
-        return self.coupling * sum((angles.roll(*shift) - angles).sin() for shift in shifts)
-
-
-def _hmc_of_angles(energy: XY, chains: int, generator: torch.Generator) -> _Advance:
-    shape = (chains, *energy.event_shape)
-    # in float64, since in float32 some angles would round to the cut, where the field is infinite
-    start = math.pi * (2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1)
-    angles = _hmc(_Angles(energy), start, generator, None)
-
-    def advance(count: int) -> tuple[Tensor, float]:
-        theta, acceptance = angles(count)
-        return energy.field(theta), acceptance
 
     return advance

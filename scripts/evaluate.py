@@ -1,51 +1,78 @@
-"""Bits per dimension of a trained flow on a split of the data it was trained on, as JSON."""
+"""What a trained flow is worth, as JSON: of a flow of images its bits per dimension, of a flow
+trained on an energy free energies, weights and observables.
+"""
 
 import argparse
 import json
+import os
+import sys
 
 from rgflow.checkpoint import load_config, load_flow
 from rgflow.cli import one_line_errors
-from rgflow.config import build
-from rgflow.objectives import evaluate_bits_per_dim
+from rgflow.energies.nodes import build_energy
+from rgflow.evaluation import (
+    draw_weighted,
+    evaluate_energy,
+    evaluation_figure,
+    reference_samples,
+)
+from rgflow.files import write_atomically
+from rgflow.image_evaluation import evaluate_split
+from rgflow.plotting import check_png, save_figure
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint")
-    parser.add_argument("--split", choices=["train", "validation", "test"], default="test")
-    parser.add_argument("--limit", type=int, help="only the first so many images")
-    parser.add_argument("--data-root", help="where the data are, if not where training found them")
-    parser.add_argument("--seed", type=int, default=0, help="of the dequantization noise")
+    parser.add_argument("--seed", type=int, default=0, help="of noise and samples")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", help="also write the report here")
+    images = parser.add_argument_group("images")
+    images.add_argument("--split", choices=["train", "validation", "test"], default="test")
+    images.add_argument("--limit", type=int, help="only the first so many images")
+    images.add_argument("--data-root", help="where the data are, if not where training found them")
+    energies = parser.add_argument_group("energies")
+    energies.add_argument("--samples", type=int, default=100_000)
+    energies.add_argument("--no-reference", action="store_true", help="without Monte Carlo")
+    energies.add_argument("--trust", action="store_true", help="call an energy outside rgflow")
+    energies.add_argument("--out", help="PNG file of the figure")
     with one_line_errors():
-        evaluate(parser.parse_args())
+        args = parser.parse_args()
+        config = load_config(args.checkpoint)
+        report = physics(args, config) if config.get("energy") else bits(args, config)
+        text = json.dumps(report, indent=2)
+        if args.json:
+            write_atomically(args.json, lambda file: file.write(text.encode() + b"\n"))
+        print(text)
 
 
-def evaluate(args: argparse.Namespace) -> None:
+def bits(args: argparse.Namespace, config: dict) -> dict:
+    if args.out:
+        raise ValueError(f"{args.checkpoint}: got --out for a config without energy: no figure")
     if args.limit is not None and args.limit < 2:
         raise ValueError(f"--limit: got {args.limit}, expected at least 2 images")
     flow = load_flow(args.checkpoint, args.device)
-    node = load_config(args.checkpoint).get("data")
-    if not node or "_target_" not in node:
-        raise ValueError(f"{args.checkpoint}: got a config without data, expected a node 'data'")
-    if args.data_root is not None:
-        node = node | {"root": args.data_root}
-    data = build(node, "data", within=("rgflow.data",))
-    data.prepare_data()
-    data.setup()
-    images = data.images(args.split)[: args.limit]
-    result = evaluate_bits_per_dim(flow, images, seed=args.seed)
-    print(
-        json.dumps(
-            {
-                "bits_per_dim": result.mean,
-                "standard_error": result.standard_error,
-                "images": len(images),
-                "split": args.split,
-                "seed": args.seed,
-            }
-        )
+    if "_target_" not in (config.get("data") or {}):
+        raise ValueError(f"{args.checkpoint}: got a config without data or energy")
+    node = config["data"] | ({"root": args.data_root} if args.data_root else {})
+    return evaluate_split(flow, node, args.split, limit=args.limit, seed=args.seed)
+
+
+def physics(args: argparse.Namespace, config: dict) -> dict:
+    if args.out:
+        check_png(args.out)
+    if args.trust:
+        sys.path.insert(0, os.getcwd())  # as for python -m rgflow.train
+    flow = load_flow(args.checkpoint, args.device)
+    energy = build_energy(config["energy"], trust=args.trust).to(args.device)
+    reference = None if args.no_reference else reference_samples(energy, seed=args.seed)
+    report = evaluate_energy(
+        flow, energy, samples=args.samples, reference=reference, seed=args.seed
     )
+    if args.out:
+        shown = draw_weighted(flow, energy, min(args.samples, 10_000), seed=args.seed)
+        save_figure(evaluation_figure(shown, reference, energy.log_z), args.out)
+    return report
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@ import math
 
 import pytest
 import torch
-from gaussian_target import seeded
+from gaussian_target import GaussianTarget, seeded
 
+from rgflow.montecarlo import independence_metropolis
 from rgflow.statistics import (
     derived_reweighted,
     effective_sample_size,
     log_z_estimates,
+    metropolis_acceptance,
     reweighted,
 )
 
@@ -141,3 +143,41 @@ def test_values_must_fit_the_weights():
         reweighted(torch.zeros(3), torch.zeros(4))
     with pytest.raises(ValueError, match="not all finite"):
         reweighted(torch.tensor([0.0, math.inf]), torch.zeros(2))
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.5, 1.0, 2.0])
+def test_acceptance_of_log_normal_weights(sigma):
+    parts = [metropolis_acceptance(99 + sigma * part) for part in normal(100_000).split(5000)]
+    parts = torch.tensor(parts)
+    error = float(parts.std()) / math.sqrt(len(parts))
+    assert abs(float(parts.mean()) - math.erfc(sigma / 2)) < 4 * error < 0.02
+
+
+def test_acceptance_is_that_of_all_pairs():
+    log_weights = 3 * normal(50)
+    w = log_weights.exp()
+    pairs = torch.minimum(w[:, None], w[None, :]).fill_diagonal_(0).sum()
+    assert metropolis_acceptance(log_weights) == pytest.approx(float(pairs / (49 * w.sum())))
+    assert metropolis_acceptance(torch.tensor([0.0, 0.0, -math.inf, -math.inf])) == 1 / 3
+
+
+def test_acceptance_is_that_of_a_chain():
+    target = GaussianTarget(4, m2=3.0)
+
+    class White:
+        event_shape = target.event_shape
+
+        def sample_and_log_prob(self, n, generator):
+            x = 0.5 * torch.randn((n, *self.event_shape), generator=generator, dtype=torch.float64)
+            return x, -0.5 * (x / 0.5).square().flatten(1).sum(1)
+
+    settings = {"steps": 500, "warmup": 100, "chains": 20}
+    runs = [
+        independence_metropolis(White(), target, generator=seeded(seed), **settings)
+        for seed in range(16)
+    ]
+    chains = torch.tensor([run.acceptance for run in runs])
+    weights = torch.tensor([metropolis_acceptance(run.log_weights) for run in runs])
+    error = float((chains - weights).std()) / 4
+    assert abs(float((chains - weights).mean())) < 4 * error < 0.01
+    assert 0.1 < float(chains.mean()) < 0.9

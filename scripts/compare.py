@@ -1,0 +1,24 @@
+"""A flow beside Monte Carlo: python scripts/compare.py FLOW_REPORT.json MC_REPORT.json."""
+
+import argparse
+
+from rgflow.cli import one_line_errors
+from rgflow.comparison import comparison_table, read_report, training_seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("flow", help="written by scripts/evaluate.py --json")
+    parser.add_argument("chains", help="written by scripts/simulate.py --json")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--training-seconds", type=float, help="wall time of the training")
+    source.add_argument("--run", help="run directory whose metrics.json tells that time")
+    with one_line_errors():
+        args = parser.parse_args()
+        flow, chains = read_report(args.flow, "ess"), read_report(args.chains, "method")
+        training = training_seconds(args.run) if args.run else args.training_seconds
+        print(comparison_table(flow, chains, training))
+
+
+if __name__ == "__main__":
+    main()

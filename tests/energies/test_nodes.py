@@ -1,0 +1,67 @@
+import sys
+
+import pytest
+import torch
+from gaussian_target import GaussianTarget
+
+from rgflow.config import compose_preset, config_dir
+from rgflow.energies import Energy, Ising, Phi4
+from rgflow.energies.nodes import build_energy, describe_energy
+
+PRESETS = sorted(p.stem for p in (config_dir() / "energy").glob("*.yaml") if p.stem != "user")
+MINE = {"_target_": "gaussian_target.GaussianTarget", "side": 4}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_builds_an_energy(name):
+    node = compose_preset("simulate", [f"energy={name}", "energy.side=6"])["energy"]
+    energy = build_energy(node)
+    assert energy.event_shape[1:] == (6, 6)
+    assert describe_energy(energy)["event_shape"] == list(energy.event_shape)
+    assert energy.energy(torch.zeros(2, *energy.event_shape)).shape == (2,)
+
+
+def test_presets_are_the_published_points():
+    def preset(name):
+        return build_energy(compose_preset("simulate", [f"energy={name}"])["energy"])
+
+    assert preset("ising").coupling == Ising(16).coupling
+    phi4 = preset("phi4")
+    assert phi4.lam == Phi4.LADDER[phi4.event_shape[-1]]
+
+
+def test_an_energy_from_elsewhere_is_neither_imported_nor_called_unless_trusted(monkeypatch):
+    monkeypatch.delitem(sys.modules, "gaussian_target")
+    with pytest.raises(ValueError, match="--trust"):
+        build_energy(MINE)
+    assert "gaussian_target" not in sys.modules
+    energy = build_energy(MINE, trust=True)
+    assert isinstance(energy, Energy)
+    assert describe_energy(energy)["name"] == GaussianTarget.__name__
+
+
+@pytest.mark.parametrize(
+    ("node", "words"),
+    [
+        ({"_target_": "rgflow.energies.Isin"}, "Isin"),
+        ({"_target_": "rgflow.energies.Ising"}, "side"),
+        ({"_target_": "rgflow.energies.Ising", "side": "8"}, "side"),
+        ({"_target_": "rgflow.energies.exact.free_field_log_z", "height": 4}, "width"),
+        (
+            {"_target_": "rgflow.energies.exact.ising_energy", "height": 4, "width": 4,
+             "coupling": 0.1},
+            "got a float",
+        ),
+        ({}, "_target_"),
+    ],
+)  # fmt: skip
+def test_wrong_nodes_are_refused(node, words):
+    with pytest.raises(ValueError, match=words):
+        build_energy(node)
+
+
+def test_descriptions_tell_laws_apart():
+    one = describe_energy(Phi4(side=8, m2=-4.0, lam=6.0))
+    assert one == describe_energy(Phi4(side=8, m2=-4, lam=6))
+    assert one != describe_energy(Phi4(side=8, m2=-4.0, lam=6.1))
+    assert one != describe_energy(Phi4(side=6, m2=-4.0, lam=6.0))

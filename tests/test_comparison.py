@@ -1,0 +1,98 @@
+import copy
+import json
+import math
+
+import pytest
+
+from rgflow.comparison import comparison_table, read_report, sampling_rates, training_seconds
+
+FLOW = {
+    "energy": {"name": "Ising", "event_shape": [1, 8, 8], "coupling": 0.4},
+    "samples": 20_000,
+    "seconds": 2.0,
+    "ess": 0.5,
+    "acceptance": 0.7,
+    "observables": {
+        "m2": {"value": 0.50, "error": 0.03},
+        "correlation_length": {"value": None, "error": None},
+        "mine": {"value": 1.0, "error": 0.1},
+    },
+}
+CHAINS = {
+    "energy": dict(FLOW["energy"]),
+    "method": "hmc",
+    "acceptance": 0.8,
+    "seconds": 4.0,
+    "warmup_seconds": 1.0,
+    "independent_samples_per_second": 1000.0,
+    "observables": {
+        "m2": {"value": 0.40, "error": 0.04, "tau": 2.0},
+        "correlation_length": {"value": 3.0, "error": 0.1, "tau": 1.0},
+    },
+}
+
+
+def changed(report, **values):
+    return copy.deepcopy(report) | values
+
+
+def test_rates_and_break_even():
+    rates = sampling_rates(FLOW, CHAINS, training=98.0)
+    assert rates.flow == 5000
+    assert rates.flow_with_training == 100
+    assert rates.monte_carlo == 1000
+    n = rates.break_even  # where both have taken equally long
+    assert 98 + n / 5000 == pytest.approx(1 + n / 1000)
+
+
+@pytest.mark.parametrize(("training", "seconds", "n"), [(5.0, 10.0, math.inf), (0.5, 2.0, 0.0)])
+def test_training_that_is_never_paid_for_and_that_is_at_once(training, seconds, n):
+    assert sampling_rates(changed(FLOW, seconds=seconds), CHAINS, training).break_even == n
+
+
+def test_table():
+    text = comparison_table(FLOW, CHAINS, 98.0)
+    (m2,) = (line for line in text.splitlines() if line.startswith("m2"))
+    assert m2.split() == ["m2", "0.5", "+-", "0.03", "0.4", "+-", "0.04", "2.0"]
+    assert "mine" not in text
+    assert "training is paid for after" in text
+    assert "training" not in comparison_table(FLOW, CHAINS)
+
+
+@pytest.mark.parametrize(
+    ("flow", "training", "words"),
+    [
+        (changed(FLOW, energy=FLOW["energy"] | {"event_shape": [1, 4, 4]}), None, "different"),
+        (changed(FLOW, energy=FLOW["energy"] | {"coupling": 0.41}), None, "different"),
+        (changed(FLOW, ess=None), None, "10000"),
+        (FLOW, -1.0, "-1.0"),
+        (FLOW, math.nan, "nan"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(flow, training, words):
+    with pytest.raises(ValueError, match=words):
+        comparison_table(flow, CHAINS, training)
+
+
+def test_reports_are_read_and_checked(tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(FLOW))
+    assert read_report(path, "ess") == FLOW
+    with pytest.raises(ValueError, match=r"no method.*simulate\.py"):
+        read_report(path, "method")
+    for content in ("[1]", "3", '{"ess": 1', ""):
+        path.write_text(content)
+        with pytest.raises(ValueError, match=r"evaluate\.py"):
+            read_report(path, "ess")
+    with pytest.raises(FileNotFoundError, match="no file"):
+        read_report(tmp_path / "other.json", "ess")
+
+
+def test_training_time_is_that_of_the_run(tmp_path):
+    with pytest.raises(FileNotFoundError, match="metrics"):
+        training_seconds(tmp_path)
+    (tmp_path / "metrics.json").write_text('{"seconds": 12.5}')
+    assert training_seconds(tmp_path) == 12.5
+    (tmp_path / "metrics.json").write_text("{}")
+    with pytest.raises(ValueError, match="seconds"):
+        training_seconds(tmp_path)

@@ -1,0 +1,161 @@
+"""Scripts on energies: evaluate, simulate, compare."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from rgflow.checkpoint import save_flow
+from rgflow.config import build
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+FLOW = {
+    "_target_": "rgflow.models.conv_flow",
+    "side": 4,
+    "channels": 1,
+    "couplings": [2],
+    "hidden": [8],
+    "smallest_side": 2,
+    "prior": "gaussian",
+    "pixels": False,
+}
+ENERGY = {"_target_": "rgflow.energies.GaussianField", "_convert_": "all", "side": 4, "m2": 0.3}
+MINE = """
+class Wells:
+    event_shape = (1, 4, 4)
+
+    def energy(self, x):
+        return (x**2 - 0.5).square().sum((1, 2, 3))
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Call a script in this process, in a folder with checkpoints; gives its exit status."""
+    torch.manual_seed(0)
+    flow = build(FLOW, "flow")
+    nodes = {"flow": ENERGY, "mine": {"_target_": "wells.Wells"}, "none": None}
+    for name, node in nodes.items():
+        path = tmp_path / f"{name}.ckpt"
+        save_flow(flow, FLOW, path)
+        content = torch.load(path, weights_only=True)
+        content["config"]["energy"] = node
+        torch.save(content, path)
+    (tmp_path / "wells.py").write_text(MINE)
+    (tmp_path / "damaged.ckpt").write_bytes((tmp_path / "flow.ckpt").read_bytes()[:500])
+    (tmp_path / "empty.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def call(name, *arguments):
+        spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        try:
+            module.main()
+        except SystemExit as end:
+            return end.code
+        return 0
+
+    yield call
+    sys.modules.pop("wells", None)
+
+
+def test_flow_and_monte_carlo_side_by_side(run, capsys):
+    assert run("evaluate", "flow.ckpt", "--samples", 20000, "--json", "flow.json",
+               "--out", "flow.png") == 0  # fmt: skip
+    flow = json.loads(capsys.readouterr().out)
+    assert flow == json.loads(Path("flow.json").read_text())
+    assert flow["log_z_lower"] < flow["log_z_exact"] < flow["log_z_upper"]
+    assert flow["reference"]["method"] == "exact"
+    overrides = ["energy=gaussian_field", "energy.side=4", "energy.m2=0.3"]
+    assert run("simulate", *overrides, "--states", 64, "--method", "hmc", "--json", "mc.json",
+               "--out", "mc.png") == 0  # fmt: skip
+    chains = json.loads(capsys.readouterr().out)
+    assert chains == json.loads(Path("mc.json").read_text())
+    assert (chains["method"], chains["states"]) == ("hmc", 64)
+    for name in ("flow.png", "mc.png"):
+        assert Path(name).stat().st_size > 10_000
+    Path("metrics.json").write_text('{"seconds": 60.0}')
+    assert run("compare", "flow.json", "mc.json", "--run", ".") == 0
+    table = capsys.readouterr().out
+    assert run("compare", "flow.json", "mc.json", "--training-seconds", 60) == 0
+    assert capsys.readouterr().out == table
+    sigmas = [float(line.split()[-1]) for line in table.splitlines() if line.startswith("m2 ")]
+    assert abs(sigmas[0]) < 4
+
+
+def test_evaluation_follows_the_seed(run, capsys):
+    values = []
+    for seed in (0, 0, 1):
+        arguments = ["--samples", 500, "--seed", seed, "--no-reference"]
+        assert run("evaluate", "flow.ckpt", *arguments) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert report["samples"] == 500
+        assert report["log_z_upper"] is None
+        values.append(report["free_energy_bound"])
+    assert values[0] == values[1] != values[2]
+
+
+def test_an_energy_of_ones_own(run, capsys):
+    assert run("evaluate", "mine.ckpt", "--samples", 300) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "wells.Wells" in line
+    assert "--trust" in line
+    assert "wells" not in sys.modules
+    assert run("evaluate", "mine.ckpt", "--samples", 300, "--trust") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["energy"]["name"] == "Wells"
+    assert report["reference"]["method"] == "hmc"
+    assert report["kl_nats"] is None
+    assert run("simulate", "energy=user", "energy._target_=wells.Wells", "--seconds", 0.01) == 0
+    assert json.loads(capsys.readouterr().out)["energy"]["name"] == "Wells"
+
+
+MISTAKES = {
+    "no energy": ("evaluate", ["none.ckpt"], "without data or energy"),
+    "no checkpoint": ("evaluate", ["no.ckpt"], "no.ckpt"),
+    "damaged": ("evaluate", ["damaged.ckpt"], "truncated"),
+    "not a PNG": ("evaluate", ["flow.ckpt", "--out", "x.jpg"], ".png"),
+    "samples": ("evaluate", ["flow.ckpt", "--samples", 0, "--no-reference"], "samples=0"),
+    "unknown energy": ("simulate", ["energy=foo"], "gaussian_field ising"),
+    "unknown field": ("simulate", ["energy.foo=3"], "energy.foo"),
+    "wrong type": ("simulate", ["energy.side=big"], "energy.side: got 'big'"),
+    "wrong value": ("simulate", ["energy.side=1"], "side: got 1"),
+    "nonsense": ("simulate", ["nonsense"], "nonsense"),
+    "no target": ("simulate", ["energy=user"], "energy._target_"),
+    "no module": ("simulate", ["energy=user", "energy._target_=no.Such"], "no.Such"),
+    "no clusters": ("simulate", ["energy=phi4", "--method", "cluster"], "expected an Ising"),
+    "states": ("simulate", ["--states", 0], "states=0"),
+    "picture": ("simulate", ["--out", "x.gif"], ".png"),
+    "no report": ("compare", ["no.json", "empty.json"], "no.json"),
+    "empty report": ("compare", ["empty.json", "empty.json"], "evaluate.py"),
+    "no JSON": ("compare", ["wells.py", "empty.json"], "no JSON"),
+}
+
+
+@pytest.mark.parametrize(("script", "arguments", "words"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_mistake_is_one_line_and_writes_nothing(script, arguments, words, run, tmp_path, capsys):
+    before = sorted(tmp_path.iterdir())
+    assert run(script, *arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert words in line
+    assert sorted(p for p in tmp_path.iterdir() if p.name != "__pycache__") == before
+
+
+def test_another_lattice_is_not_compared(run, capsys):
+    assert run("evaluate", "flow.ckpt", "--samples", 10000, "--no-reference",
+               "--json", "a.json") == 0  # fmt: skip
+    assert run("simulate", "energy=gaussian_field", "energy.side=6", "energy.m2=0.3", "--states",
+               8, "--json", "b.json") == 0  # fmt: skip
+    capsys.readouterr()
+    assert run("compare", "a.json", "b.json") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "[1, 4, 4]" in line
+    assert "[1, 6, 6]" in line

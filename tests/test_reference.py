@@ -1,0 +1,119 @@
+import math
+
+import pytest
+import torch
+
+from rgflow.energies import XY, ComplexPhi4, GaussianField, Ising, Phi4, as_energy
+from rgflow.energies.exact import ising_brute_force
+from rgflow.observables import measure
+from rgflow.reference import best_method, reference_samples
+from rgflow.reports import energy_report
+from rgflow.statistics import mean_with_error
+
+
+class Quadratic:
+    """White noise, by a user who can sample it."""
+
+    event_shape = (1, 4, 4)
+
+    def energy(self, x):
+        return x.square().sum((1, 2, 3)) / 2
+
+
+class Sampled(Quadratic):
+    def sample(self, n, generator):
+        return torch.randn((n, *self.event_shape), generator=generator)
+
+
+GAUSSIAN = {  # name: energy, method, <m^2>
+    "own sampler": (GaussianField(6, 0.5), "exact", 1 / 36),
+    "accelerated": (Phi4(6, m2=0.5, lam=0.0), "hmc", 1 / 36),
+    "two channels": (ComplexPhi4(4, t=1.0, mu=2.5, lam=0.0), "hmc", 2 / 16),
+    "scaled": (GaussianField(6, 0.5).scaled(2.0), "hmc", 0.5 / 36),
+    "a user's": (as_energy(Quadratic()), "hmc", 1 / 16),
+    "a user's sampler": (as_energy(Sampled()), "exact", 1 / 16),
+}
+
+
+@pytest.mark.parametrize("name", GAUSSIAN)
+def test_moments_are_exact_within_errors(name):
+    energy, method, exact = GAUSSIAN[name]
+    run = reference_samples(energy, chains=32, states=128, seed=3)
+    assert run.method == method == best_method(energy)
+    assert run.samples.shape == (128, 32, *energy.event_shape)
+    assert run.samples.dtype == torch.float32
+    m2 = mean_with_error(measure(run.samples).m2)
+    assert abs(m2.value - exact) < 4 * m2.error < 0.2 * exact
+    sites = math.prod(energy.event_shape)  # of a Gaussian <E> = N / 2
+    mean = mean_with_error(run.energies)
+    assert abs(mean.value - sites / 2) < 4 * mean.error < 0.05 * sites
+    assert torch.allclose(run.energies[5], energy.energy(run.samples[5]).double(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("coupling", "method"), [(0.44, "cluster"), (0.44, "hmc"), (-0.3, "hmc")])
+def test_spins_of_the_ising_model_are_exact_within_errors(coupling, method):
+    energy, exact = Ising(4, coupling), ising_brute_force(4, 4, coupling)
+    run = reference_samples(energy, chains=32, states=256, seed=1, method=method)
+    assert coupling > 0 or best_method(energy) == "hmc"
+    rows = energy_report(energy, run.samples, run.energies)
+    answers = {
+        "spin_abs_m": exact.abs_m,
+        "spin_m2": exact.m2,
+        "spin_m4": exact.m4,
+        "spin_energy_per_site": coupling * exact.energy,
+        "spin_specific_heat": exact.specific_heat,
+    }
+    for name, answer in answers.items():
+        assert abs(rows[name].value - answer) < 4 * rows[name].error < 0.4 * abs(answer), name
+
+
+def test_free_angles():
+    energy = XY(4, coupling=0.0)
+    run = reference_samples(energy, chains=16, states=64)
+    # in x the law is standard normal
+    m2 = mean_with_error(measure(run.samples).m2)
+    assert abs(m2.value - 1 / 16) < 4 * m2.error < 0.02
+    row = energy_report(energy, run.samples, run.energies)["spin_m2"]  # of unit vectors
+    assert abs(row.value - 1 / 16) < 4 * row.error < 0.02
+
+
+def test_ring_of_angles_has_the_exact_bond():
+    # on a side of 2 every bond is double: a ring of four sites with coupling 2J, whose bonds are
+    # <cos> = sum_n I_n^3 I_n' / sum_n I_n^4
+    from scipy.special import iv, ivp
+
+    coupling, n = 0.4, range(-20, 21)
+    energy = XY(2, coupling)
+    exact = sum(iv(k, 0.8) ** 3 * ivp(k, 0.8) for k in n) / sum(iv(k, 0.8) ** 4 for k in n)
+    run = reference_samples(energy, chains=32, states=128)
+    bonds = [energy.angle_energy(energy.angles(x)) / (-8 * coupling) for x in run.samples]
+    got = mean_with_error(torch.stack(bonds))
+    assert abs(got.value - exact) < 4 * got.error < 0.05
+
+
+def test_seeds_and_time_budget():
+    energy = Ising(4)
+    one, same, other = (
+        reference_samples(energy, chains=2, states=20, seed=seed).samples for seed in (0, 0, 1)
+    )
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    timed = reference_samples(energy, chains=2, states=20, seconds=0.05)
+    assert torch.equal(timed.samples[:16], one[:16])
+    assert timed.seconds >= 0.05
+
+
+@pytest.mark.parametrize(
+    ("energy", "settings", "words"),
+    [
+        (Ising(4), {"chains": 0}, "chains=0"),
+        (Ising(4), {"seconds": math.nan}, "seconds=nan"),
+        (Ising(4), {"method": "exact"}, "sample"),
+        (Ising(4, -0.3), {"method": "cluster"}, "coupling"),
+        (Phi4(4, -4.0, 6.0), {"method": "cluster"}, "Ising"),
+        (Phi4(4, -4.0, 6.0), {"method": "heatbath"}, "heatbath"),
+    ],
+)
+def test_wrong_arguments_are_refused(energy, settings, words):
+    with pytest.raises(ValueError, match=words):
+        reference_samples(energy, **settings)
