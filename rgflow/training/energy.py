@@ -21,6 +21,7 @@ from rgflow.training.base import FlowTraining
 
 OBJECTIVES = ("path", "reverse", "forward", "mixture")
 ANNEALING_STAGES = 50
+REFERENCE_CHAINS = 64
 MINIMUM_FOR_ESS = 10_000
 
 
@@ -157,8 +158,10 @@ class EnergyModule(FlowTraining):
     def reference(self) -> Reference | None:
         """States of the target, drawn at the first call; None if none are wanted."""
         if self._reference is None and self.reference_states:
+            chains = min(REFERENCE_CHAINS, self.reference_states)
+            per_chain = -(-self.reference_states // chains)
             self._reference = reference_samples(
-                self.energy, states=self.reference_states, seed=self.seed
+                self.energy, chains=chains, states=per_chain, seed=self.seed
             )
         return self._reference
 
