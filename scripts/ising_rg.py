@@ -23,6 +23,8 @@ def main() -> None:
     parser.add_argument("--zoom-side", type=int, default=512, help="lattice of the pictures")
     with one_line_errors():
         args = parser.parse_args()
+        if Path(args.out).exists() and not Path(args.out).is_dir():
+            raise ValueError(f"--out: got the file {args.out}, expected a folder")
         check("--side", args.side, 32, 8)
         check("--sweeps", args.sweeps, 200, 1)
         check("--zoom-side", args.zoom_side, 512, 8)
@@ -31,7 +33,8 @@ def main() -> None:
 
 def check(name: str, value: int, least: int, factor: int) -> None:
     if value < least or value % factor:
-        raise ValueError(f"{name}: got {value}, expected a multiple of {factor} from {least} on")
+        kind = f"a multiple of {factor}" if factor > 1 else "a number"
+        raise ValueError(f"{name}: got {value}, expected {kind} from {least} on")
 
 
 def report(args: argparse.Namespace) -> None:

@@ -11,8 +11,8 @@ def neighbour_channel(J: float | Tensor) -> Tensor:
     r"""``ln P(e | s)`` for the shared spin s and what a neighbour knows of it.
 
     The other three spins a, b, c of a neighbour have ``P(a, b, c | s) ~ exp(J (s + c)(a + b))``.
-    They know s by ``m = (a + b) / 2`` only, and ``P(m | s) ~ binomial(m) exp(2 J s m) cosh(2 J m)``
-    for m = 1, 0, -1 says all of it: the mutual information with m is that with all three.
+    They know s by ``m = (a + b) / 2`` only, hence the mutual information with m is that with all
+    three, and ``P(m | s) ~ (1, 2, 1) exp(2 J s m) cosh(2 J m)`` for m = 1, 0, -1.
 
     Args:
         J: Coupling, ``()`` if a tensor.
