@@ -4,6 +4,8 @@ import argparse
 import time
 from pathlib import Path
 
+import torch
+
 from rgflow.cli import one_line_errors
 from rgflow.files import write_atomically
 from rgflow.plotting import save_figure, save_image, tile
@@ -38,6 +40,9 @@ def check(name: str, value: int, least: int, factor: int) -> None:
 
 
 def report(args: argparse.Namespace) -> None:
+    torch.set_num_threads(
+        1
+    )  # its tensors are small: on a busy machine threads wait for each other
     start, out, texts = time.perf_counter(), Path(args.out), []
 
     def show(section: Section) -> None:
