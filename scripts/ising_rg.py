@@ -4,6 +4,8 @@ import argparse
 import time
 from pathlib import Path
 
+import torch
+
 from rgflow.cli import one_line_errors
 from rgflow.files import write_atomically
 from rgflow.plotting import save_figure, save_image, tile
@@ -23,6 +25,8 @@ def main() -> None:
     parser.add_argument("--zoom-side", type=int, default=512, help="lattice of the pictures")
     with one_line_errors():
         args = parser.parse_args()
+        if Path(args.out).exists() and not Path(args.out).is_dir():
+            raise ValueError(f"--out: got the file {args.out}, expected a folder")
         check("--side", args.side, 32, 8)
         check("--sweeps", args.sweeps, 200, 1)
         check("--zoom-side", args.zoom_side, 512, 8)
@@ -31,10 +35,14 @@ def main() -> None:
 
 def check(name: str, value: int, least: int, factor: int) -> None:
     if value < least or value % factor:
-        raise ValueError(f"{name}: got {value}, expected a multiple of {factor} from {least} on")
+        kind = f"a multiple of {factor}" if factor > 1 else "a number"
+        raise ValueError(f"{name}: got {value}, expected {kind} from {least} on")
 
 
 def report(args: argparse.Namespace) -> None:
+    torch.set_num_threads(
+        1
+    )  # its tensors are small: on a busy machine threads wait for each other
     start, out, texts = time.perf_counter(), Path(args.out), []
 
     def show(section: Section) -> None:

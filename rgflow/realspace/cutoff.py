@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from mpmath import mpf
 
 CutOff = Callable[["mpf"], "mpf"]
-"""Smooth eta with eta(0) = 1, written with mpmath's functions, that falls faster than 1/x^2."""
+"""Analytic eta with eta(0) = 1, written with mpmath's functions, that falls faster than 1/x^2."""
+
+CONSTANT_ERROR = 1e-6
+"""Largest change of the constant without one of the sums that `cutoff_expansion` accepts."""
 
 
 class Expansion(NamedTuple):
@@ -45,7 +48,8 @@ def cutoff_sum(eta: CutOff, N: float, digits: int = 40) -> "mpf":
         digits: Of the arithmetic.
 
     Raises:
-        ValueError: If N is not positive or ``eta(0)`` is not 1.
+        ValueError: If N is not positive, ``eta(0)`` is not 1, or eta falls too slowly or does not
+            return mpmath numbers, which alone have the digits.
 
     >>> print(cutoff_sum(schemes()["exp(-x)"], 10))  # 1 / (2 cosh(1/10) - 2)
     99.9167083168047
@@ -55,6 +59,7 @@ def cutoff_sum(eta: CutOff, N: float, digits: int = 40) -> "mpf":
     with mpmath.workdps(digits):
         if not N > 0 or abs(eta(mpmath.mpf(0)) - 1) > mpmath.mpf(10) ** (10 - digits):
             raise ValueError(f"got N={N} and eta(0)={eta(mpmath.mpf(0))}, expected N > 0 and 1")
+        _check_decay(eta)
         scale = mpmath.mpf(N)
         first = max(int(8 * scale), 40)
 
@@ -79,7 +84,8 @@ def cutoff_expansion(
         digits: Of the arithmetic.
 
     Raises:
-        ValueError: If there are too few sizes, or eta is none.
+        ValueError: If there are too few sizes, or eta is no cut-off as in `cutoff_sum`, or the
+            constant depends on the sizes, as for an eta that is not analytic.
 
     >>> round(cutoff_expansion(schemes()["1/(x^2+1)^2"]).constant * 12, 6)
     -1.0
@@ -92,4 +98,26 @@ def cutoff_expansion(
         powers = range(2, 2 - 2 * len(sizes), -2)
         matrix = mpmath.matrix([[mpmath.mpf(N) ** power for power in powers] for N in sizes])
         sums = mpmath.matrix([cutoff_sum(eta, N, digits) for N in sizes])
-        return Expansion(*(float(c) for c in mpmath.lu_solve(matrix, sums)[:4]))
+        solved = mpmath.lu_solve(matrix, sums)
+        fewer = mpmath.lu_solve(matrix[1:, :-1], sums[1:, :])
+        if abs(solved[1] - fewer[1]) > CONSTANT_ERROR:
+            raise ValueError(
+                f"got a constant that depends on the sizes {list(sizes)}, "
+                f"{float(solved[1]):.6g} or {float(fewer[1]):.6g}, expected an analytic eta or "
+                "larger sizes"
+            )
+        return Expansion(*(float(c) for c in solved[:4]))
+
+
+def _check_decay(eta: CutOff) -> None:
+    import mpmath
+
+    near, far = mpmath.mpf(10) ** 6, mpmath.mpf(10) ** 9
+    values = [eta(near), eta(far)]
+    if not all(isinstance(value, mpmath.mpf) for value in values):
+        raise ValueError(
+            f"got eta(x) of type {type(values[0]).__name__}, expected mpmath's mpf: write eta "
+            "with mpmath's functions"
+        )
+    if abs(values[1]) * far**2 > 0.9 * abs(values[0]) * near**2:
+        raise ValueError("got an eta that falls no faster than 1/x^2, expected a faster one")

@@ -3,22 +3,26 @@
 import torch
 from torch import Tensor
 
-from rgflow.realspace.block_geometry import PLAQUETTE
-from rgflow.realspace.rbm import rbm_joint_log_prob
+from rgflow.realspace.rbm import log_2cosh, rbm_joint_log_prob
 from rgflow.realspace.table_information import information_through
 
 
 def neighbour_channel(J: float | Tensor) -> Tensor:
-    r"""``ln P(e | s)`` for the shared spin s and the other three spins e of a neighbour.
+    r"""``ln P(e | s)`` for the shared spin s and what a neighbour knows of it.
+
+    The other three spins a, b, c of a neighbour have ``P(a, b, c | s) ~ exp(J (s + c)(a + b))``.
+    They know s by ``m = (a + b) / 2`` only, hence the mutual information with m is that with all
+    three, and ``P(m | s) ~ (1, 2, 1) exp(2 J s m) cosh(2 J m)`` for m = 1, 0, -1.
 
     Args:
         J: Coupling, ``()`` if a tensor.
 
     Returns:
-        ``(2, 8)``, first the shared spin up; differentiable in J.
+        ``(2, 3)``, first the shared spin up; differentiable in J.
     """
-    by_first = PLAQUETTE.log_prob(J).view(2, -1)
-    return by_first - by_first.logsumexp(1, keepdim=True)
+    J = torch.as_tensor(J, dtype=torch.float64)
+    spin, m, ways = J.new_tensor([[1], [-1]]), J.new_tensor([1, 0, -1]), J.new_tensor([1, 2, 1])
+    return torch.log_softmax(ways.log() + 2 * J * spin * m + log_2cosh(2 * J * m), 1)
 
 
 def environment_mutual_information(J: float | Tensor, w: float | Tensor) -> Tensor:

@@ -25,17 +25,22 @@ def fit_rbm(log_target: Tensor, start: Tensor, tolerance: float = 1e-10) -> Fit:
 
     Args:
         log_target: Law of the spins, ``(2**spins,)``.
-        start: Weights to begin with, ``(spins, hidden)``.
+        start: Weights to begin with, ``(spins, hidden)``, up to a factor: the root of their mean
+            square is made one. A unit with huge weights would copy one spin for ever, and one with
+            zeros would keep them, since both leave no gradient.
         tolerance: Norm of the gradient at which LBFGS hands over to Newton.
 
     Raises:
-        ValueError: If shapes do not match or the start is not float64.
+        ValueError: If shapes do not match, a unit starts with zeros, or the start is not float64.
     """
     if tuple(log_target.shape) != (2 ** len(start),):
         raise ValueError(
             f"got a law of {len(log_target)} states and weights of {len(start)} spins, "
             f"expected {2 ** len(start)} states"
         )
+    if not start.any(0).all() or not start.isfinite().all():
+        raise ValueError(f"got the start {start.tolist()}, expected finite and no unit of zeros")
+    start = start / start.square().mean().sqrt()
     best = minimize(lambda w: kl_divergence(log_target, rbm_log_prob(w)), start, tolerance)
     signs = torch.where(best.argument.sum(0) < 0, -1.0, 1.0)
     return Fit(best.argument * signs, best.value, best.gradient_norm)

@@ -93,11 +93,8 @@ def renormalize(block: Block, J: float, start: Tensor | None = None) -> BlockMap
 
     at = (fit.weights, torch.tensor(J, dtype=torch.float64))
     size = fit.weights.numel()
-    hessian = torch.func.hessian(divergence)(*at).reshape(size, size)
-    gradient = torch.func.grad(divergence)
-    _, mixed = torch.func.jvp(
-        lambda J: gradient(fit.weights, J), at[1:], (torch.ones_like(at[1]),)
-    )
+    by_weights, mixed = torch.func.jacrev(torch.func.grad(divergence), (0, 1))(*at)
+    hessian = by_weights.reshape(size, size)
     by_weight = torch.func.grad(lambda w: nearest_coupling(block, w).sum())(fit.weights)
     slope = (
         -by_weight.flatten()

@@ -84,7 +84,8 @@ def _gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def _newton_step(function: Callable[[Tensor], Tensor], x: Tensor, gradient: Tensor) -> Tensor:
-    hessian = torch.func.hessian(function)(x).reshape(x.numel(), x.numel())
+    # backward twice: forward mode would make torch warn its user about parts of its own
+    hessian = torch.func.jacrev(torch.func.grad(function))(x).reshape(x.numel(), x.numel())
     values, vectors = torch.linalg.eigh(hessian)
     flat = values.abs() < 1e-12 * values.abs().max()
     inverse = torch.where(flat, 0.0, 1 / values.abs().masked_fill(flat, 1.0))

@@ -1,5 +1,7 @@
 """Restricted Boltzmann machines of one block, small enough to sum over all states."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -87,11 +89,12 @@ class BlockRBM(nn.Module):
     Args:
         spins: Number of spins of the block.
         hidden: Number of hidden units, the block variables.
-        scale: Standard deviation of the initial weights.
+        scale: Standard deviation of the initial weights, > 0: at zero the gradient vanishes.
         generator: Of the initial weights; the global one if None.
 
     Raises:
-        ValueError: If there are no spins or hidden units, or too many to enumerate.
+        ValueError: If there are no spins or hidden units, or too many to enumerate, or the scale
+            is not positive.
 
     Reference: the lecture's step 3; RBMs as RG maps: arXiv:1410.3831, arXiv:1704.06279.
 
@@ -111,6 +114,8 @@ class BlockRBM(nn.Module):
         for name, value in (("spins", spins), ("hidden units", hidden)):
             if not 1 <= value <= MAX_SPINS:
                 raise ValueError(f"got {value} {name}, expected 1 to {MAX_SPINS}")
+        if not 0 < scale < math.inf:
+            raise ValueError(f"got the scale {scale} of weights, expected a finite number > 0")
         start = torch.randn(spins, hidden, generator=generator, dtype=torch.float64)
         self.weights = nn.Parameter(scale * start)
 

@@ -2,7 +2,7 @@
 
 import math
 
-from rgflow.realspace.coupling_flow import CRITICAL_COUPLING, fixed_point, renormalized_coupling
+from rgflow.realspace.coupling_flow import CRITICAL_COUPLING, renormalized_coupling
 
 
 def trajectory(J: float, steps: int, beta: float = 0.0) -> list[float]:
@@ -49,10 +49,10 @@ def correlation_length(J: float, beta: float = 0.0, low: float = 0.1, high: floa
     """
     if not 0 < J < math.inf:
         raise ValueError(f"got the coupling {J}, expected a finite number > 0")
-    if abs(J - fixed_point(beta)) < 1e-14:
-        return math.inf
     factor = 1.0
     while low <= J <= high:
-        J = renormalized_coupling(J, beta)
+        previous, J = J, renormalized_coupling(J, beta)
+        if abs(J - previous) < 3e-15:  # within rounding of the fixed point
+            return math.inf
         factor *= math.sqrt(2)
     return factor * exact_correlation_length(J)

@@ -62,6 +62,8 @@ def check_shapes(flow: "Flow", data: "LightningDataModule | None") -> None:
     """Refuse data of another shape than the flow's, with a ValueError."""
     if data is None:
         return
+    if not hasattr(flow, "event_shape"):
+        raise ValueError(f"data: got some, expected none: {type(flow).__name__} needs no data")
     wanted = tuple(flow.event_shape)
     got = getattr(data, "event_shape", wanted)
     if got != wanted:

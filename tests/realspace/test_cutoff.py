@@ -45,5 +45,12 @@ def test_what_is_no_cut_off_is_refused():
         cutoff_sum(lambda x: 2 * mpmath.exp(-x), 10)
     with pytest.raises(ValueError, match="N=0"):
         cutoff_sum(schemes()["exp(-x)"], 0)
+    with pytest.raises(ValueError, match="with mpmath's functions"):
+        cutoff_sum(lambda x: math.exp(-x), 10)
+    for slow in (lambda x: 1 / (1 + x), lambda x: 1 / (1 + x * x)):
+        with pytest.raises(ValueError, match="no faster than"):
+            cutoff_sum(slow, 10)
+    with pytest.raises(ValueError, match="depends on the sizes"):
+        cutoff_expansion(lambda x: mpmath.exp(1 - 1 / (1 - x * x)) if x < 1 else mpmath.mpf(0))
     with pytest.raises(ValueError, match="at least 4"):
         cutoff_expansion(schemes()["exp(-x)"], sizes=(8, 8, 8, 8))

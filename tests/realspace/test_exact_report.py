@@ -15,7 +15,7 @@ SECTIONS = {
     "cutoff": lambda: exact_report.cutoff_section(torch.Generator().manual_seed(0)),
 }
 # compared with another theory, hence not equal
-APPROXIMATE = ("against the exact", "3x3 blocks", "nu from xi")
+APPROXIMATE = ("against the exact", "3x3 blocks", "nu fitted")
 
 
 @pytest.fixture(scope="module", params=SECTIONS.values(), ids=SECTIONS.keys())

@@ -66,6 +66,9 @@ def test_divergence_is_zero_for_the_machine_itself_only():
 def test_wrong_sizes_are_refused():
     with pytest.raises(ValueError, match="got 0 hidden units"):
         BlockRBM(4, 0)
+    for scale in (0.0, math.nan):
+        with pytest.raises(ValueError, match="got the scale"):
+            BlockRBM(4, scale=scale)
     with pytest.raises(ValueError, match="got 21 spins"):
         spin_states(21)
     with pytest.raises(ValueError, match="shape"):

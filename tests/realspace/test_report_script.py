@@ -34,3 +34,10 @@ def test_mistake_is_one_line_before_any_work(arguments, words, script, tmp_path,
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
     assert not (tmp_path / "new").exists()
+
+
+def test_file_in_place_of_the_folder_is_refused_before_any_work(script, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert script("--out", tmp_path / "file") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "expected a folder" in line

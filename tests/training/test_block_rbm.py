@@ -51,6 +51,9 @@ def test_mistakes_are_one_line_and_leave_nothing(tmp_path, capsys):
     (line,) = capsys.readouterr().err.splitlines()
     assert "expected finite numbers >= 0 and four spins" in line
     assert not (tmp_path / "run").exists()
+    assert run(tmp_path / "run", "data=msds1") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "BlockRBM needs no data" in line
     with pytest.raises(ValueError, match="coupling=-1"):
         RBMModule(BlockRBM(4), coupling=-1.0)
 
