@@ -1,17 +1,16 @@
 """Scripts on energies: evaluate, simulate, compare."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from script_calls import call_script
 
 from rgflow.checkpoint import save_flow
 from rgflow.config import build
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
 FLOW = {
     "_target_": "rgflow.models.conv_flow",
     "side": 4,
@@ -50,18 +49,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
 
-    def call(name, *arguments):
-        spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
-        try:
-            module.main()
-        except SystemExit as end:
-            return end.code
-        return 0
-
-    yield call
+    yield call_script
     sys.modules.pop("wells", None)
 
 

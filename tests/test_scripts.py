@@ -1,17 +1,15 @@
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from script_calls import call_script
 
 from rgflow.checkpoint import save_flow
 from rgflow.config import build
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
 FLOW = {
     "_target_": "rgflow.models.conv_flow",
     "side": 8,
@@ -41,18 +39,7 @@ def run(tmp_path, monkeypatch):
     torch.save(content, tmp_path / "flow.ckpt")
     monkeypatch.chdir(tmp_path)
 
-    def call(name, *arguments):
-        spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
-        try:
-            module.main()
-        except SystemExit as end:
-            return end.code
-        return 0
-
-    return call
+    return call_script
 
 
 def test_sample_writes_a_seeded_grid_and_arrays(run):

@@ -1,28 +1,12 @@
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "ising_rg.py"
+from script_calls import call_script, load_script
 
 
 @pytest.fixture
-def script(monkeypatch):
+def script():
     """The script as a module, and a call with arguments that gives its exit status."""
-    spec = importlib.util.spec_from_file_location("ising_rg", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ising_rg.py", *map(str, arguments)])
-        try:
-            module.main()
-        except SystemExit as end:
-            return end.code
-        return 0
-
-    return call
+    module = load_script("ising_rg")
+    return lambda *arguments: call_script(module, *arguments)
 
 
 @pytest.mark.parametrize(
