@@ -8,23 +8,16 @@ inside a block).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from rgflow import perceptron, residual
 from rgflow.fused import circular_pad
-from rgflow.residual import Layout, make_layout, residual_net
-
-ACTIVATIONS = {"silu": F.silu, "elu": F.elu, "tanh": torch.tanh, "relu": F.relu, "gelu": F.gelu}
-
-
-def activation(name: str) -> Callable[[Tensor], Tensor]:
-    """The pointwise function of that name; ValueError if there is none."""
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation {name!r} is unknown, expected one of {sorted(ACTIVATIONS)}")
-    return ACTIVATIONS[name]
+from rgflow.perceptron import activation
+from rgflow.residual import Layout, make_layout
 
 
 def _check_positive(**numbers: int) -> None:
@@ -33,7 +26,35 @@ def _check_positive(**numbers: int) -> None:
             raise ValueError(f"{name}: got {number}, expected at least 1")
 
 
-class ResidualMLP(nn.Module):
+class ExplicitNet(nn.Module, ABC):
+    """A net with a hand-written gradient, so that a chain of couplings can be one function.
+
+    Attributes:
+        outputs: Features given.
+        batch_innermost: Whether it is faster on tensors ``(N, features)`` whose N is innermost in
+            memory.
+    """
+
+    radius = 0
+    outputs: int
+    batch_innermost: bool
+
+    @abstractmethod
+    def tensors(self) -> list[Tensor]:
+        """All parameters, in the order of the other methods."""
+
+    @abstractmethod
+    def evaluate(self, x: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """The output, in the type of x, and what ``pull_back`` needs."""
+
+    @abstractmethod
+    def pull_back(
+        self, grad: Tensor, tensors: Sequence[Tensor], kept: Sequence[Tensor], of_tensors: bool
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """Gradients in x and, if asked for, in the parameters."""
+
+
+class ResidualMLP(ExplicitNet):
     """The residual network of RG-Flow: ``x <- (x + f(x)) / sqrt 2``, ``blocks`` times.
 
     ``f`` is pre-activated and has two hidden layers, ``swish -> linear -> swish -> linear ->
@@ -57,7 +78,7 @@ class ResidualMLP(nn.Module):
     torch.Size([3, 8])
     """
 
-    radius = 0
+    batch_innermost = False
 
     def __init__(
         self,
@@ -70,6 +91,7 @@ class ResidualMLP(nn.Module):
         super().__init__()
         width = inputs if width is None else width
         _check_positive(inputs=inputs, outputs=outputs, width=width, hidden=hidden)
+        self.outputs = outputs
         self.entry = None if width == inputs else nn.Linear(inputs, width)
         block = ((hidden, width), (hidden, hidden), (width, hidden))
         self.shapes = (*block * blocks, (outputs, width))
@@ -88,11 +110,36 @@ class ResidualMLP(nn.Module):
         """``(N, inputs) -> (N, outputs)``."""
         if self.entry is not None:
             x = self.entry(x)
-        layout = Layout(*self._lying, self.exponents, self.shrinks)
-        return residual_net(x, self.flat, layout)
+        return residual.residual_net(x, self.flat, self._layout())
+
+    def tensors(self) -> list[Tensor]:
+        """The flat parameters, then those of the linear map in front, if there is one."""
+        return [self.flat, *(() if self.entry is None else self.entry.parameters())]
+
+    def evaluate(self, x: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """See the base class."""
+        flat, *entry = tensors
+        stream, first = perceptron.evaluate(x, entry, ()) if entry else (x, [])
+        out, kept = residual.evaluate(stream, flat, self._layout())
+        return out, [*first, *kept]
+
+    def pull_back(
+        self, grad: Tensor, tensors: Sequence[Tensor], kept: Sequence[Tensor], of_tensors: bool
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """See the base class."""
+        flat, *entry = tensors
+        inputs = 1 if entry else 0
+        grad, of_flat = residual.pull_back(grad, flat, self._layout(), kept[inputs:], of_tensors)
+        if not entry:
+            return grad, [of_flat]
+        grad, of_entry = perceptron.pull_back(grad, entry, (), kept[:inputs], of_tensors)
+        return grad, [of_flat, *of_entry]
+
+    def _layout(self) -> Layout:
+        return Layout(*self._lying, self.exponents, self.shrinks)
 
 
-class MLP(nn.Module):
+class MLP(ExplicitNet):
     """Plain perceptron; its last layer starts at zero.
 
     Args:
@@ -108,7 +155,7 @@ class MLP(nn.Module):
     torch.Size([3, 8])
     """
 
-    radius = 0
+    batch_innermost = True
 
     def __init__(
         self,
@@ -125,6 +172,7 @@ class MLP(nn.Module):
         if len(names) != len(hidden):
             raise ValueError(f"got {len(names)} activations for {len(hidden)} hidden layers")
         self.activations = [activation(name) for name in names]
+        self.outputs = outputs
         sizes = [inputs, *hidden, outputs]
         self.linears = nn.ModuleList(map(nn.Linear, sizes[:-1], sizes[1:]))
         nn.init.zeros_(self.linears[-1].weight)
@@ -132,9 +180,21 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, inputs) -> (N, outputs)``."""
-        for linear, function in zip(self.linears, self.activations, strict=False):
-            x = function(linear(x))
-        return self.linears[-1](x)
+        return self.evaluate(x, self.tensors())[0]
+
+    def tensors(self) -> list[Tensor]:
+        """Weight and bias of each linear map."""
+        return list(self.linears.parameters())
+
+    def evaluate(self, x: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """See the base class."""
+        return perceptron.evaluate(x, tensors, self.activations)
+
+    def pull_back(
+        self, grad: Tensor, tensors: Sequence[Tensor], kept: Sequence[Tensor], of_tensors: bool
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """See the base class."""
+        return perceptron.pull_back(grad, tensors, self.activations, kept, of_tensors)
 
 
 class ConvNet(nn.Module):
@@ -167,7 +227,7 @@ class ConvNet(nn.Module):
         if len(kernels) < 1 or any(k % 2 == 0 or k < 1 for k in kernels):
             raise ValueError(f"kernels need odd sides, got {tuple(kernels)}")
         _check_positive(inputs=inputs, outputs=outputs, hidden=hidden)
-        self.activation = activation(nonlinearity)
+        self.activation = activation(nonlinearity).function
         sizes = [inputs, *[hidden] * (len(kernels) - 1), outputs]
         self.convs = nn.ModuleList(map(nn.Conv2d, sizes[:-1], sizes[1:], kernels))
         self.site_bias = nn.Parameter(torch.zeros(sizes[1], sites, sites)) if sites else None

@@ -65,10 +65,7 @@ class _Affine(torch.autograd.Function):
 
     @staticmethod
     def forward(b: Tensor, parameters: Tensor, bound: float, inverse: bool) -> Halves:
-        shift = parameters.chunk(2, 1)[1]
-        _, log2_scale, factor = _scales(parameters, bound, inverse)
-        image = (b - shift) * factor if inverse else torch.addcmul(shift, b, factor)
-        return image, log2_scale.flatten(1).sum(1) / LOG2_E
+        return evaluate_affine(b, parameters, bound, inverse)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Halves) -> None:
@@ -81,16 +78,39 @@ class _Affine(torch.autograd.Function):
         b, parameters = ctx.saved_tensors
         grad = torch.zeros_like(b) if grad is None else grad
         log_det_grad = b.new_zeros(len(b)) if log_det_grad is None else log_det_grad
-        gate, _, factor = _scales(parameters, ctx.bound, ctx.inverse)
-        grad_b = grad * factor
-        moved = b - parameters.chunk(2, 1)[1] if ctx.inverse else b
-        # d s / d raw = 2 bound gate (1 - gate), and for the inverse minus that
-        slope = -2 * ctx.bound if ctx.inverse else 2 * ctx.bound
-        weight = (log_det_grad * slope).view(-1, *[1] * (b.dim() - 1))
-        pulled = torch.addcmul(weight, grad_b, moved, value=slope)
-        grad_raw = torch.ops.aten.sigmoid_backward(pulled, gate)
-        grad_shift = -grad_b if ctx.inverse else grad
-        return grad_b, torch.cat((grad_raw, grad_shift), 1), None, None
+        grads = pull_back_affine(grad, log_det_grad, b, parameters, ctx.bound, ctx.inverse)
+        return *grads, None, None
+
+
+def evaluate_affine(b: Tensor, parameters: Tensor, bound: float, inverse: bool) -> Halves:
+    """`affine` in plain operations."""
+    shift = parameters.chunk(2, 1)[1]
+    _, log2_scale, factor = _scales(parameters, bound, inverse)
+    image = (b - shift) * factor if inverse else torch.addcmul(shift, b, factor)
+    return image, log2_scale.flatten(1).sum(1) / LOG2_E
+
+
+def pull_back_affine(
+    grad: Tensor,
+    log_det_grad: Tensor,
+    b: Tensor,
+    parameters: Tensor,
+    bound: float,
+    inverse: bool,
+) -> Halves:
+    """Gradients of `affine` in b and in the parameters, from those of its two outputs."""
+    gate, _, factor = _scales(parameters, bound, inverse)
+    grad_b = grad * factor
+    moved = b - parameters.chunk(2, 1)[1] if inverse else b
+    # d s / d raw = 2 bound gate (1 - gate), and for the inverse minus that
+    slope = -2 * bound if inverse else 2 * bound
+    weight = (log_det_grad * slope).view(-1, *[1] * (b.dim() - 1))
+    pulled = torch.addcmul(weight, grad_b, moved, value=slope)
+    grad_raw = torch.ops.aten.sigmoid_backward(pulled, gate)
+    grad_shift = -grad_b if inverse else grad
+    if b.dim() == 2 and b.stride(0) == 1:  # the batch stays innermost in memory
+        return grad_b, torch.cat((grad_raw.T, grad_shift.T)).T
+    return grad_b, torch.cat((grad_raw, grad_shift), 1)
 
 
 def _scales(parameters: Tensor, bound: float, inverse: bool) -> tuple[Tensor, Tensor, Tensor]:

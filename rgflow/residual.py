@@ -86,7 +86,7 @@ def residual_net(x: Tensor, flat: Tensor, layout: Layout) -> Tensor:
         ``(N, outputs)``.
     """
     if torch.compiler.is_compiling():  # a compiler fuses better than we do
-        return _forward(x, flat, *layout)[0]
+        return evaluate(x, flat, layout)[0]
     device = x.device.type
     if torch.is_autocast_enabled(device):
         low = torch.get_autocast_dtype(device)
@@ -95,16 +95,12 @@ def residual_net(x: Tensor, flat: Tensor, layout: Layout) -> Tensor:
     return apply(_ResidualNet, x, flat, *layout)[0]
 
 
-def _forward(
-    x: Tensor,
-    flat: Tensor,
-    order: Sequence[int],
-    rows: Sequence[int],
-    groups: Sequence[tuple[int, int, int]],
-    exponents: Tensor,
-    shrinks: Tensor,
-) -> tuple[Tensor, list[Tensor]]:
-    """The output; factors, slopes, gains and norms by group, weights and inputs by map."""
+def evaluate(x: Tensor, flat: Tensor, layout: Layout) -> tuple[Tensor, list[Tensor]]:
+    """`residual_net`, and what `pull_back` needs of it.
+
+    That is factors, slopes, gains and norms by group, weights and inputs by map.
+    """
+    order, rows, groups, exponents, shrinks = layout
     *parts, gains_and_biases, log_slopes = _parts(flat, groups, exponents)
     factors = torch.addmv(shrinks, exponents, log_slopes, beta=math.log(SHRINK)).exp_()
     slopes = log_slopes.exp()
@@ -135,67 +131,87 @@ def _forward(
     return h, [factors, slopes, *gains, *norms, *weights, *inputs]
 
 
+def pull_back(
+    grad: Tensor, flat: Tensor, layout: Layout, kept: Sequence[Tensor], of_flat: bool = True
+) -> tuple[Tensor, Tensor | None]:
+    """Gradients of `residual_net` in x and, if asked for, in ``flat``.
+
+    Args:
+        grad: Gradient of its output, ``(N, outputs)``.
+        flat: As it was given to it.
+        layout: As it was given to it.
+        kept: What `evaluate` returned beside the output.
+        of_flat: Whether the gradient in ``flat`` is wanted.
+    """
+    order, _, groups, exponents, _ = layout
+    count = len(order)
+    sizes = (2, len(groups), len(groups), count, count)
+    (factors, slopes), gains, norms, weights, inputs = _cut(kept, sizes)
+    stream_slopes = slopes[::3].unbind()
+    weight_grads, bias_grads = [grad] * count, [grad] * count
+    slope_grads = [slopes.new_zeros(())] * count
+    residual = grad
+    for layer in reversed(range(count)):
+        if layer % 3 == 2:
+            residual = grad
+        slope = stream_slopes[layer // 3]
+        first = layer % 3 == 0
+        h = inputs[layer] * slope if first else inputs[layer]
+        if of_flat:
+            weight_grads[layer] = grad.T @ F.silu(h)  # cheaper than to fetch it from memory
+            bias_grads[layer] = grad.sum(0)
+        grad = _silu_backward(grad @ weights[layer], h)
+        if first:
+            if of_flat:
+                slope_grads[layer] = (grad * h).sum().to(slopes.dtype)
+            grad = grad * slope
+            if layer + 1 < count:
+                grad = torch.add(grad, residual, alpha=SHRINK)
+    if not of_flat:
+        return grad, None
+    direction_grads, gain_grads = [], []
+    start = 0
+    *parts, gains_and_biases, _ = _parts(flat, groups, exponents)
+    for group, part, gain, norm in zip(groups, parts, gains, norms, strict=True):
+        maps, height, width = group
+        members = order[start : start + maps]
+        start += maps
+        weight_grad = torch.cat([weight_grads[layer] for layer in members]).to(part.dtype)
+        direction_grad, gain_grad = _weight_norm_backward(
+            weight_grad, part.view(height, width), gain, norm
+        )
+        direction_grads.append(direction_grad.view(-1))
+        gain_grads.append(gain_grad.view(-1))
+    by_bias = [bias_grads[layer] for layer in order]
+    scaled = torch.cat([*gain_grads, *by_bias]).to(factors.dtype) * factors
+    by_slope = torch.addmv(torch.stack(slope_grads), exponents.T, scaled * gains_and_biases)
+    return grad, torch.cat([*direction_grads, scaled, by_slope])
+
+
 @with_eager_twin
 class _ResidualNet(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(x: Tensor, *rest: Any) -> tuple[Tensor, list[Tensor]]:
-        return _forward(x, *rest)
+    def forward(x: Tensor, flat: Tensor, *layout: Any) -> tuple[Tensor, list[Tensor]]:
+        return evaluate(x, flat, Layout(*layout))
 
     @staticmethod
     def setup_context(
         ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, list[Tensor]]
     ) -> None:
         # tensors in a list are no outputs to autograd, which would wrap each of them
-        ctx.layout = inputs[2:5]
+        ctx.shapes = inputs[2:5]
         ctx.save_for_backward(*inputs[:2], *inputs[5:], *output[1])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors  # recomputation allows one look
-        x, flat, exponents, shrinks, *kept = saved
-        order, _, groups = ctx.layout
+        x, flat, exponents, shrinks, *kept = ctx.saved_tensors  # recomputation allows one look
+        layout = Layout(*ctx.shapes, exponents, shrinks)
         if torch.is_grad_enabled():
-            kept = _forward(x, flat, *ctx.layout, exponents, shrinks)[1]
-        count = len(order)
-        sizes = (2, len(groups), len(groups), count, count)
-        (factors, slopes), gains, norms, weights, inputs = _cut(kept, sizes)
-        stream_slopes = slopes[::3].unbind()
-        weight_grads, bias_grads = [x] * count, [x] * count
-        slope_grads = [slopes.new_zeros(())] * count
-        residual = grad
-        for layer in reversed(range(count)):
-            if layer % 3 == 2:
-                residual = grad
-            slope = stream_slopes[layer // 3]
-            first = layer % 3 == 0
-            h = inputs[layer] * slope if first else inputs[layer]
-            weight_grads[layer] = grad.T @ F.silu(h)  # cheaper than to fetch it from memory
-            bias_grads[layer] = grad.sum(0)
-            grad = _silu_backward(grad @ weights[layer], h)
-            if first:
-                slope_grads[layer] = (grad * h).sum().to(slopes.dtype)
-                grad = grad * slope
-                if layer + 1 < count:
-                    grad = torch.add(grad, residual, alpha=SHRINK)
-        direction_grads, gain_grads = [], []
-        start = 0
-        *parts, gains_and_biases, _ = _parts(flat, groups, exponents)
-        for group, part, gain, norm in zip(groups, parts, gains, norms, strict=True):
-            maps, height, width = group
-            members = order[start : start + maps]
-            start += maps
-            weight_grad = torch.cat([weight_grads[layer] for layer in members]).to(part.dtype)
-            direction_grad, gain_grad = _weight_norm_backward(
-                weight_grad, part.view(height, width), gain, norm
-            )
-            direction_grads.append(direction_grad.view(-1))
-            gain_grads.append(gain_grad.view(-1))
-        by_bias = [bias_grads[layer] for layer in order]
-        scaled = torch.cat([*gain_grads, *by_bias]).to(factors.dtype) * factors
-        by_slope = torch.addmv(torch.stack(slope_grads), exponents.T, scaled * gains_and_biases)
-        return grad, torch.cat([*direction_grads, scaled, by_slope]), *[None] * 5
+            kept = evaluate(x, flat, layout)[1]
+        of_x, of_flat = pull_back(grad, flat, layout, kept, ctx.needs_input_grad[1])
+        return of_x, of_flat, *[None] * 5
 
 
 def _parts(

@@ -3,6 +3,7 @@
 from rgflow.bijectors.affine import ChannelMixing, ElementwiseAffine
 from rgflow.bijectors.base import Bijector, Chain, Inverse
 from rgflow.bijectors.blocks import BlockLayer, BlockLevel
+from rgflow.bijectors.chained import CouplingChain
 from rgflow.bijectors.conv import ConvLevel
 from rgflow.bijectors.coupling import AffineCoupling, Coupling
 from rgflow.bijectors.fourier import CirculantRoot
@@ -23,6 +24,7 @@ __all__ = [
     "CirculantRoot",
     "ConvLevel",
     "Coupling",
+    "CouplingChain",
     "ElementwiseAffine",
     "ElementwiseSpline",
     "Inverse",

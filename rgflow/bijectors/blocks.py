@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rgflow.bijectors.base import Bijector, Chain
+from rgflow.bijectors.chained import CouplingChain
 from rgflow.bijectors.memory import Memory
 from rgflow.bijectors.polyphase import CouplingFactory
 from rgflow.hierarchy import Reach, checkerboard
@@ -54,7 +55,9 @@ class BlockLayer(Bijector):
             )
         self.block, self.offset = block, offset
         split = (channels * ((block * block + 1) // 2), channels * (block * block // 2))
-        self.couplings = Chain([make_coupling(split, (), i % 2) for i in range(couplings)], memory)
+        self.couplings = CouplingChain(
+            [make_coupling(split, (), i % 2) for i in range(couplings)], memory
+        )
 
     @property
     def reaches(self) -> tuple[Reach, ...]:
@@ -87,11 +90,17 @@ class BlockLayer(Bijector):
         if k % 2:  # row-major order inside an odd block is the checkerboard
             x = x.view(channels, n, k, n, k, -1).permute(0, 2, 4, 1, 3, 5)  # (C, K, K, n, n, B)
             x = x.reshape(channels, k * k, -1)
-            return x[:, 0::2].flatten(0, 1).T.contiguous(), x[:, 1::2].flatten(0, 1).T.contiguous()
+            return self._lay_out(x[:, 0::2].flatten(0, 1)), self._lay_out(x[:, 1::2].flatten(0, 1))
         x = x.view(channels, n, k // 2, 2, n, k // 2, 2, -1)
         x = x.permute(3, 6, 0, 2, 5, 1, 4, 7)  # (2, 2, C, K/2, K/2, n, n, B)
         p00, p01, p10, p11 = x.reshape(4, channels * k * k // 4, -1).unbind()
+        if self.couplings.batch_innermost:
+            return torch.cat((p00, p11)).T, torch.cat((p01, p10)).T
         return torch.cat((p00.T, p11.T), 1), torch.cat((p01.T, p10.T), 1)
+
+    def _lay_out(self, half: Tensor) -> Tensor:
+        """``(features, N)`` to ``(N, features)``, in memory as the couplings want it."""
+        return half.T if self.couplings.batch_innermost else half.T.contiguous()
 
     def _merge(self, halves: tuple[Tensor, Tensor]) -> Tensor:
         channels, side, _ = self.event_shape
