@@ -118,6 +118,7 @@ def evaluate(x: Tensor, flat: Tensor, layout: Layout) -> tuple[Tensor, list[Tens
     for layer, weight, bias in zip(order, lying, biases, strict=True):
         weights[layer], offsets[layer] = weight, bias
     stream_slopes = slopes[::3].unbind()
+    innermost = _is_innermost(x)
     inputs = []
     stream = h = x
     for layer, weight in enumerate(weights):
@@ -125,7 +126,11 @@ def evaluate(x: Tensor, flat: Tensor, layout: Layout) -> tuple[Tensor, list[Tens
         if layer % 3 == 0:
             stream = h
             h = h * stream_slopes[layer // 3]
-        h = F.linear(F.silu(h), weight, offsets[layer])
+        h = F.silu(h)
+        if innermost and (layer % 3 == 2 or layer + 1 == len(weights)):
+            h = torch.addmm(offsets[layer][:, None], weight, h.T).T
+        else:
+            h = F.linear(h, weight, offsets[layer])
         if layer % 3 == 2:
             h = torch.add(h, stream, alpha=SHRINK)
     return h, [factors, slopes, *gains, *norms, *weights, *inputs]
@@ -151,6 +156,7 @@ def pull_back(
     weight_grads, bias_grads = [grad] * count, [grad] * count
     slope_grads = [slopes.new_zeros(())] * count
     residual = grad
+    innermost = _is_innermost(inputs[0])
     for layer in reversed(range(count)):
         if layer % 3 == 2:
             residual = grad
@@ -160,7 +166,9 @@ def pull_back(
         if of_flat:
             weight_grads[layer] = grad.T @ F.silu(h)  # cheaper than to fetch it from memory
             bias_grads[layer] = grad.sum(0)
-        grad = _silu_backward(grad @ weights[layer], h)
+        weight = weights[layer]
+        grad = (weight.T @ grad.T).T if first and innermost else grad @ weight
+        grad = _silu_backward(grad, h)
         if first:
             if of_flat:
                 slope_grads[layer] = (grad * h).sum().to(slopes.dtype)
@@ -212,6 +220,11 @@ class _ResidualNet(torch.autograd.Function):
             kept = evaluate(x, flat, layout)[1]
         of_x, of_flat = pull_back(grad, flat, layout, kept, ctx.needs_input_grad[1])
         return of_x, of_flat, *[None] * 5
+
+
+def _is_innermost(x: Tensor) -> bool:
+    """Whether the batch is innermost in memory; then it is so in all of the stream."""
+    return x.stride(0) == 1 and x.shape[1] > 1
 
 
 def _parts(

@@ -41,7 +41,7 @@ class CouplingChain(Chain):
                 for c in couplings
             )
         )
-        self.batch_innermost = self._fits and couplings[0].conditioner.batch_innermost
+        self.batch_innermost = self._fits
 
     def _forward(self, x: Halves) -> tuple[Halves, Tensor]:
         return self._run(x, inverse=False)
