@@ -95,7 +95,8 @@ class _Couplings(torch.autograd.Function):
                 counts.append((len(tensors), len(of_net)))
         ctx.couplings, ctx.inverse, ctx.low, ctx.counts = couplings, inverse, low, counts
         ctx.save_for_backward(*inputs, *kept)
-        return *halves, total
+        # apart from what is kept, whose views would hold the graph that holds them
+        return *(half.detach() for half in halves), total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:

@@ -1,5 +1,7 @@
 """A chain of couplings as one function, against its couplings run one by one."""
 
+from weakref import ref
+
 import pytest
 import torch
 from support import perturbed
@@ -111,6 +113,18 @@ def test_nets_run_in_low_precision_under_autocast_and_the_rest_does_not(name):
     again = torch.autograd.grad(value, leaves, create_graph=True)
     for got, expected in zip(again, of_low, strict=True):
         assert (got - expected).norm() < 0.1 * expected.norm() + 1e-3
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_graph_that_is_not_used_frees_what_it_kept(name):
+    made = chain(name)
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(ref(t)) or t, lambda t: t):
+        result = made(halves())
+    assert any(tensor() is not None for tensor in kept)
+    own = {id(parameter) for parameter in (*made.parameters(), *made.buffers())}
+    del result
+    assert not [t for t in kept if t() is not None and id(t()) not in own]
 
 
 def test_under_transforms():
