@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from rgflow import perceptron, residual
 from rgflow.fused import circular_pad
-from rgflow.perceptron import activation
+from rgflow.perceptron import Layers, activation
 from rgflow.residual import Layout, make_layout
 
 
@@ -119,21 +119,26 @@ class ResidualMLP(ExplicitNet):
     def evaluate(self, x: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """See the base class."""
         flat, *entry = tensors
-        stream, first = perceptron.evaluate(x, entry, ()) if entry else (x, [])
-        out, kept = residual.evaluate(stream, flat, self._layout())
-        return out, [*first, *kept]
+        if entry:
+            x, first = perceptron.evaluate(x, entry[0].flatten(), entry[1], self._entry_layers())
+        out, kept = residual.evaluate(x, flat, self._layout())
+        return out, [*first, *kept] if entry else kept
 
     def pull_back(
         self, grad: Tensor, tensors: Sequence[Tensor], kept: Sequence[Tensor], of_tensors: bool
     ) -> tuple[Tensor, list[Tensor | None]]:
         """See the base class."""
         flat, *entry = tensors
-        inputs = 1 if entry else 0
-        grad, of_flat = residual.pull_back(grad, flat, self._layout(), kept[inputs:], of_tensors)
+        first = 2 if entry else 0
+        grad, of_flat = residual.pull_back(grad, flat, self._layout(), kept[first:], of_tensors)
         if not entry:
             return grad, [of_flat]
-        grad, of_entry = perceptron.pull_back(grad, entry, (), kept[:inputs], of_tensors)
-        return grad, [of_flat, *of_entry]
+        layers = self._entry_layers()
+        grad, weight, bias = perceptron.pull_back(grad, layers, kept[:first], of_tensors)
+        return grad, [of_flat, weight if weight is None else weight.view_as(entry[0]), bias]
+
+    def _entry_layers(self) -> Layers:
+        return Layers((tuple(self.entry.weight.shape),))
 
     def _layout(self) -> Layout:
         return Layout(*self._lying, self.exponents, self.shrinks)
@@ -171,30 +176,35 @@ class MLP(ExplicitNet):
         )
         if len(names) != len(hidden):
             raise ValueError(f"got {len(names)} activations for {len(hidden)} hidden layers")
-        self.activations = [activation(name) for name in names]
         self.outputs = outputs
         sizes = [inputs, *hidden, outputs]
-        self.linears = nn.ModuleList(map(nn.Linear, sizes[:-1], sizes[1:]))
-        nn.init.zeros_(self.linears[-1].weight)
-        nn.init.zeros_(self.linears[-1].bias)
+        drawn = list(map(nn.Linear, sizes[:-1], sizes[1:]))
+        nn.init.zeros_(drawn[-1].weight)
+        nn.init.zeros_(drawn[-1].bias)
+        shapes = tuple(tuple(linear.weight.shape) for linear in drawn)
+        self.layers = Layers(shapes, tuple(activation(name) for name in names))
+        # one tensor each, because small ones cost more in the optimizer than in the net
+        self.weights = nn.Parameter(torch.cat([d.weight.detach().flatten() for d in drawn]))
+        self.biases = nn.Parameter(torch.cat([d.bias.detach() for d in drawn]))
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, inputs) -> (N, outputs)``."""
         return self.evaluate(x, self.tensors())[0]
 
     def tensors(self) -> list[Tensor]:
-        """Weight and bias of each linear map."""
-        return list(self.linears.parameters())
+        """Weights, then biases of all linear maps."""
+        return [self.weights, self.biases]
 
     def evaluate(self, x: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """See the base class."""
-        return perceptron.evaluate(x, tensors, self.activations)
+        return perceptron.evaluate(x, *tensors, self.layers)
 
     def pull_back(
         self, grad: Tensor, tensors: Sequence[Tensor], kept: Sequence[Tensor], of_tensors: bool
     ) -> tuple[Tensor, list[Tensor | None]]:
         """See the base class."""
-        return perceptron.pull_back(grad, tensors, self.activations, kept, of_tensors)
+        grad, weights, biases = perceptron.pull_back(grad, self.layers, kept, of_tensors)
+        return grad, [weights, biases]
 
 
 class ConvNet(nn.Module):
@@ -227,7 +237,7 @@ class ConvNet(nn.Module):
         if len(kernels) < 1 or any(k % 2 == 0 or k < 1 for k in kernels):
             raise ValueError(f"kernels need odd sides, got {tuple(kernels)}")
         _check_positive(inputs=inputs, outputs=outputs, hidden=hidden)
-        self.activation = activation(nonlinearity).function
+        self.activation = activation(nonlinearity)
         sizes = [inputs, *[hidden] * (len(kernels) - 1), outputs]
         self.convs = nn.ModuleList(map(nn.Conv2d, sizes[:-1], sizes[1:], kernels))
         self.site_bias = nn.Parameter(torch.zeros(sizes[1], sites, sites)) if sites else None

@@ -65,7 +65,8 @@ class _Affine(torch.autograd.Function):
 
     @staticmethod
     def forward(b: Tensor, parameters: Tensor, bound: float, inverse: bool) -> Halves:
-        return evaluate_affine(b, parameters, bound, inverse)
+        image, log2_scale, _, _ = evaluate_affine(b, parameters, bound, inverse)
+        return image, log2_scale.flatten(1).sum(1) / LOG2_E
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Halves) -> None:
@@ -78,37 +79,53 @@ class _Affine(torch.autograd.Function):
         b, parameters = ctx.saved_tensors
         grad = torch.zeros_like(b) if grad is None else grad
         log_det_grad = b.new_zeros(len(b)) if log_det_grad is None else log_det_grad
-        grads = pull_back_affine(grad, log_det_grad, b, parameters, ctx.bound, ctx.inverse)
-        return *grads, None, None
+        gate, _, factor = _scales(parameters, ctx.bound, ctx.inverse)
+        if ctx.inverse:
+            b = (b - parameters.chunk(2, 1)[1]) * factor
+        slope = -2 * ctx.bound if ctx.inverse else 2 * ctx.bound
+        weight = (log_det_grad * slope).view(-1, *[1] * (b.dim() - 1))
+        return *pull_back_affine(grad, weight, slope, b, gate, factor, ctx.inverse), None, None
 
 
-def evaluate_affine(b: Tensor, parameters: Tensor, bound: float, inverse: bool) -> Halves:
-    """`affine` in plain operations."""
+def evaluate_affine(
+    b: Tensor, parameters: Tensor, bound: float, inverse: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`affine` in plain operations: image, log-scales in powers of two, and factors kept.
+
+    What is kept is ``sigmoid(raw)`` and the factor that was applied.
+    """
     shift = parameters.chunk(2, 1)[1]
-    _, log2_scale, factor = _scales(parameters, bound, inverse)
+    gate, log2_scale, factor = _scales(parameters, bound, inverse)
     image = (b - shift) * factor if inverse else torch.addcmul(shift, b, factor)
-    return image, log2_scale.flatten(1).sum(1) / LOG2_E
+    return image, log2_scale, gate, factor
 
 
 def pull_back_affine(
     grad: Tensor,
     log_det_grad: Tensor,
-    b: Tensor,
-    parameters: Tensor,
-    bound: float,
+    slope: float,
+    scaled: Tensor,
+    gate: Tensor,
+    factor: Tensor,
     inverse: bool,
 ) -> Halves:
-    """Gradients of `affine` in b and in the parameters, from those of its two outputs."""
-    gate, _, factor = _scales(parameters, bound, inverse)
+    """Gradients of `affine` in b and in the parameters.
+
+    Args:
+        grad: Gradient of the image.
+        log_det_grad: Gradient of the log_det, times ``slope``, ``(N, 1, ...)``.
+        slope: ``2 bound``, or for the inverse ``-2 bound``.
+        scaled: b, or for the inverse its image.
+        gate: As kept.
+        factor: As kept.
+        inverse: Which of the two.
+    """
     grad_b = grad * factor
-    moved = b - parameters.chunk(2, 1)[1] if inverse else b
-    # d s / d raw = 2 bound gate (1 - gate), and for the inverse minus that
-    slope = -2 * bound if inverse else 2 * bound
-    weight = (log_det_grad * slope).view(-1, *[1] * (b.dim() - 1))
-    pulled = torch.addcmul(weight, grad_b, moved, value=slope)
+    # d s / d raw = slope gate (1 - gate); d image / d s = b factor, or the image of the inverse
+    pulled = torch.addcmul(log_det_grad, grad if inverse else grad_b, scaled, value=slope)
     grad_raw = torch.ops.aten.sigmoid_backward(pulled, gate)
     grad_shift = -grad_b if inverse else grad
-    if b.dim() == 2 and b.stride(0) == 1:  # the batch stays innermost in memory
+    if gate.dim() == 2 and gate.stride(0) == 1:  # the batch stays innermost in memory
         return grad_b, torch.cat((grad_raw.T, grad_shift.T)).T
     return grad_b, torch.cat((grad_raw, grad_shift), 1)
 

@@ -13,7 +13,7 @@ from rgflow.bijectors.base import Chain
 from rgflow.bijectors.coupling import AffineCoupling, Coupling, Halves
 from rgflow.bijectors.memory import Memory, run_in_sequence
 from rgflow.conditioners import ExplicitNet
-from rgflow.fused import evaluate_affine, pull_back_affine
+from rgflow.fused import LOG2_E, evaluate_affine, pull_back_affine
 
 
 class CouplingChain(Chain):
@@ -87,16 +87,18 @@ class _Couplings(torch.autograd.Function):
                 read = halves[coupling.read_half]
                 parameters, of_net = net.evaluate(read if low is None else read.to(low), tensors)
                 parameters = parameters.to(changed.dtype)
-                halves[changing], log_det = evaluate_affine(
+                image, log2_scale, *factors = evaluate_affine(
                     changed, parameters, coupling.scale_bound, inverse
                 )
-                total = log_det if total is None else total + log_det
-                kept += [changed, parameters, *of_net]
+                halves[changing] = image
+                log2_det = log2_scale.sum(1)
+                total = log2_det if total is None else total + log2_det
+                kept += [image if inverse else changed, *factors, *of_net]
                 counts.append((len(tensors), len(of_net)))
         ctx.couplings, ctx.inverse, ctx.low, ctx.counts = couplings, inverse, low, counts
         ctx.save_for_backward(*inputs, *kept)
         # apart from what is kept, whose views would hold the graph that holds them
-        return *(half.detach() for half in halves), total
+        return *(half.detach() for half in halves), total / LOG2_E
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -107,29 +109,25 @@ class _Couplings(torch.autograd.Function):
             return None, None, None, *_differentiable(ctx, inputs, wanted, grads)
         *halves, log_det_grad = grads
         of_tensors: list[Tensor | None] = []
+        weights: dict[float, Tensor] = {}
         for coupling, (tensors, of_net) in zip(
             reversed(ctx.couplings), reversed(ctx.counts), strict=True
         ):
-            changed, parameters, *rest = kept[-2 - of_net :]
-            kept = kept[: -2 - of_net]
+            scaled, gate, factor, *rest = kept[-3 - of_net :]
+            kept = kept[: -3 - of_net]
             changing = 1 - coupling.read_half
+            slope = (-2 if ctx.inverse else 2) * coupling.scale_bound
+            if slope not in weights:
+                weights[slope] = (log_det_grad * slope)[:, None]
             halves[changing], grad = pull_back_affine(
-                halves[changing],
-                log_det_grad,
-                changed,
-                parameters,
-                coupling.scale_bound,
-                ctx.inverse,
+                halves[changing], weights[slope], slope, scaled, gate, factor, ctx.inverse
             )
             start = count - len(of_tensors) - tensors
-            grad, own = coupling.conditioner.pull_back(
-                grad if ctx.low is None else grad.to(ctx.low),
-                inputs[start : start + tensors],
-                rest,
-                any(wanted[2:]),
-            )
+            own = inputs[start : start + tensors]
+            grad = grad if ctx.low is None else grad.to(ctx.low)
+            grad, own = coupling.conditioner.pull_back(grad, own, rest, any(wanted[2:]))
             of_tensors = own + of_tensors
-            halves[coupling.read_half] = halves[coupling.read_half] + grad.to(changed.dtype)
+            halves[coupling.read_half] = halves[coupling.read_half] + grad.to(scaled.dtype)
         return None, None, None, *halves, *of_tensors
 
 

@@ -88,7 +88,8 @@ def learning_rate_factor(settings: OptimizerSettings, total_steps: int) -> Calla
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """Split parameters into matrices of layers, which decay, and all others, which do not.
 
-    A parameter decays if it has at least two axes longer than 1 and is a layer's ``weight``.
+    A parameter decays if it has at least two axes longer than 1 and is a layer's ``weight``, or
+    if it is several such matrices in one tensor, which is called ``weights``.
     Biases, gains, scales, shifts, embeddings and the matrices that mix channels invertibly do not,
     since zero is no natural value for them, nor do directions under weight normalization, whose
     length does not matter.
@@ -96,9 +97,10 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, o
     groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
     embeddings = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}
     for name, parameter in module.named_parameters():
-        is_weight = name.split(".")[-1] == "weight"
+        *_, own_name = name.split(".")
         is_matrix = sum(size > 1 for size in parameter.shape) >= 2
-        groups[is_weight and is_matrix and id(parameter) not in embeddings].append(parameter)
+        is_weight = own_name == "weights" or (own_name == "weight" and is_matrix)
+        groups[is_weight and id(parameter) not in embeddings].append(parameter)
     decays = {True: weight_decay, False: 0.0}
     return [{"params": ps, "weight_decay": decays[d]} for d, ps in groups.items() if ps]
 
