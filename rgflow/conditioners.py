@@ -267,7 +267,7 @@ class Equivariant(nn.Module):
 
     >>> _ = torch.manual_seed(0)
     >>> net = MLP(4, 8)
-    >>> _ = torch.nn.init.normal_(net.linears[-1].weight)
+    >>> _ = torch.nn.init.normal_(net.weights, std=0.5)
     >>> a = torch.randn(3, 4)
     >>> bool((Equivariant(net)(a) + Equivariant(net)(-a))[:, 4:].abs().max() < 1e-5)
     True

@@ -15,7 +15,7 @@ def conv():
     small = conv_flow(
         side=4, channels=1, couplings=(2,), hidden=6, prior="gaussian", smallest_side=2
     )
-    return perturbed(small, scale=0.15)
+    return perturbed(small, scale=0.12)
 
 
 def splines():
