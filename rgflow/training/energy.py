@@ -1,5 +1,6 @@
 """Training on an energy, without data: from the flow's own samples, or from the target's."""
 
+import logging
 import math
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,8 @@ from rgflow.objectives import negative_log_likelihood, path_gradient, reverse_kl
 from rgflow.seeds import generator_for
 from rgflow.statistics import effective_sample_size, metropolis_acceptance
 from rgflow.training.base import FlowTraining
+
+log = logging.getLogger(__name__)
 
 OBJECTIVES = ("path", "reverse", "forward", "mixture")
 ANNEALING_STAGES = 50
@@ -201,13 +204,23 @@ class EnergyModule(FlowTraining):
         return {**unknown, "log_z_exact": self.energy.log_z, **self._scores}
 
     def report(self, directory: Path) -> None:
-        """Evaluate at length, and write ``observables.png``."""
+        """Evaluate at length, and write ``observables.png``.
+
+        Where samples are not finite the scores stay those of the last validation, with a
+        ``report_error`` beside them.
+        """
         from rgflow.evaluation import draw_weighted, evaluation_figure
         from rgflow.plotting import save_figure
 
         arguments = {"samples": self.report_samples, "seed": self.seed}
         reference = self.reference()
-        self._scores = evaluate_energy(self.flow, self.energy, reference=reference, **arguments)
+        try:
+            scores = evaluate_energy(self.flow, self.energy, reference=reference, **arguments)
+        except ValueError as error:
+            log.warning("no final evaluation: %s", error)
+            self._scores["report_error"] = str(error)
+            return
+        self._scores = scores
         shown = draw_weighted(self.flow, self.energy, 10_000, seed=self.seed)
         save_figure(evaluation_figure(shown, reference), directory / "observables.png")
 

@@ -130,6 +130,17 @@ def test_annealing_reaches_the_energy_itself():
     assert couplings == pytest.approx([0.5, 0.75, 0.99, 1.0])
 
 
+def test_samples_that_are_not_finite_are_reported_beside_the_last_scores(tmp_path, caplog):
+    flow = conv_flow(4, 1, 1, hidden=2, prior="gaussian")
+    with torch.no_grad():
+        next(flow.parameters()).fill_(torch.nan)
+    module = EnergyModule(flow, Ising(4), report_samples=100, reference_states=0)
+    module.report(tmp_path)
+    assert "100 of 100 samples" in caplog.text
+    assert "not finite" in module.scores()["report_error"]
+    assert module.scores()["kl_nats"] is None
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
