@@ -115,9 +115,22 @@ def _locate(target: str, name: str) -> Callable[..., Any]:
     try:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise ValueError(
-            f"{name}: got _target_ {target!r}, which cannot be found: {error}"
-        ) from error
+        method = _class_method(module, attribute)
+        if method is None:
+            raise ValueError(
+                f"{name}: got _target_ {target!r}, which cannot be found: {error}"
+            ) from error
+        return method
+
+
+def _class_method(path: str, attribute: str) -> Callable[..., Any] | None:
+    """Another constructor of a class, such as ``rgflow.energies.Phi4.from_kappa``."""
+    module, _, owner = path.rpartition(".")
+    try:
+        method = getattr(getattr(import_module(module), owner), attribute)
+    except (ImportError, AttributeError, ValueError):
+        return None
+    return method if inspect.ismethod(method) else None
 
 
 def _check_arguments(function: Callable[..., Any], arguments: dict[str, Any], name: str) -> None:

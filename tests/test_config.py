@@ -73,3 +73,11 @@ def test_a_module_of_a_similar_name_is_not_inside():
     for target in ("rgflow.modelsx.f", "rgflow.models", "rgflow.data.f"):
         with pytest.raises(ValueError, match=r"flow: got _target_ .* inside rgflow\.models"):
             check_target(target, "flow", ("rgflow.models",))
+
+
+def test_other_constructors_of_a_class_are_targets():
+    node = {"_target_": "rgflow.energies.Phi4.from_kappa", "side": 4, "kappa": 0.1, "lam": 0.02}
+    assert build(node, "energy", ("rgflow.energies",)).lam == pytest.approx(2.0)
+    for target in ("rgflow.energies.Phi4.energy", "rgflow.energies.Phi4.side", "rgflow.Nothing.x"):
+        with pytest.raises(ValueError, match="cannot be found"):
+            build(node | {"_target_": target}, "energy", ("rgflow",))
