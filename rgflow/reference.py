@@ -11,12 +11,16 @@ from torch import Tensor
 
 from rgflow.energies import XY, Energy, Ising
 from rgflow.energies.user import UserEnergy
-from rgflow.montecarlo import swendsen_wang
+from rgflow.flow import Flow
+from rgflow.montecarlo import independence_metropolis, latent_hmc, swendsen_wang
 from rgflow.montecarlo.tuned import Advance, hmc_of_angles, tuned_hmc
 from rgflow.seeds import generator_for
 
 Method = Literal["auto", "exact", "cluster", "hmc"]
+FlowMethod = Literal["metropolis", "latent_hmc"]
 
+FLOW_WARMUP = 150
+"""Steps of chains that a flow proposes, or that move in its latent space."""
 CLUSTER_WARMUP = 100
 """Sweeps; the autocorrelation time at the critical point is below ten on any lattice here."""
 PART = 16
@@ -29,7 +33,8 @@ class Reference(NamedTuple):
     Attributes:
         samples: Fields, ``(T, B, C, L, L)``, float32 on the CPU.
         energies: ``E`` of the samples, ``(T, B)``, float64.
-        method: ``exact`` (independent samples), ``cluster`` or ``hmc``.
+        method: ``exact`` (independent samples), ``cluster``, ``hmc``, ``metropolis`` or
+            ``latent_hmc``.
         acceptance: Mean acceptance probability; 1 where nothing is rejected.
         seconds: Wall time of these states.
         warmup_seconds: Wall time before the first of them.
@@ -98,6 +103,44 @@ def reference_samples(
     energies = torch.stack([energy.energy(x).double() for x in samples])
     acceptance = sum(acceptances) / done
     return Reference(samples, energies, method, acceptance, end - begin, begin - start)
+
+
+def flow_chains(
+    flow: Flow,
+    energy: Energy,
+    method: FlowMethod,
+    *,
+    chains: int = 64,
+    states: int = 256,
+    seed: int = 0,
+) -> Reference:
+    """Samples the target by Markov chains that a flow makes fast; exact for any flow.
+
+    Args:
+        flow: On the device of the energy.
+        energy: The target.
+        method: ``metropolis``: the flow proposes; ``latent_hmc``: HMC on its latents.
+        chains: B.
+        states: T, states of each chain after a warm-up.
+        seed: Of the states.
+
+    Raises:
+        ValueError: If a number is out of its range or shapes differ.
+    """
+    device = next(flow.parameters()).device
+    generator = generator_for("flow_chains", seed, device=device)
+    budget = {"chains": chains, "steps": states, "warmup": FLOW_WARMUP, "generator": generator}
+    start = time.perf_counter()
+    if method == "metropolis":
+        run = independence_metropolis(flow, energy, **budget)
+    elif method == "latent_hmc":
+        run = latent_hmc(flow, energy, **budget)
+    else:
+        raise ValueError(f"method: got {method!r}, expected metropolis or latent_hmc")
+    seconds = time.perf_counter() - start
+    warmup = seconds * FLOW_WARMUP / (FLOW_WARMUP + states)  # steps of equal cost
+    samples, energies = run.samples.float().cpu(), run.energies.cpu()
+    return Reference(samples, energies, method, run.acceptance, seconds - warmup, warmup)
 
 
 def best_method(energy: Energy) -> str:

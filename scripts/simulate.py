@@ -1,6 +1,8 @@
 """Monte Carlo on an energy: python scripts/simulate.py energy=ising energy.side=16 --states 256.
 
 The energies are those of conf/energy; your own: energy=user energy._target_=mypackage.MyEnergy.
+With --flow CHECKPOINT chains on the energy of that training which the flow makes fast: its samples
+as proposals (--method metropolis), or Hamiltonian Monte Carlo on its latents (latent_hmc).
 """
 
 import argparse
@@ -8,13 +10,19 @@ import json
 import os
 import sys
 
+from rgflow.checkpoint import load_config, load_flow
 from rgflow.cli import one_line_errors
 from rgflow.config import compose_preset
+from rgflow.energies import Energy
 from rgflow.energies.nodes import build_energy
-from rgflow.evaluation import reference_report, reference_samples
+from rgflow.evaluation import Reference, reference_report, reference_samples
 from rgflow.evaluation_figure import reference_figure
 from rgflow.files import write_atomically
 from rgflow.plotting import check_png, save_figure
+from rgflow.reference import flow_chains
+
+METHODS = ("auto", "exact", "cluster", "hmc")
+METHODS_OF_FLOWS = ("metropolis", "latent_hmc")
 
 
 def main() -> None:
@@ -22,8 +30,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("overrides", nargs="*", help="energy=NAME energy.FIELD=VALUE ...")
-    parser.add_argument("--method", choices=["auto", "exact", "cluster", "hmc"], default="auto")
+    parser.add_argument("--method", choices=METHODS + METHODS_OF_FLOWS, default="auto")
+    parser.add_argument("--flow", help="checkpoint, for metropolis (if auto) and latent_hmc")
     parser.add_argument("--chains", type=int, default=64)
+    parser.add_argument("--trust", action="store_true", help="call a flow's energy outside rgflow")
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--states", type=int, default=256, help="of each chain")
     budget.add_argument("--seconds", type=float, help="draw for so long after the warm-up")
@@ -37,10 +47,21 @@ def main() -> None:
 def simulate(args: argparse.Namespace) -> None:
     if args.out:
         check_png(args.out)
-    node = compose_preset("simulate", args.overrides)["energy"]
     sys.path.insert(0, os.getcwd())  # as for python -m rgflow.train: what a user names is trusted
-    energy = build_energy(node, trust=True)
-    states = reference_samples(
+    energy, states = by_flow(args) if args.flow else by_energy(args)
+    text = json.dumps(reference_report(energy, states, seed=args.seed), indent=2)
+    if args.out:
+        save_figure(reference_figure(states), args.out)
+    if args.json:
+        write_atomically(args.json, lambda file: file.write(text.encode() + b"\n"))
+    print(text)
+
+
+def by_energy(args: argparse.Namespace) -> tuple[Energy, Reference]:
+    if args.method in METHODS_OF_FLOWS:
+        raise ValueError(f"--method {args.method}: expected a checkpoint in --flow with it")
+    energy = build_energy(compose_preset("simulate", args.overrides)["energy"], trust=True)
+    return energy, reference_samples(
         energy,
         chains=args.chains,
         states=args.states,
@@ -48,12 +69,23 @@ def simulate(args: argparse.Namespace) -> None:
         method=args.method,
         seconds=args.seconds,
     )
-    text = json.dumps(reference_report(energy, states, seed=args.seed), indent=2)
-    if args.out:
-        save_figure(reference_figure(states), args.out)
-    if args.json:
-        write_atomically(args.json, lambda file: file.write(text.encode() + b"\n"))
-    print(text)
+
+
+def by_flow(args: argparse.Namespace) -> tuple[Energy, Reference]:
+    method = METHODS_OF_FLOWS[0] if args.method == "auto" else args.method
+    if method not in METHODS_OF_FLOWS:
+        raise ValueError(f"--method {method}: got a flow, expected one of {METHODS_OF_FLOWS}")
+    if args.overrides or args.seconds is not None:
+        raise ValueError(
+            "--flow: got settings of an energy or --seconds, expected --states alone: the energy "
+            "is that of the flow's training"
+        )
+    node = load_config(args.flow).get("energy")
+    if not node:
+        raise ValueError(f"{args.flow}: got a config without energy, expected a flow of fields")
+    energy = build_energy(node, trust=args.trust)
+    counts = {"chains": args.chains, "states": args.states, "seed": args.seed}
+    return energy, flow_chains(load_flow(args.flow), energy, method, **counts)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,22 @@ def test_flow_and_monte_carlo_side_by_side(run, capsys):
     assert abs(sigmas[0]) < 4
 
 
+@pytest.mark.parametrize(
+    ("method", "states", "chains"), [("metropolis", 3000, 64), ("latent_hmc", 60, 16)]
+)
+def test_chains_that_a_flow_makes_fast_have_the_law_of_the_energy(
+    method, states, chains, run, capsys, monkeypatch
+):
+    monkeypatch.setattr("rgflow.reference.FLOW_WARMUP", 40)
+    arguments = ["--chains", chains, "--states", states, "--seed", 1, "--json", "chains.json"]
+    assert run("simulate", "--flow", "flow.ckpt", "--method", method, *arguments) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report == json.loads(Path("chains.json").read_text())
+    assert (report["method"], report["states"]) == (method, states)
+    per_site = report["observables"]["energy_per_site"]
+    assert abs(per_site["value"] - 0.5) < 4 * per_site["error"] < 0.1  # of any Gaussian
+
+
 def test_evaluation_follows_the_seed(run, capsys):
     values = []
     for seed in (0, 0, 1):
@@ -118,6 +134,11 @@ MISTAKES = {
     "no target": ("simulate", ["energy=user"], "energy._target_"),
     "no module": ("simulate", ["energy=user", "energy._target_=no.Such"], "no.Such"),
     "no clusters": ("simulate", ["energy=phi4", "--method", "cluster"], "expected an Ising"),
+    "no flow": ("simulate", ["--method", "latent_hmc"], "--flow"),
+    "not of flows": ("simulate", ["--flow", "flow.ckpt", "--method", "hmc"], "metropolis"),
+    "its own energy": ("simulate", ["--flow", "flow.ckpt", "energy=xy"], "--flow: got settings"),
+    "flow of images": ("simulate", ["--flow", "none.ckpt"], "without energy"),
+    "not trusted": ("simulate", ["--flow", "mine.ckpt"], "--trust"),
     "states": ("simulate", ["--states", 0], "states=0"),
     "picture": ("simulate", ["--out", "x.gif"], ".png"),
     "no report": ("compare", ["no.json", "empty.json"], "no.json"),
