@@ -11,8 +11,9 @@ from rgflow.flow import Flow
 def grow(flow: Flow, smaller: Flow) -> None:
     """Start a flow from a trained one on a lattice of half the side.
 
-    Level h of the smaller flow becomes level h + 1, its finest level becomes level 0 as well; a
-    learnt Fourier spectrum is interpolated between momenta.
+    Level h of the smaller flow becomes level h + 1, its finest level becomes level 0 as well. A
+    fixed Fourier spectrum stays that of the larger lattice; of a learnt one, the logarithm of its
+    ratio to the spectrum that the larger flow starts with is interpolated between momenta.
 
     Args:
         flow: On side 2 L; its weights are overwritten.
@@ -39,8 +40,13 @@ def grow(flow: Flow, smaller: Flow) -> None:
     if len(maps[0]) != len(maps[1]):
         raise ValueError("grow_from: got one flow with a Fourier map and one without")
     for large, small in zip(*maps, strict=True):
-        log_spectrum = small.log_spectrum.double()[small.classes]
-        large.set_spectrum(_between_momenta(log_spectrum).exp())
+        learnt = [isinstance(m.log_spectrum, nn.Parameter) for m in (large, small)]
+        if learnt[0] != learnt[1]:
+            raise ValueError("grow_from: got one flow with a fixed Fourier map, one with a learnt")
+        if learnt[0]:
+            start, found = (m.log_spectrum.double()[m.classes] for m in (large, small))
+            gained = found - start[::2, ::2]  # the same momenta, hence the same free spectrum
+            large.set_spectrum((start + _between_momenta(gained)).exp())
 
 
 def _the_only(flow: Flow, kind: type[MERA]) -> MERA:

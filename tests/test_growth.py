@@ -4,8 +4,10 @@ import pytest
 import torch
 from support import perturbed
 
+from rgflow.energies import Ising
 from rgflow.growth import grow
 from rgflow.models import block_flow, conv_flow, realnvp_flow
+from rgflow.training.energy import match_spectrum
 
 
 def conv(side, **changes):
@@ -31,16 +33,30 @@ def hierarchical(flow):
     return next(m for m in flow.modules() if type(m).__name__ == "MERA")
 
 
+def log_spectrum(flow):
+    root = flow.bijector.bijectors[0]
+    return root.log_spectrum[root.classes]
+
+
 def test_a_learnt_spectrum_is_that_of_the_smaller_lattice_where_momenta_agree():
     small, large = conv(8), conv(16)
+    start = log_spectrum(large).clone()
     grow(large, small)
-    spectra = []
-    for flow in (small, large):
-        root = flow.bijector.bijectors[0]
-        spectra.append(root.log_spectrum[root.classes])
-    torch.testing.assert_close(spectra[1][::2, ::2], spectra[0])
-    between = (spectra[0] + spectra[0].roll(-1, 0)) / 2
-    torch.testing.assert_close(spectra[1][1::2, ::2], between)
+    grown, learnt = log_spectrum(large), log_spectrum(small)
+    torch.testing.assert_close(grown[::2, ::2], learnt)
+    gained = learnt - start[::2, ::2]
+    between = (gained + gained.roll(-1, 0)) / 2
+    torch.testing.assert_close(grown[1::2, ::2], start[1::2, ::2] + between)
+
+
+def test_spectra_of_the_energies_stay_exact():
+    for fourier in ("fixed", "learnable"):
+        small, large = (conv_flow(side, 1, 2, hidden=4, fourier=fourier) for side in (8, 16))
+        for flow, side in ((small, 8), (large, 16)):
+            match_spectrum(flow, Ising(side))
+        expected = log_spectrum(large).clone()
+        grow(large, small)
+        torch.testing.assert_close(log_spectrum(large), expected)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +65,7 @@ def test_a_learnt_spectrum_is_that_of_the_smaller_lattice_where_momenta_agree():
         (lambda: conv(16), lambda: conv(16), "expected side 8"),
         (lambda: conv(16), lambda: conv(8, hidden=5), "another architecture"),
         (lambda: conv(16), lambda: conv(8, fourier="none"), "one without"),
+        (lambda: conv(16), lambda: conv(8, fourier="fixed"), "one with a learnt"),
         (lambda: realnvp_flow(16, 1), lambda: conv(8), "0 hierarchies"),
         (lambda: block_flow(8, 1, 4, 2), lambda: block_flow(4, 1, 4, 2), "one level"),
     ],
