@@ -4,6 +4,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from support import perturbed
 
 from rgflow.config import build, config_dir
 
@@ -60,3 +61,19 @@ def test_side_and_channels_are_given_once():
 
 def test_published_preset_computes_in_float32():
     assert composed("experiment=celeba_paper")["trainer"]["precision"] == "32-true"
+
+
+@pytest.mark.parametrize("side", [4, 6, 16, 28, 32])
+def test_a_free_field_with_the_fourier_map_is_exact_before_the_first_step(side):
+    config = composed("experiment=free_field_l32", f"energy.side={side}")
+    flow = build(config["flow"], "flow").double()
+    energy = build(config["energy"], "energy").double()
+    build(config["training"], "training", flow=flow, energy=energy)
+
+    def error():
+        x, log_prob = flow.sample_and_log_prob(8)
+        return (log_prob + energy.energy(x) + energy.log_z).abs().max()
+
+    assert error() < 1e-9
+    perturbed(flow)
+    assert error() > 1e-2
