@@ -5,6 +5,7 @@ import torch
 from gaussian_target import GaussianTarget, seeded
 
 from rgflow import observables as o
+from rgflow.energies.exact import CRITICAL_COUPLING, ising_m2
 from rgflow.montecarlo import hmc, swendsen_wang
 from rgflow.reports import observable_report, two_point_report
 
@@ -98,9 +99,9 @@ def test_report_leaves_out_what_was_not_measured():
 
 
 def test_ising_at_criticality():
-    run = swendsen_wang(8, 8, math.log(1 + math.sqrt(2)) / 2, sweeps=300, chains=100, warmup=40,
+    run = swendsen_wang(8, 8, CRITICAL_COUPLING, sweeps=300, chains=100, warmup=40,
                         generator=seeded())  # fmt: skip
     report = observable_report(o.measure(run.samples[:, :, None], run.energies), (1, 8, 8))
-    assert abs(report["m2"].value - 0.646769) < 4 * report["m2"].error < 0.02
+    assert abs(report["m2"].value - ising_m2(8, CRITICAL_COUPLING)) < 4 * report["m2"].error < 0.02
     assert 0.5 < report["m2"].tau < 10
     assert 0.6 < report["binder"].value < 0.63  # 0.6107 on large lattices

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rgflow.energies.transfer_matrix import ising_m2 as ising_m2
 from rgflow.lattice import forward_neighbours, gaussian_log_z, khat_squared
 
 CRITICAL_COUPLING: float = math.log(1 + math.sqrt(2)) / 2

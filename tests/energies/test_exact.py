@@ -13,6 +13,7 @@ from rgflow.energies.exact import (
     ising_brute_force,
     ising_energy,
     ising_log_z,
+    ising_m2,
     ising_specific_heat,
 )
 from rgflow.lattice import neighbour_sum
@@ -80,6 +81,21 @@ def test_magnetization_at_criticality(side):
     expected = m2_by_transfer_matrix(side, CRITICAL_COUPLING)
     assert exact.m2 == pytest.approx(expected, rel=1e-12)
     assert exact.m2**2 < exact.m4 < exact.m2 < exact.abs_m < 1
+
+
+@pytest.mark.parametrize(
+    ("side", "coupling"),
+    [(2, 0.3), (3, -0.4), (6, CRITICAL_COUPLING), (8, 0.1), (9, CRITICAL_COUPLING), (9, 0.8)],
+)
+def test_magnetization_from_eigenvectors(side, coupling):
+    expected = m2_by_transfer_matrix(side, coupling)
+    assert ising_m2(side, coupling) == pytest.approx(expected, rel=1e-8)
+
+
+def test_magnetization_refuses_what_it_cannot_do():
+    for side, coupling in ((17, 0.4), (1, 0.4), (12, 0.0), (12, -0.4), (4, math.inf)):
+        with pytest.raises(ValueError, match="expected"):
+            ising_m2(side, coupling)
 
 
 @pytest.mark.parametrize("coupling", [0.2, CRITICAL_COUPLING, 0.6])
