@@ -7,7 +7,7 @@ from support import perturbed
 from rgflow.energies import Ising
 from rgflow.growth import grow
 from rgflow.models import block_flow, conv_flow, realnvp_flow
-from rgflow.training.energy import match_spectrum
+from rgflow.training.target import match_spectrum
 
 
 def conv(side, **changes):

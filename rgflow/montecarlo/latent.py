@@ -61,8 +61,9 @@ def latent_hmc(
     r"""HMC on the latents of a flow, whose target ``exp(-E)`` the flow has made nearly simple.
 
     The latent energy is ``U(z) = E(g(z)) - log|det dg/dz|`` with g the inverse of the flow's
-    bijector. Neither the prior nor a mixture over symmetries that the flow's ``log_prob`` may add
-    enters, hence the samples have exactly the law ``exp(-E) / Z`` whatever the flow's density.
+    bijector. The prior does not enter, hence the samples have exactly the law ``exp(-E) / Z``
+    whatever the flow's density. Samples of a flow with ``z2``, which is for even energies, get a
+    random sign: its bijector may know one of two phases only.
 
     Args:
         flow: Its weights are left as they are; its prior only draws the starts.
@@ -96,5 +97,9 @@ def latent_hmc(
         thin=thin,
     )
     samples = torch.stack([flow.bijector.inverse(z)[0] for z in latent.samples])
+    if flow.z2:
+        shape = (*samples.shape[:2], *[1] * len(flow.event_shape))
+        positive = torch.rand(shape, generator=generator, device=samples.device) < 0.5
+        samples = torch.where(positive, samples, -samples)
     energies = torch.stack([energy.energy(x).double() for x in samples])
     return latent._replace(samples=samples, energies=energies)

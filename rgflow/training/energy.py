@@ -11,14 +11,14 @@ from lightning.pytorch import Callback
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from rgflow.bijectors import CirculantRoot
 from rgflow.energies import Energy
 from rgflow.evaluation import Reference, evaluate_energy, reference_samples
 from rgflow.flow import Flow
 from rgflow.objectives import negative_log_likelihood, path_gradient, reverse_kl
-from rgflow.seeds import generator_for
+from rgflow.seeds import derived_seed, generator_for
 from rgflow.statistics import effective_sample_size, metropolis_acceptance
 from rgflow.training.base import FlowTraining
+from rgflow.training.target import is_even, match_spectrum, translated
 
 log = logging.getLogger(__name__)
 
@@ -40,16 +40,18 @@ class EnergyModule(FlowTraining):
         energy: E; see ``rgflow.energies.as_energy`` for one's own.
         objective: ``"path"`` (reverse KL with the gradient along paths), ``"reverse"`` (reverse
             KL, reparametrised), ``"forward"`` (likelihood of Monte-Carlo samples of the target,
-            moved by a random lattice translation and sign), or ``"mixture"`` of path and forward.
+            each moved by a random translation and sign), or ``"mixture"`` of path and forward.
         forward_weight: Share of the forward KL in the mixture.
         batch_size: Samples per step and process.
         eval_samples: Samples of a validation.
         report_samples: Samples of the final evaluation.
-        reference_states: States of the target that Monte Carlo draws once, for comparison, for the
-            upper bound on ln Z, and as the data of the forward KL; 0 for none.
-        anneal_from: Factor on the coupling at the first step; 1 for no annealing.
+        reference_states: States of the target that Monte Carlo draws once, for comparison and for
+            the upper bound on ln Z, and as many others as the data of the forward KL; 0 for none.
+        anneal_from: Factor on the coupling at the first step, of the reverse objectives; 1 for no
+            annealing.
         anneal_steps: Steps until the factor is 1.
         z2: Whether the energy is even, so that the forward KL may turn the sign of samples.
+        translations: Whether it does not change under lattice translations, in the same way.
         seed: Of all noise.
         compile: Compile the flow's call.
         settings: Fields of `OptimizerSettings`.
@@ -76,6 +78,7 @@ class EnergyModule(FlowTraining):
         anneal_from: float = 1.0,
         anneal_steps: int = 0,
         z2: bool = True,
+        translations: bool = True,
         seed: int = 0,
         compile: bool = False,
         **settings: Any,
@@ -101,7 +104,17 @@ class EnergyModule(FlowTraining):
             raise ValueError(
                 f"training.reference_states: got 0, expected at least 1 for objective={objective}"
             )
-        self.energy = energy
+        if needs_states and anneal_steps:
+            raise ValueError(
+                f"training.anneal_steps: got {anneal_steps} for objective={objective}, whose "
+                "samples are those of the full coupling, expected 0"
+            )
+        if z2 and not is_even(energy):
+            raise ValueError(
+                "training.z2: got true for an energy whose E(-x) is not E(x), expected false, "
+                "with flow.symmetry=none"
+            )
+        self.energy = energy.requires_grad_(False)  # what it is made of is not trained
         self.objective = objective
         self.forward_weight = forward_weight
         self.batch_size = batch_size
@@ -109,8 +122,9 @@ class EnergyModule(FlowTraining):
         self.report_samples = report_samples
         self.reference_states = reference_states
         self.annealing = (anneal_from, anneal_steps)
-        self.even_energy = z2
+        self.even_energy, self.translations = z2, translations
         self._reference: Reference | None = None
+        self._states: Tensor | None = None
         self._weights: list[Tensor] = []
         self._scores: dict[str, Any] = {}
         self._annealed = lru_cache(maxsize=2)(energy.scaled)
@@ -139,7 +153,9 @@ class EnergyModule(FlowTraining):
         if share < 1:
             estimate = reverse_kl if self.objective == "reverse" else path_gradient
             values = estimate(self.flow, self.current_energy(), len(batch), generator)
-            self.log("train/free_energy_bound", values.detach().mean(), prog_bar=True)
+            annealed = self.global_step < self.annealing[1]
+            name = "train/annealed_bound" if annealed else "train/free_energy_bound"
+            self.log(name, values.detach().mean(), prog_bar=True)
             self.log("train/spread_of_log_weights", values.detach().std())
             losses.append((1 - share, values.mean()))
         if share > 0:
@@ -161,12 +177,13 @@ class EnergyModule(FlowTraining):
     def reference(self) -> Reference | None:
         """States of the target, drawn at the first call; None if none are wanted."""
         if self._reference is None and self.reference_states:
-            chains = min(REFERENCE_CHAINS, self.reference_states)
-            per_chain = -(-self.reference_states // chains)
-            self._reference = reference_samples(
-                self.energy, chains=chains, states=per_chain, seed=self.seed
-            )
+            self._reference = self._draw(self.seed)
         return self._reference
+
+    def _draw(self, seed: int) -> Reference:
+        chains = min(REFERENCE_CHAINS, self.reference_states)
+        per_chain = -(-self.reference_states // chains)
+        return reference_samples(self.energy, chains=chains, states=per_chain, seed=seed)
 
     def on_validation_epoch_start(self) -> None:
         """Forget the weights of the validation before."""
@@ -225,34 +242,19 @@ class EnergyModule(FlowTraining):
         save_figure(evaluation_figure(shown, reference), directory / "observables.png")
 
     def _states_of_target(self, n: int, generator: torch.Generator) -> Tensor:
-        """Random states of the reference, translated and with a random sign."""
-        reference = self.reference()
-        assert reference is not None  # checked at construction
-        states = reference.samples.flatten(0, 1)
-        chosen = torch.randint(len(states), (n,), generator=generator, device=self.device)
-        x = states[chosen.to(states.device)].to(self.device)
-        shifts = torch.randint(x.shape[-1], (2,), generator=generator, device=self.device)
-        x = x.roll(tuple(shifts.tolist()), (-2, -1))
+        """Random states of the target, moved by its symmetries."""
+        if self._states is None:
+            # others than those of the report, whose bound would else be that of training data
+            states = self._draw(derived_seed("training states", self.seed)).samples
+            self._states = states.flatten(0, 1)
+        chosen = torch.randint(len(self._states), (n,), generator=generator, device=self.device)
+        x = self._states[chosen.to(self._states.device)].to(self.device)
+        if self.translations:
+            x = translated(x, generator)
         if self.even_energy:
             uniform = torch.rand(n, generator=generator, device=self.device)
             x = x * torch.where(uniform < 0.5, -1.0, 1.0).view(-1, 1, 1, 1)
         return x
-
-
-def match_spectrum(flow: Flow, energy: Energy) -> None:
-    """Give the Fourier map of a flow, if it has one, the spectrum of the energy's Gaussian part.
-
-    Raises:
-        ValueError: If there is a map but the energy has no such part.
-    """
-    for module in flow.modules():
-        if isinstance(module, CirculantRoot):
-            if energy.spectrum is None:
-                raise ValueError(
-                    f"flow.fourier: {type(energy).__name__} has no Gaussian part, expected "
-                    "fourier=none, or an energy with a spectrum"
-                )
-            module.set_spectrum(energy.spectrum)
 
 
 def _check(*settings: tuple[str, object, bool, str]) -> None:
