@@ -17,6 +17,7 @@ PRODUCTS = {
     torch.ops.aten.mm.default,
     torch.ops.aten.addmm.default,
     torch.ops.aten.bmm.default,
+    torch.ops.aten.baddbmm.default,
     torch.ops.aten.convolution.default,
     torch.ops.aten.convolution_backward.default,
 }
