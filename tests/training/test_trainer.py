@@ -1,11 +1,17 @@
-"""Precision by hardware, and memory that is kept between steps."""
+"""Precision by hardware, memory that is kept between steps, and the weights that are reported."""
 
+import json
+import math
 import subprocess
 import sys
 
 import pytest
 import torch
+from test_energy import TINY
+from test_resume import assert_equal
+from tiny_run import checkpoint, train
 
+from rgflow.training.energy import EnergyModule
 from rgflow.training.trainer import fast_precision
 
 
@@ -49,3 +55,29 @@ print(*values)
     assert used > start + 250
     assert kept > start + 250
     assert again < used + 50
+
+
+@pytest.mark.parametrize("first", [0.0, math.nan], ids=["last is nan", "all are nan"])
+def test_the_best_weights_are_reported_where_the_last_validation_is_not_a_number(
+    first, tmp_path, monkeypatch
+):
+    reported = {}
+    original = EnergyModule.on_validation_epoch_end
+
+    def validated(self):
+        self._weights[0] = self._weights[0] + (first if self.global_step == 2 else torch.nan)
+        original(self)
+
+    def report(self, directory):
+        reported.update({name: value.clone() for name, value in self.state_dict().items()})
+
+    monkeypatch.setattr(EnergyModule, "on_validation_epoch_end", validated)
+    monkeypatch.setattr(EnergyModule, "report", report)
+    common = ["validation_every=2", "training.reference_states=0"]
+    assert train(*TINY, *common, f"hydra.run.dir={tmp_path}/run", tiny=False) == 0
+    best, last = (checkpoint(tmp_path / "run", name) for name in ("best", "last"))
+    assert (best["global_step"], last["global_step"]) == (2, 4)
+    is_restored = math.isfinite(first)
+    assert_equal(dict((best if is_restored else last)["state_dict"]), reported)
+    score = json.loads((tmp_path / "run/metrics.json").read_text())["validation_free_energy_bound"]
+    assert (score is not None) == is_restored
