@@ -77,7 +77,7 @@ def run(cfg: "DictConfig") -> None:
         # a child that ended with an error would make Lightning kill the first process
         raise SystemExit(128 + stop.signum if _is_first_process() else 0) from stop
     except DivergedError as error:
-        fail(error)
+        fail(DivergedError(f"{error}; {directory.last} has the weights of the last finite step"))
     except mistakes as error:
         if directory.training_begun:
             raise
