@@ -140,10 +140,11 @@ def train(config: dict[str, Any], directory: "RunDirectory") -> None:
             data.setup("fit")
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
         best_score = take_best_weights(trainer, module)
-        if data is not None:
-            trainer.test(module, datamodule=data, verbose=False)
-        if trainer.is_global_zero:
-            module.report(directory.path)
+        with directory.stopwatch.reporting():
+            if data is not None:
+                trainer.test(module, datamodule=data, verbose=False)
+            if trainer.is_global_zero:
+                module.report(directory.path)
         numbers = {module.monitor.replace("/", "_"): best_score}
         status = "finished"
     except Interrupted:

@@ -8,6 +8,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from rgflow.evaluation import draw_weighted, evaluation_figure
+from rgflow.training.stopwatch import reporting
 
 if TYPE_CHECKING:
     from rgflow.training.energy import EnergyModule
@@ -45,7 +46,8 @@ class FieldPictures(Callback):
         logger = trainer.logger
         if batch_idx or not trainer.is_global_zero or not isinstance(logger, TensorBoardLogger):
             return
-        reference = pl_module.reference()
+        with reporting(trainer):  # drawn at the first call, which can take long
+            reference = pl_module.reference()
         try:
             with torch.autocast(pl_module.device.type, enabled=False):
                 weighted = draw_weighted(pl_module.flow, pl_module.energy, SAMPLES, seed=self.seed)

@@ -57,7 +57,8 @@ def make_trainer(
         enable_version_counter=False,
     )
     lines = LogLines(config["log_every"])
-    callbacks: list[Callback] = [directory, Throughput(), lines, best, stopping]
+    callbacks: list[Callback] = [directory, directory.stopwatch, Throughput(), lines]
+    callbacks += [best, stopping]
     if is_terminal:
         callbacks.append(TQDMProgressBar())
         lines.keep_from_terminal()
