@@ -144,6 +144,7 @@ def train(config: dict[str, Any], directory: "RunDirectory") -> None:
             if data is not None:
                 trainer.test(module, datamodule=data, verbose=False)
             if trainer.is_global_zero:
+                module.to(trainer.strategy.root_device)  # Lightning has moved it to the CPU
                 module.report(directory.path)
         numbers = {module.monitor.replace("/", "_"): best_score}
         status = "finished"

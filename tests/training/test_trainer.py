@@ -7,10 +7,12 @@ import sys
 
 import pytest
 import torch
+from lightning.pytorch.strategies import SingleDeviceStrategy
 from test_energy import TINY
 from test_resume import assert_equal
 from tiny_run import checkpoint, train
 
+from rgflow.training import LikelihoodModule
 from rgflow.training.energy import EnergyModule
 from rgflow.training.trainer import fast_precision
 
@@ -81,3 +83,26 @@ def test_the_best_weights_are_reported_where_the_last_validation_is_not_a_number
     assert_equal(dict((best if is_restored else last)["state_dict"]), reported)
     score = json.loads((tmp_path / "run/metrics.json").read_text())["validation_free_energy_bound"]
     assert (score is not None) == is_restored
+
+
+@pytest.mark.parametrize("base", [LikelihoodModule, EnergyModule])
+def test_the_report_is_made_on_the_device_of_the_training(base, tmp_path, monkeypatch):
+    """Which Lightning leaves at the end: here a device without numbers stands for a GPU."""
+    devices = []
+    original = SingleDeviceStrategy.teardown
+
+    def teardown(self):
+        original(self)
+        if self.lightning_module.trainer.state.fn == last_stage:
+            self._root_device = torch.device("meta")
+
+    def report(self, directory):
+        devices.extend({self.device, *(tensor.device for tensor in self.state_dict().values())})
+
+    is_energy = base is EnergyModule
+    last_stage = "fit" if is_energy else "test"
+    monkeypatch.setattr(SingleDeviceStrategy, "teardown", teardown)
+    monkeypatch.setattr(base, "report", report)
+    overrides = [*TINY, "trainer.limit_val_batches=0"] if is_energy else [f"data.root={tmp_path}"]
+    assert train(*overrides, f"hydra.run.dir={tmp_path}/run", tiny=not is_energy) == 0
+    assert set(devices) == {torch.device("meta")}
