@@ -37,7 +37,8 @@ def read_report(path: str | os.PathLike[str], wanted: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no such report.
+        ValueError: If it is no such report; ``metrics.json`` of a training run is none, for its
+            seconds are not those of the samples.
     """
     path = Path(path)
     script = {"ess": "evaluate.py", "method": "simulate.py"}[wanted]
@@ -53,11 +54,16 @@ def read_report(path: str | os.PathLike[str], wanted: str) -> dict[str, Any]:
     missing = {"energy", "observables", "seconds", wanted} - report.keys()
     if missing:
         raise ValueError(f"{path}: got no {', '.join(sorted(missing))}, {expected}")
+    if "steps" in report:
+        raise ValueError(f"{path}: got the metrics of a training run, {expected}")
     return report
 
 
 def training_seconds(directory: str | os.PathLike[str]) -> float:
-    """Wall time of a training run, from the ``metrics.json`` of its run directory.
+    """Wall time of a training, from the ``metrics.json`` of its run directory.
+
+    It is that of all steps and validations, over all sessions if it was resumed, without the final
+    report.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -67,9 +73,9 @@ def training_seconds(directory: str | os.PathLike[str]) -> float:
     if not path.is_file():
         raise FileNotFoundError(f"got no file at {path}, expected one of a finished training run")
     try:
-        return float(json.loads(path.read_text())["seconds"])
+        return float(json.loads(path.read_text())["training_seconds"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: got no number of seconds") from error
+        raise ValueError(f"{path}: got no number of training_seconds") from error
 
 
 def sampling_rates(flow: Report, chains: Report, training: float | None = None) -> Rates:

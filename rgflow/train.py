@@ -77,7 +77,7 @@ def run(cfg: "DictConfig") -> None:
         # a child that ended with an error would make Lightning kill the first process
         raise SystemExit(128 + stop.signum if _is_first_process() else 0) from stop
     except DivergedError as error:
-        fail(error)
+        fail(DivergedError(f"{error}; {directory.last} has the weights of the last finite step"))
     except mistakes as error:
         if directory.training_begun:
             raise
@@ -140,10 +140,12 @@ def train(config: dict[str, Any], directory: "RunDirectory") -> None:
             data.setup("fit")
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
         best_score = take_best_weights(trainer, module)
-        if data is not None:
-            trainer.test(module, datamodule=data, verbose=False)
-        if trainer.is_global_zero:
-            module.report(directory.path)
+        with directory.stopwatch.reporting():
+            if data is not None:
+                trainer.test(module, datamodule=data, verbose=False)
+            if trainer.is_global_zero:
+                module.to(trainer.strategy.root_device)  # Lightning has moved it to the CPU
+                module.report(directory.path)
         numbers = {module.monitor.replace("/", "_"): best_score}
         status = "finished"
     except Interrupted:

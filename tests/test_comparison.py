@@ -80,6 +80,9 @@ def test_reports_are_read_and_checked(tmp_path):
     assert read_report(path, "ess") == FLOW
     with pytest.raises(ValueError, match=r"no method.*simulate\.py"):
         read_report(path, "method")
+    path.write_text(json.dumps(FLOW | {"steps": 3000, "training_seconds": 60.0}))
+    with pytest.raises(ValueError, match=r"metrics of a training run.*evaluate\.py"):
+        read_report(path, "ess")
     for content in ("[1]", "3", '{"ess": 1', ""):
         path.write_text(content)
         with pytest.raises(ValueError, match=r"evaluate\.py"):
@@ -91,8 +94,8 @@ def test_reports_are_read_and_checked(tmp_path):
 def test_training_time_is_that_of_the_run(tmp_path):
     with pytest.raises(FileNotFoundError, match="metrics"):
         training_seconds(tmp_path)
-    (tmp_path / "metrics.json").write_text('{"seconds": 12.5}')
+    (tmp_path / "metrics.json").write_text('{"seconds": 60.0, "training_seconds": 12.5}')
     assert training_seconds(tmp_path) == 12.5
     (tmp_path / "metrics.json").write_text("{}")
-    with pytest.raises(ValueError, match="seconds"):
+    with pytest.raises(ValueError, match="training_seconds"):
         training_seconds(tmp_path)

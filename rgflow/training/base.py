@@ -25,7 +25,8 @@ class FlowTraining(LightningModule, ABC):
     """Trains a flow; what is minimised is the subclass's business.
 
     A step whose loss or gradient is not finite leaves weights and moments as they are, on all
-    ranks alike. Such steps are counted in ``nonfinite_steps``.
+    ranks alike. Such steps are counted in ``nonfinite_steps``; after too many in a row
+    `DivergedError` ends the training, between two steps, where callbacks could save its state.
 
     Args:
         flow: The flow to train; its weights are saved with the prefix ``flow.``.
@@ -74,11 +75,7 @@ class FlowTraining(LightningModule, ABC):
     def configure_gradient_clipping(
         self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any
     ) -> None:
-        """Clip by norm, log the norm before clipping, and skip the step if it is not finite.
-
-        Raises:
-            DivergedError: After too many such steps in a row.
-        """
+        """Clip by norm, log the norm before clipping, and skip the step if it is not finite."""
         largest = self.settings.gradient_clip
         limit = torch.inf if largest is None else largest
         norm = torch.nn.utils.clip_grad_norm_(self.parameters(), limit)
@@ -91,11 +88,11 @@ class FlowTraining(LightningModule, ABC):
         self.nonfinite_steps += 1
         self._nonfinite_in_a_row += 1
         log.warning("step %d: loss or gradient is not finite, skipped", self.global_step)
-        if self._nonfinite_in_a_row >= self.settings.max_nonfinite:
-            raise DivergedError(
-                f"training diverged: got {self._nonfinite_in_a_row} steps in a row whose loss or "
-                "gradient is not finite, expected finite ones; try a smaller training.lr"
-            )
+
+    @property
+    def has_diverged(self) -> bool:
+        """Whether too many steps in a row were not finite."""
+        return self._nonfinite_in_a_row >= self.settings.max_nonfinite
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW with warm-up and cosine decay over all steps of the training."""
@@ -113,7 +110,16 @@ class FlowTraining(LightningModule, ABC):
         return [] if decay is None else [ExponentialAverage(decay)]
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """Log the learning rate of the next step."""
+        """Log the learning rate of the next step; callbacks have had their turn before.
+
+        Raises:
+            DivergedError: After too many steps in a row that were not finite.
+        """
+        if self.has_diverged:
+            raise DivergedError(
+                f"training diverged: got {self._nonfinite_in_a_row} steps in a row whose loss or "
+                "gradient is not finite, expected finite ones; try a smaller training.lr"
+            )
         self.log("train/lr", self.lr_schedulers().get_last_lr()[0])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -121,5 +127,7 @@ class FlowTraining(LightningModule, ABC):
         checkpoint["nonfinite"] = [self.nonfinite_steps, self._nonfinite_in_a_row]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the count of skipped steps."""
+        """Restore the count of skipped steps; a training that diverged gets another chance."""
         self.nonfinite_steps, self._nonfinite_in_a_row = checkpoint.get("nonfinite", [0, 0])
+        if self.has_diverged:
+            self._nonfinite_in_a_row = 0

@@ -1,5 +1,6 @@
 """Pictures in TensorBoard of training on an energy."""
 
+import logging
 from typing import TYPE_CHECKING
 
 import torch
@@ -7,9 +8,12 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from rgflow.evaluation import draw_weighted, evaluation_figure
+from rgflow.training.stopwatch import reporting
 
 if TYPE_CHECKING:
     from rgflow.training.energy import EnergyModule
+
+log = logging.getLogger(__name__)
 
 SAMPLES = 2000
 
@@ -18,7 +22,8 @@ class FieldPictures(Callback):
     """Draws configurations and histograms of the flow beside Monte Carlo, at each validation.
 
     It acts after the first validation batch, where the averaged weights are in place whatever the
-    order of callbacks.
+    order of callbacks. Where a sample has a weight that is not finite there is a warning in place
+    of the picture: training goes on.
 
     Args:
         seed: Of the samples, which stay the same throughout.
@@ -41,8 +46,13 @@ class FieldPictures(Callback):
         logger = trainer.logger
         if batch_idx or not trainer.is_global_zero or not isinstance(logger, TensorBoardLogger):
             return
-        reference = pl_module.reference()
-        with torch.autocast(pl_module.device.type, enabled=False):
-            weighted = draw_weighted(pl_module.flow, pl_module.energy, SAMPLES, seed=self.seed)
-        figure = evaluation_figure(weighted, reference)
+        with reporting(trainer):  # drawn at the first call, which can take long
+            reference = pl_module.reference()
+        try:
+            with torch.autocast(pl_module.device.type, enabled=False):
+                weighted = draw_weighted(pl_module.flow, pl_module.energy, SAMPLES, seed=self.seed)
+            figure = evaluation_figure(weighted, reference)
+        except ValueError as error:
+            log.warning("step %d: no picture of the flow: %s", trainer.global_step, error)
+            return
         logger.experiment.add_figure("observables", figure, trainer.global_step)

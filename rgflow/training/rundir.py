@@ -2,10 +2,10 @@
 
 import json
 import logging
+import math
 import resource
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rgflow.files import write_atomically
 from rgflow.training.reporting import Throughput
+from rgflow.training.stopwatch import Stopwatch
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class RunDirectory(Callback):
 
     Attributes:
         training_begun: Whether the first step is about to run or has run.
+        stopwatch: Runs from now on.
     """
 
     def __init__(self, path: Path, config: dict[str, Any]) -> None:
@@ -37,7 +39,7 @@ class RunDirectory(Callback):
         self.config = config
         self.training_begun = False
         self._is_fresh = _is_fresh(path)
-        self._start = time.perf_counter()
+        self.stopwatch = Stopwatch()
 
     @property
     def last(self) -> Path:
@@ -62,8 +64,8 @@ class RunDirectory(Callback):
         Args:
             trainer: The trainer that has run.
             module: What it trained.
-            numbers: Results, beside what is known here: steps, seconds, parameters, seed, memory,
-                version.
+            numbers: Results, beside what is known here: steps, times, parameters, seed, memory,
+                version. One that is not finite becomes null, since JSON has no such number.
         """
         if not trainer.is_global_zero:
             return
@@ -71,13 +73,14 @@ class RunDirectory(Callback):
         metrics = numbers | {
             "samples_per_second": meter.samples_per_second,
             "steps": trainer.global_step,
-            "seconds": round(time.perf_counter() - self._start, 3),
+            **{name: round(value, 3) for name, value in self.stopwatch.state_dict().items()},
             "parameters": sum(p.numel() for p in module.parameters() if p.requires_grad),
             "seed": self.config["seed"],
             "nonfinite_steps": module.nonfinite_steps,
             "peak_memory_bytes": peak_memory_bytes(trainer.strategy.root_device),
             "torch": torch.__version__,
         }
+        metrics = {name: None if _is_no_number(n) else n for name, n in metrics.items()}
         text = json.dumps(metrics, indent=2) + "\n"
         write_atomically(self.path / "metrics.json", lambda file: file.write(text.encode()))
         log.info("run directory: %s", self.path)
@@ -99,6 +102,10 @@ def peak_memory_bytes(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024  # what getrusage counts in
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _is_no_number(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _is_fresh(path: Path) -> bool:

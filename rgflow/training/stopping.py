@@ -10,6 +10,8 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from rgflow.training.base import FlowTraining
+
 log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -41,7 +43,8 @@ class Interrupted(BaseException):
 class LastCheckpoint(Checkpoint):
     """Keeps ``last.ckpt``, and turns the first signal into an orderly end after the running step.
 
-    It writes the state after every `every` steps, after the last step, and when a signal asked for
+    It writes the state after every `every` steps, after the last step, when the training has
+    diverged (skipped steps leave the weights of the last finite one), and when a signal asked for
     an end; then it raises `Interrupted`, in all processes after the same step. A second signal, or
     a signal while no training step can run, raises `Interrupted` at once. Validation follows the
     last step always, so that the best checkpoint can be the last.
@@ -88,7 +91,7 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_end(
         self,
         trainer: Trainer,
-        pl_module: LightningModule,
+        pl_module: FlowTraining,
         outputs: Any,
         batch: Any,
         batch_idx: int,
@@ -102,7 +105,8 @@ class LastCheckpoint(Checkpoint):
         is_last = trainer.global_step >= trainer.max_steps > 0
         if is_last:
             trainer.val_check_batch = 1
-        if stop or is_last or trainer.global_step % self.every == 0:
+        is_due = is_last or trainer.global_step % self.every == 0
+        if stop or is_due or pl_module.has_diverged:
             trainer.save_checkpoint(self.path)
         if stop:
             self._training = False

@@ -1,6 +1,7 @@
 """Lightning's trainer, furnished for a run."""
 
 import logging
+import math
 import sys
 import warnings
 from typing import Any
@@ -56,7 +57,8 @@ def make_trainer(
         enable_version_counter=False,
     )
     lines = LogLines(config["log_every"])
-    callbacks: list[Callback] = [directory, Throughput(), lines, best, stopping]
+    callbacks: list[Callback] = [directory, directory.stopwatch, Throughput(), lines]
+    callbacks += [best, stopping]
     if is_terminal:
         callbacks.append(TQDMProgressBar())
         lines.keep_from_terminal()
@@ -98,14 +100,17 @@ def fast_precision(accelerator: str) -> str:
 def take_best_weights(trainer: Trainer, module: FlowTraining) -> float | None:
     """Put the weights with the best validation into the module, if these are not the last ones.
 
+    Any finite value is better than one that is not.
+
     Returns:
-        Their value of the monitored metric; None if nothing was ever validated.
+        Their value of the monitored metric; None if no validation gave a finite one.
     """
     best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint))
-    if best.best_model_score is None:
+    score = math.inf if best.best_model_score is None else float(best.best_model_score)
+    if not math.isfinite(score):
         return None
-    score = float(best.best_model_score)
-    if score < float(trainer.callback_metrics[module.monitor]):
+    last = float(trainer.callback_metrics[module.monitor])
+    if not last <= score:  # so that a last one that is not a number is worse
         log.info("testing the weights of the best validation: %s", best.best_model_path)
         module.load_state_dict(read_checkpoint(best.best_model_path)["state_dict"])
     return score

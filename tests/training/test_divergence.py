@@ -1,0 +1,61 @@
+"""A training that diverges leaves a checkpoint with finite weights, from which it can go on."""
+
+import signal
+
+import pytest
+import torch
+from test_energy import TINY, metrics
+from test_resume import assert_equal, stop_after
+from tiny_run import checkpoint, train
+
+from rgflow.training.energy import EnergyModule
+
+COMMON = [*TINY, "max_steps=9", "training.max_nonfinite=2", "trainer.limit_val_batches=0"]
+GOOD_STEPS = 3
+
+
+def run(directory, *overrides):
+    return train(*COMMON, f"hydra.run.dir={directory}", *overrides, tiny=False)
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_the_state_of_the_last_finite_step_is_kept_and_named(
+    accumulated, tmp_path, monkeypatch, capfd
+):
+    original = EnergyModule.training_loss
+    monkeypatch.setattr(EnergyModule, "report", lambda self, directory: None)
+
+    def faulty(self, batch, generator):
+        loss = original(self, batch, generator)
+        return loss * torch.nan if self.global_step >= GOOD_STEPS else loss
+
+    more = [f"trainer.accumulate_grad_batches={accumulated}"]
+    with monkeypatch.context() as patch:
+        patch.setattr(EnergyModule, "training_loss", faulty)
+        assert run(tmp_path / "lost", *more) == 1
+    last = tmp_path / "lost/checkpoints/last.ckpt"
+    error = capfd.readouterr().err
+    assert "training diverged: got 2 steps" in error
+    assert str(last) in error
+    lost = metrics(tmp_path / "lost")
+    assert (lost["status"], lost["steps"], lost["nonfinite_steps"]) == ("diverged", 5, 2)
+    with monkeypatch.context() as patch:
+        stop_after(patch, GOOD_STEPS)
+        assert run(tmp_path / "good", *more) == 128 + signal.SIGTERM
+    kept, good = checkpoint(tmp_path / "lost"), checkpoint(tmp_path / "good")
+    assert_equal(kept["current_model_state"], good["current_model_state"])
+    moments = [content["optimizer_states"][0]["state"] for content in (kept, good)]
+    assert_equal(*moments)
+    assert all(w.isfinite().all() for w in kept["state_dict"].values())
+    assert run(tmp_path / "on", *more, f"ckpt_path={last}") == 0
+    on = metrics(tmp_path / "on")
+    assert (on["status"], on["steps"], on["nonfinite_steps"]) == ("finished", 9, 2)
+
+
+def test_a_rate_of_learning_far_too_large_ends_in_a_message_and_finite_weights(tmp_path, capfd):
+    wild = ["training.lr=1e12", "training.warmup_steps=0", "training.gradient_clip=null"]
+    assert run(tmp_path / "run", *wild) == 1
+    assert "training diverged" in capfd.readouterr().err
+    content = checkpoint(tmp_path / "run")
+    for part in ("state_dict", "current_model_state"):
+        assert all(w.isfinite().all() for w in content[part].values())
