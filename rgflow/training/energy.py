@@ -233,13 +233,14 @@ class EnergyModule(FlowTraining):
         reference = self.reference()
         try:
             scores = evaluate_energy(self.flow, self.energy, reference=reference, **arguments)
+            shown = draw_weighted(self.flow, self.energy, 10_000, seed=self.seed)
+            figure = evaluation_figure(shown, reference)
         except ValueError as error:
             log.warning("no final evaluation: %s", error)
             self._scores["report_error"] = str(error)
             return
         self._scores = scores
-        shown = draw_weighted(self.flow, self.energy, 10_000, seed=self.seed)
-        save_figure(evaluation_figure(shown, reference), directory / "observables.png")
+        save_figure(figure, directory / "observables.png")
 
     def _states_of_target(self, n: int, generator: torch.Generator) -> Tensor:
         """Random states of the target, moved by its symmetries."""
