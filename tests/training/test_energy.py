@@ -182,6 +182,7 @@ class Tilted(GaussianField):
         return super().energy(x) + self.tilt * x.sum((1, 2, 3))
 
 
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
 def test_the_energy_is_not_trained_and_its_symmetry_is_checked():
     flow = conv_flow(4, 1, 1, prior="gaussian")
     with pytest.raises(ValueError, match="z2: got true"):
