@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 
 from rgflow.energies.nodes import same_energy
 from rgflow.reference import FlowMethod
-from rgflow.summary import shown
+from rgflow.summary import WARNING, is_trustworthy, shown
 
 Report = Mapping[str, Any]
 
@@ -151,6 +151,8 @@ def comparison_table(flow: Report, chains: Report, training: float | None = None
             row = _line(name, *(shown(one["value"], one["error"]) for one in (mine, other)))
             lines.append(f"{row}{apart:>8}{exact:>14}".rstrip())
     lines += ["", *_quality(flow), "", *_speeds(rates)]
+    if not is_trustworthy(flow):
+        lines += ["", WARNING]
     return "\n".join(lines)
 
 

@@ -6,6 +6,10 @@ from typing import Any
 
 LEAST_ESS = 0.01
 LARGEST_SHARE = 0.1
+WARNING = (
+    "warning: the importance estimate and the reweighted observables are not to be trusted, "
+    "a few samples have most of the weight"
+)
 
 
 def evaluation_summary(report: Mapping[str, Any]) -> str:
@@ -27,10 +31,7 @@ def evaluation_summary(report: Mapping[str, Any]) -> str:
         f"m2        {_squared_magnetization(report)}",
     ]
     if not is_trustworthy(report):
-        lines.append(
-            "warning: the importance estimate and the reweighted observables are not to be "
-            "trusted, a few samples have most of the weight"
-        )
+        lines.append(WARNING)
     return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ FLOW = {
     "ess": 0.5,
     "ess_error": 0.01,
     "acceptance": 0.7,
+    "largest_share": 0.001,
     "log_z_lower": 12.5,
     "log_z_lower_error": 0.25,
     "kl_nats": None,
@@ -86,6 +87,8 @@ def test_table():
     assert "acceptance" not in text  # of proposals of different kinds
     assert "training is paid for after" in text
     assert "training" not in comparison_table(FLOW, CHAINS)
+    assert "warning" not in text
+    assert "warning" in comparison_table(changed(FLOW, ess=0.001), CHAINS)
 
 
 @pytest.mark.parametrize(
