@@ -180,16 +180,16 @@ def _quality(flow: Report) -> list[str]:
         "kl_nats": "KL(q||p), nats",
         "forward_kl_nats": "KL(p||q), nats",
         "ess": "effective sample size",
-        "forward_ess": "the same seen from the target",
+        "forward_ess": "forward effective sample size",
     }
     lines = [
         _line(label, shown(flow[name], flow[f"{name}_error"])).rstrip()
         for name, label in names.items()
         if flow.get(name) is not None
     ]
-    if flow.get("log_z_exact") is not None:
-        lines.append(_line("ln Z, exact", f"{flow['log_z_exact']:.9g}").rstrip())
-    return lines
+    if flow.get("log_z_exact") is None:
+        return lines
+    return [_line("ln Z, exact", f"{flow['log_z_exact']:.9g}").rstrip(), *lines]
 
 
 def _speeds(rates: Rates) -> list[str]:

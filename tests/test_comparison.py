@@ -19,6 +19,7 @@ FLOW = {
     "ess_error": 0.01,
     "acceptance": 0.7,
     "largest_share": 0.001,
+    "log_z_exact": 12.75,
     "log_z_lower": 12.5,
     "log_z_lower_error": 0.25,
     "kl_nats": None,
@@ -79,6 +80,7 @@ def test_table():
     assert lines["m2"] == ["0.5", "+-", "0.03", "0.4", "+-", "0.04", "2.0", "0.44"]
     assert lines["G(r = 0)"] == ["1", "+-", "0", "1", "+-", "0", "-"]
     assert lines["G(r = 1)"] == ["0.7", "+-", "0.03", "0.6", "+-", "0.04", "2.0"]
+    assert lines["ln Z, exact"] == ["12.75"]
     assert lines["ln Z, lower bound"] == ["12.5", "+-", "0.25"]
     assert lines["effective sample size"] == ["0.5", "+-", "0.01"]
     assert lines["independent samples per second"] == ["5000", "+-", "100", "1000"]
