@@ -5,7 +5,11 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
+
+from rgflow.energies.nodes import same_energy
+from rgflow.reference import FlowMethod
+from rgflow.summary import WARNING, is_trustworthy, shown
 
 Report = Mapping[str, Any]
 
@@ -15,16 +19,20 @@ class Rates(NamedTuple):
 
     Attributes:
         flow: ``ess * samples / seconds`` of the flow's samples.
-        flow_with_training: The same with the training time among the seconds.
-        monte_carlo: ``states / (2 tau) / seconds``.
+        flow_error: Its standard error, from that of the effective sample size.
+        chains: ``states / (2 tau) / seconds``.
+        flow_with_training: The flow's with the training time among the seconds.
+        chains_with_training: The same for chains that a flow makes fast, otherwise None.
         break_even: Independent samples after which the flow has paid for its training; infinite
-            where it never does.
+            where it never does, None for chains that need the training as well.
     """
 
     flow: float
-    flow_with_training: float | None
-    monte_carlo: float
-    break_even: float | None
+    flow_error: float
+    chains: float
+    flow_with_training: float | None = None
+    chains_with_training: float | None = None
+    break_even: float | None = None
 
 
 def read_report(path: str | os.PathLike[str], wanted: str) -> dict[str, Any]:
@@ -98,20 +106,29 @@ def sampling_rates(flow: Report, chains: Report, training: float | None = None) 
         )
     if training is not None and not 0 <= training < math.inf:
         raise ValueError(f"training time: got {training} seconds, expected a number >= 0")
-    effective = flow["ess"] * flow["samples"]
-    rate, other = effective / flow["seconds"], chains["independent_samples_per_second"]
+    per_second = flow["samples"] / flow["seconds"]
+    rate, error = flow["ess"] * per_second, flow["ess_error"] * per_second
+    other = chains["independent_samples_per_second"]
     if training is None:
-        return Rates(rate, None, other, None)
-    with_training = effective / (flow["seconds"] + training)
+        return Rates(rate, error, other)
+    with_training = rate * flow["seconds"] / (flow["seconds"] + training)
+    if needs_flow(chains):
+        trained = other * chains["seconds"] / (chains["seconds"] + training)
+        return Rates(rate, error, other, with_training, trained)
     # training + n / rate = warmup + n / other
     ahead = training - chains["warmup_seconds"]
     slower = 1 / other - 1 / rate
     break_even = max(0.0, ahead / slower) if slower > 0 else math.inf
-    return Rates(rate, with_training, other, break_even)
+    return Rates(rate, error, other, with_training, None, break_even)
+
+
+def needs_flow(chains: Report) -> bool:
+    """Whether these are chains that a trained flow makes fast."""
+    return chains["method"] in get_args(FlowMethod)
 
 
 def comparison_table(flow: Report, chains: Report, training: float | None = None) -> str:
-    """Observables of both with their difference in standard errors, then the rates, as text.
+    """Observables and G(r) of both with their difference in standard errors, then rates, as text.
 
     Args:
         flow: See `sampling_rates`.
@@ -122,28 +139,80 @@ def comparison_table(flow: Report, chains: Report, training: float | None = None
         ValueError: See `sampling_rates`.
     """
     rates = sampling_rates(flow, chains, training)
-    lines = [f"{'observable':<31}{'flow, reweighted':>24}{'Monte Carlo':>24}{'sigmas':>8}"]
-    for name, mine in flow["observables"].items():
-        other = chains["observables"].get(name)
+    title = _line("observable", "flow, reweighted", _title(chains))
+    lines = [f"{title}{'sigmas':>8}{'exact':>14}"]
+    measured = _rows(chains)
+    for name, mine in _rows(flow).items():
+        other = measured.get(name)
         if other is not None:
-            sigmas = _sigmas(mine, other)
-            shown = "-" if sigmas is None else f"{sigmas:.1f}"
-            lines.append(f"{name:<31}{_shown(mine):>24}{_shown(other):>24}{shown:>8}")
-    rows = {
-        "independent samples per second": (f"{rates.flow:.4g}", f"{rates.monte_carlo:.4g}"),
-        "acceptance": (f"{flow['acceptance']:.4g}", f"{chains['acceptance']:.4g}"),
-    }
-    if rates.flow_with_training is not None:
-        rows["the same with training"] = (f"{rates.flow_with_training:.4g}", "")
-        paid = "never" if math.isinf(rates.break_even) else f"{rates.break_even:.4g} samples"
-        rows["training is paid for after"] = (paid, "")
-    lines += [""] + [f"{name:<31}{a:>24}{b:>24}" for name, (a, b) in rows.items()]
+            difference = _sigmas(mine, other)
+            apart = "-" if difference is None else f"{difference:.1f}"
+            exact = f"{mine['exact']:.6g}" if "exact" in mine else ""
+            row = _line(name, *(shown(one["value"], one["error"]) for one in (mine, other)))
+            lines.append(f"{row}{apart:>8}{exact:>14}".rstrip())
+    lines += ["", *_quality(flow), "", *_speeds(rates)]
+    if not is_trustworthy(flow):
+        lines += ["", WARNING]
     return "\n".join(lines)
+
+
+def _title(chains: Report) -> str:
+    titles = {"metropolis": "flow, Metropolis", "latent_hmc": "flow, latent HMC"}
+    return titles.get(chains["method"], f"Monte Carlo ({chains['method']})")
+
+
+def _line(name: str, flow: str, chains: str = "") -> str:
+    return f"{name:<31}{flow:>24}{chains:>24}"
+
+
+def _rows(report: Report) -> dict[str, Report]:
+    """Observables by name, then the two-point function."""
+    points = {f"G(r = {point['r']})": point for point in report.get("two_point", ())}
+    return dict(report["observables"]) | points
+
+
+def _quality(flow: Report) -> list[str]:
+    """What only a flow has."""
+    names = {
+        "log_z_lower": "ln Z, lower bound",
+        "log_z_importance": "ln Z, importance sampling",
+        "log_z_upper": "ln Z, upper bound",
+        "kl_nats": "KL(q||p), nats",
+        "forward_kl_nats": "KL(p||q), nats",
+        "ess": "effective sample size",
+        "forward_ess": "forward effective sample size",
+    }
+    lines = [
+        _line(label, shown(flow[name], flow[f"{name}_error"])).rstrip()
+        for name, label in names.items()
+        if flow.get(name) is not None
+    ]
+    if flow.get("log_z_exact") is None:
+        return lines
+    return [_line("ln Z, exact", f"{flow['log_z_exact']:.9g}").rstrip(), *lines]
+
+
+def _speeds(rates: Rates) -> list[str]:
+    lines = [
+        _line(
+            "independent samples per second",
+            shown(rates.flow, rates.flow_error),
+            f"{rates.chains:.4g}",
+        )
+    ]
+    if rates.flow_with_training is not None:
+        trained = rates.chains_with_training
+        chains = "" if trained is None else f"{trained:.4g}"
+        lines.append(_line("the same with training", f"{rates.flow_with_training:.4g}", chains))
+    if rates.break_even is not None:
+        paid = "never" if math.isinf(rates.break_even) else f"{rates.break_even:.4g} samples"
+        lines.append(_line("training is paid for after", paid))
+    return [line.rstrip() for line in lines]
 
 
 def _check_same_energy(flow: Report, chains: Report) -> None:
     a, b = flow["energy"], chains["energy"]
-    if a != b:
+    if not same_energy(a, b):
         raise ValueError(f"got reports on different energies: {json.dumps(a)}, {json.dumps(b)}")
 
 
@@ -153,9 +222,3 @@ def _sigmas(a: Report, b: Report) -> float | None:
         return None
     error = math.hypot(a["error"], b["error"])
     return (a["value"] - b["value"]) / error if error > 0 else None
-
-
-def _shown(row: Report) -> str:
-    if row["value"] is None:
-        return "-"
-    return f"{row['value']:.6g} +- {'?' if row['error'] is None else format(row['error'], '.2g')}"

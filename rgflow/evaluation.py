@@ -10,9 +10,10 @@ from torch import Tensor
 from rgflow.energies import Energy
 from rgflow.energies.nodes import describe_energy
 from rgflow.evaluation_figure import evaluation_figure
+from rgflow.exact_rows import exact_observables, exact_two_point, sigmas
 from rgflow.flow import Flow
 from rgflow.reference import Reference, reference_samples
-from rgflow.reports import energy_report
+from rgflow.reports import energy_report, two_point_report
 from rgflow.statistics import (
     Measured,
     derived_with_error,
@@ -53,7 +54,10 @@ def evaluate_energy(
     is KL(q||p), ``forward_kl_nats = log_z_upper - ln Z`` is KL(p||q); ``ess``, ``largest_share``
     and ``acceptance`` as in `rgflow.statistics`; ``forward_ess = 1 / (<w>_p <1/w>_p)`` sees modes
     that q misses. Each has its standard error under its name with ``_error``.
-    ``observables`` are reweighted, of the rows of `rgflow.reports.energy_report`.
+    ``observables`` are the rows of `rgflow.reports.energy_report`, reweighted; those of Monte
+    Carlo are ``reference_observables``. ``two_point`` and ``reference_two_point`` are G(r) for
+    r = 0 to L/2. Where the answer is known a row has it as ``exact``, and its difference from that
+    in standard errors as ``sigmas``.
 
     Args:
         flow: The flow.
@@ -76,6 +80,7 @@ def evaluate_energy(
             f"got {bad} of {samples} samples of the flow whose energy or density is not finite"
         )
     table = energy_report(energy, *weighted, seed=seed)
+    points = two_point_report(energy, weighted.samples, weighted.log_weights)
     target = (
         None
         if reference is None
@@ -88,20 +93,23 @@ def evaluate_energy(
         "seed": seed,
         **_free_energies(weighted.log_weights, target, energy.log_z),
         **_quality(weighted.log_weights, target),
-        "observables": {name: _plain(row, tau=False) for name, row in table.items()},
+        "observables": _observables(energy, table, ("value", "error")),
+        "two_point": _two_point(energy, points),
     }
     if reference is None:
         return report
     chains = reference_report(energy, reference, seed=seed)
-    report["reference_observables"] = chains.pop("observables")
+    for name in ("observables", "two_point"):
+        report[f"reference_{name}"] = chains.pop(name)
     return report | {"reference": chains}
 
 
 def reference_report(energy: Energy, reference: Reference, *, seed: int = 0) -> dict[str, Any]:
     """Report on states of a target by Monte Carlo, of plain numbers.
 
-    ``independent_samples_per_second`` is the number of states over ``2 tau`` of the squared
-    magnetization (of the spins, if the energy has them), over the seconds after the warm-up.
+    ``independent_samples_per_second`` is the number of states over ``2 tau``, over the seconds
+    after the warm-up. ``tau`` is the larger one of m^2 and of the energy, both of the spins if the
+    energy has them. ``observables`` and ``two_point`` are as in `evaluate_energy`.
 
     Args:
         energy: The target.
@@ -113,7 +121,8 @@ def reference_report(energy: Energy, reference: Reference, *, seed: int = 0) -> 
     """
     states, chains = reference.energies.shape
     table = energy_report(energy, reference.samples, reference.energies, seed=seed)
-    slow = table.get("spin_m2", table["m2"]).tau
+    points = two_point_report(energy, reference.samples)
+    tau = max(table[name].tau for name in ("m2", "energy_per_site"))
     return {
         "energy": describe_energy(energy),
         "method": reference.method,
@@ -122,10 +131,29 @@ def reference_report(energy: Energy, reference: Reference, *, seed: int = 0) -> 
         "acceptance": reference.acceptance,
         "seconds": reference.seconds,
         "warmup_seconds": reference.warmup_seconds,
-        "independent_samples_per_second": states * chains / (2 * slow) / reference.seconds,
+        "tau": tau,
+        "independent_samples_per_second": states * chains / (2 * tau) / reference.seconds,
         "log_z_exact": energy.log_z,
-        "observables": {name: _plain(row) for name, row in table.items()},
+        "observables": _observables(energy, table, ("value", "error", "tau")),
+        "two_point": _two_point(energy, points),
     }
+
+
+def _observables(
+    energy: Energy, table: dict[str, Measured], columns: tuple[str, ...]
+) -> dict[str, dict[str, float | None]]:
+    exact = exact_observables(energy)
+    return {name: _plain(row, columns, exact.get(name)) for name, row in table.items()}
+
+
+def _two_point(energy: Energy, points: list[Measured]) -> list[dict[str, float | None]]:
+    exact = exact_two_point(energy)
+    answers = [None] * len(points) if exact is None else exact.tolist()
+    rows = (
+        _plain(row, ("value", "error"), answer)
+        for row, answer in zip(points, answers, strict=True)
+    )
+    return [{"r": r} | row for r, row in enumerate(rows)]
 
 
 def _free_energies(log_weights: Tensor, target: Tensor | None, exact: float | None) -> dict:
@@ -178,9 +206,13 @@ def _flat(rows: dict[str, Measured | None]) -> dict[str, float | None]:
     return pairs
 
 
-def _plain(row: Measured, tau: bool = True) -> dict[str, float | None]:
-    plain = {name: _number(value) for name, value in row._asdict().items()}
-    return plain if tau else {name: plain[name] for name in ("value", "error")}
+def _plain(
+    row: Measured, columns: tuple[str, ...], exact: float | None
+) -> dict[str, float | None]:
+    plain = {name: _number(getattr(row, name)) for name in columns}
+    if exact is None:
+        return plain
+    return plain | {"exact": exact, "sigmas": sigmas(row.value, row.error, exact)}
 
 
 def _number(value: float) -> float | None:

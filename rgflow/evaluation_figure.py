@@ -3,57 +3,72 @@
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from rgflow import physics_plots as plots
+from rgflow.energies import XY, Energy
+from rgflow.exact_rows import exact_two_point
 from rgflow.observables import magnetization
 from rgflow.reference import Reference
 from rgflow.reports import two_point_report
+from rgflow.seeds import generator_for
+from rgflow.spins import kind_of, spins_of
 from rgflow.weighted import WeightedSamples
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, FigureBase
+
+SHOWN = 8
+"""Configurations of each source."""
+PART = 1024
+"""Configurations whose spins are drawn at a time."""
 
 
 def evaluation_figure(
-    weighted: WeightedSamples, reference: Reference | None = None, log_z: float | None = None
+    energy: Energy, weighted: WeightedSamples, reference: Reference | None = None
 ) -> "Figure":
     """Samples of a flow beside those of Monte Carlo: pictures, magnetization, two-point function.
 
+    All of them show the spins of `Ising` and the angles of `XY`, not the auxiliary field.
+
     Args:
+        energy: The target.
         weighted: Samples of the flow.
         reference: States of the target.
-        log_z: Exact ``ln Z``, a line in the histogram of the log weights.
 
     Raises:
-        ValueError: If there are fewer than two samples.
+        ValueError: If there are fewer than two samples, or some weights are not finite.
     """
     from matplotlib.figure import Figure
 
-    pictures = [weighted.samples[:8, :1]]
-    m = {"flow as drawn": magnetization(weighted.samples)[:, 0]}
-    two_point = {"flow, reweighted": two_point_report(weighted.samples, weighted.log_weights)}
+    drawn = _magnetizations(energy, weighted.samples)
+    m = {"flow": drawn}
+    points = two_point_report(energy, weighted.samples, weighted.log_weights)
+    two_point = {"flow, reweighted": points}
+    pictures = [_pictures(energy, weighted.samples[:SHOWN])]
     if reference is not None:
-        last = reference.samples.flatten(0, 1)[-8:, :1]
-        pictures.append(last)
-        m["Monte Carlo"] = magnetization(reference.samples)[..., 0]
-        two_point["Monte Carlo"] = two_point_report(reference.samples)
-    figure = Figure(figsize=(12, 6.5), dpi=110, layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.2))
+        m["Monte Carlo"] = _magnetizations(energy, reference.samples)
+        two_point["Monte Carlo"] = two_point_report(energy, reference.samples)
+        pictures.append(_pictures(energy, reference.samples.flatten(0, 1)[-SHOWN:]))
+    m["flow as drawn"] = drawn
+    figure = Figure(figsize=(12, 5.2 if reference is None else 6.5), dpi=110, layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=(0.6 if reference is None else 1, 1.2))
     title = "flow" if reference is None else "flow (above) and Monte Carlo (below)"
-    plots.configurations_figure(torch.cat(pictures), 8, title, into=top)
+    title += _component(energy)
+    plots.configurations_figure(torch.cat(pictures), SHOWN, title, kind=kind_of(energy), into=top)
     left, middle, right = bottom.subfigures(1, 3)
-    m["flow"] = m["flow as drawn"]
     weights = {"flow": weighted.log_weights}
-    plots.magnetization_histogram(m, weights, into=left)
-    plots.two_point_figure(two_point, into=middle)
-    plots.log_weight_histogram({"flow": weighted.log_weights}, log_z, into=right)
+    _magnetization_histogram(energy, m, weights, left)
+    plots.two_point_figure(two_point, exact_two_point(energy), into=middle)
+    plots.log_weight_histogram(weights, energy.log_z, into=right)
     return figure
 
 
-def reference_figure(reference: Reference) -> "Figure":
+def reference_figure(energy: Energy, reference: Reference) -> "Figure":
     """States of a target by Monte Carlo: pictures, magnetization, two-point function.
 
     Args:
+        energy: The target.
         reference: The states.
 
     Raises:
@@ -63,10 +78,46 @@ def reference_figure(reference: Reference) -> "Figure":
 
     figure = Figure(figsize=(12, 5), dpi=110, layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.9))
-    last = reference.samples.flatten(0, 1)[-8:, :1]
-    plots.configurations_figure(last, 8, f"Monte Carlo ({reference.method})", into=top)
+    last = _pictures(energy, reference.samples.flatten(0, 1)[-SHOWN:])
+    title = f"Monte Carlo ({reference.method}){_component(energy)}"
+    plots.configurations_figure(last, SHOWN, title, kind=kind_of(energy), into=top)
     left, right = bottom.subfigures(1, 2)
-    m = magnetization(reference.samples)[..., 0]
-    plots.magnetization_histogram({"Monte Carlo": m}, into=left)
-    plots.two_point_figure({"Monte Carlo": two_point_report(reference.samples)}, into=right)
+    m = {"Monte Carlo": _magnetizations(energy, reference.samples)}
+    _magnetization_histogram(energy, m, {}, left)
+    two_point = {"Monte Carlo": two_point_report(energy, reference.samples)}
+    plots.two_point_figure(two_point, exact_two_point(energy), into=right)
     return figure
+
+
+def _pictures(energy: Energy, x: Tensor) -> Tensor:
+    """What is shown of fields ``(n, C, L, L)``, ``(n, 1, L, L)``."""
+    if isinstance(energy, XY):
+        return energy.angles(x)
+    return spins_of(energy, x, generator_for("pictures"))[:, :1]
+
+
+def _component(energy: Energy) -> str:
+    """Which component the pictures show, as part of a title."""
+    return ", first component" if energy.event_shape[0] > 1 else ""
+
+
+def _magnetizations(energy: Energy, x: Tensor) -> Tensor:
+    """m of one channel, or |m| of several; ``(..., C, L, L) -> (n,)``."""
+    generator = generator_for("magnetizations")
+    parts = x.flatten(0, -4).split(PART)
+    m = torch.cat([magnetization(spins_of(energy, part, generator)) for part in parts])
+    return m[:, 0] if m.shape[1] == 1 else m.norm(dim=1)
+
+
+def _magnetization_histogram(
+    energy: Energy, m: dict[str, Tensor], weights: dict[str, Tensor], into: "FigureBase"
+) -> None:
+    kind = kind_of(energy)
+    sites = energy.event_shape[-2] * energy.event_shape[-1]
+    plots.magnetization_histogram(
+        m,
+        weights,
+        spins=sites if kind == "spins" else None,
+        length=kind == "angles" or energy.event_shape[0] > 1,
+        into=into,
+    )

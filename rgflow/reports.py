@@ -10,6 +10,7 @@ from rgflow import observables as o
 from rgflow.energies import XY, Energy, Ising
 from rgflow.lattice import forward_neighbours
 from rgflow.seeds import generator_for
+from rgflow.spins import kind_of, unit_vectors
 from rgflow.statistics import (
     Measured,
     derived_reweighted,
@@ -82,12 +83,13 @@ def energy_report(
     log_weights: Tensor | None = None,
     seed: int = 0,
 ) -> dict[str, Measured]:
-    """`observable_report` of fields of an energy, and of the spins that they stand for.
+    """`observable_report` of what the fields of an energy stand for.
 
-    Rows of the spins begin with ``spin_``: for `Ising` those of +1 and -1, averaged over the
-    spins given x where that is possible in closed form, otherwise with one draw of them
-    (``spin_abs_m``, ``spin_connected_susceptibility``, ``spin_specific_heat``); for `XY` the unit
-    vectors ``(cos theta, sin theta)``.
+    For `Ising` the rows are those of the spins +1 and -1, averaged over the spins given x where
+    that is possible in closed form, otherwise with one draw of them (``abs_m``,
+    ``connected_susceptibility``, ``specific_heat``); for `XY` those of the unit vectors
+    ``(cos theta, sin theta)`` and their energy. For both the rows of the auxiliary field x follow,
+    under names that begin with ``field_``.
 
     Args:
         energy: Of which x are states.
@@ -116,16 +118,17 @@ def energy_report(
             _in_parts(measure, leading, flat, *more), event_shape, log_weights
         )
 
-    report = table(o.measure, shape, energies.flatten())
-    spins: dict[str, Measured] = {}
+    fields = table(o.measure, shape, energies.flatten())
     if isinstance(energy, Ising):
         generator = generator_for("spins", seed)
         drawn = table(lambda part: _measure_spins(energy, part, generator), shape)
-        spins = table(lambda part: o.measure_spins_of_field(part, energy.coupling), shape)
-        spins = drawn | spins
+        averaged = table(lambda part: o.measure_spins_of_field(part, energy.coupling), shape)
+        spins = drawn | averaged
     elif isinstance(energy, XY):
-        spins = table(lambda part: o.measure(_unit_vectors(energy, part)), (2, *shape[1:]))
-    return report | {f"spin_{name}": row for name, row in spins.items()}
+        spins = table(lambda part: _measure_vectors(energy, part), (2, *shape[1:]))
+    else:
+        return fields
+    return spins | {f"field_{name}": row for name, row in fields.items()}
 
 
 def _in_parts(
@@ -145,15 +148,20 @@ def _measure_spins(energy: Ising, x: Tensor, generator: torch.Generator) -> o.Mo
     return o.measure(spins, -energy.coupling * bonds)
 
 
-def _unit_vectors(energy: XY, x: Tensor) -> Tensor:
-    angles = energy.angles(x)
-    return torch.cat([angles.cos(), angles.sin()], 1)  # (n, 2, L, L)
+def _measure_vectors(energy: XY, x: Tensor) -> o.Moments:
+    return o.measure(unit_vectors(energy, x), energy.angle_energy(energy.angles(x)))
 
 
-def two_point_report(x: Tensor, log_weights: Tensor | None = None) -> list[Measured]:
-    """``G(r)`` along the axes with errors, for r = 0 to L/2.
+def two_point_report(
+    energy: Energy, x: Tensor, log_weights: Tensor | None = None
+) -> list[Measured]:
+    """``G(r)`` along the axes with errors, for r = 0 to L/2; nothing on a lattice not square.
+
+    For `Ising` that of the spins, averaged over them given x; for `XY` that of the unit vectors,
+    ``<cos(theta_x - theta_{x+r})>``; both are exactly 1 at r = 0.
 
     Args:
+        energy: Of which x are states.
         x: Samples of a flow ``(n, C, L, L)`` with their weights, or chains
             ``(T, C, L, L)`` or ``(T, B, C, L, L)``.
         log_weights: See `observable_report`.
@@ -161,13 +169,27 @@ def two_point_report(x: Tensor, log_weights: Tensor | None = None) -> list[Measu
     Raises:
         ValueError: See `observable_report`.
     """
+    if x.shape[-1] != x.shape[-2] or x.shape[-1] < 2:
+        return []
     leading = x.shape[:-3]
     parts = x.flatten(0, -4).split(PART)  # so that memory does not grow with the count
-    columns = torch.cat([o.two_point_on_axes(part) for part in parts]).unflatten(0, leading)
+    columns = torch.cat([_two_point(energy, part) for part in parts]).unflatten(0, leading)
     columns = columns.unbind(-1)
     if log_weights is None:
-        return [mean_with_error(column) for column in columns]
-    return [reweighted(column, log_weights) for column in columns]
+        points = [mean_with_error(column) for column in columns]
+    else:
+        points = [reweighted(column, log_weights) for column in columns]
+    return points if kind_of(energy) == "field" else [Measured(1.0, 0.0), *points[1:]]
+
+
+def _two_point(energy: Energy, x: Tensor) -> Tensor:
+    """``(n, L // 2 + 1)``."""
+    if isinstance(energy, XY):
+        return o.two_point_on_axes(unit_vectors(energy, x))
+    if isinstance(energy, Ising):
+        # given x the spins of two sites are independent with means tanh x, for r > 0
+        return o.two_point_on_axes(x.double().tanh())
+    return o.two_point_on_axes(x)
 
 
 def _itself(mean: Tensor) -> Tensor:

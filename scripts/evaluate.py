@@ -1,5 +1,5 @@
 """What a trained flow is worth, as JSON: of a flow of images its bits per dimension, of a flow
-trained on an energy free energies, weights and observables.
+trained on an energy free energies, weights and observables, which go in a few words to stderr.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from rgflow.evaluation import (
 from rgflow.files import write_atomically
 from rgflow.image_evaluation import evaluate_split
 from rgflow.plotting import check_png, save_figure
+from rgflow.summary import evaluation_summary
 
 
 def main() -> None:
@@ -34,6 +35,8 @@ def main() -> None:
     energies = parser.add_argument_group("energies")
     energies.add_argument("--samples", type=int, default=100_000)
     energies.add_argument("--no-reference", action="store_true", help="without Monte Carlo")
+    energies.add_argument("--chains", type=int, default=64, help="of Monte Carlo")
+    energies.add_argument("--states", type=int, default=256, help="of each of the chains")
     energies.add_argument("--trust", action="store_true", help="call an energy outside rgflow")
     energies.add_argument("--out", help="PNG file of the figure")
     with one_line_errors():
@@ -43,6 +46,8 @@ def main() -> None:
         text = json.dumps(report, indent=2)
         if args.json:
             write_atomically(args.json, lambda file: file.write(text.encode() + b"\n"))
+        if config.get("energy"):
+            print(evaluation_summary(report), file=sys.stderr)
         print(text)
 
 
@@ -65,13 +70,14 @@ def physics(args: argparse.Namespace, config: dict) -> dict:
         sys.path.insert(0, os.getcwd())  # as for python -m rgflow.train
     flow = load_flow(args.checkpoint, args.device)
     energy = build_energy(config["energy"], trust=args.trust).to(args.device)
-    reference = None if args.no_reference else reference_samples(energy, seed=args.seed)
+    counts = {"chains": args.chains, "states": args.states, "seed": args.seed}
+    reference = None if args.no_reference else reference_samples(energy, **counts)
     report = evaluate_energy(
         flow, energy, samples=args.samples, reference=reference, seed=args.seed
     )
     if args.out:
         shown = draw_weighted(flow, energy, min(args.samples, 10_000), seed=args.seed)
-        save_figure(evaluation_figure(shown, reference, energy.log_z), args.out)
+        save_figure(evaluation_figure(energy, shown, reference), args.out)
     return report
 
 

@@ -51,7 +51,7 @@ def simulate(args: argparse.Namespace) -> None:
     energy, states = by_flow(args) if args.flow else by_energy(args)
     text = json.dumps(reference_report(energy, states, seed=args.seed), indent=2)
     if args.out:
-        save_figure(reference_figure(states), args.out)
+        save_figure(reference_figure(energy, states), args.out)
     if args.json:
         write_atomically(args.json, lambda file: file.write(text.encode() + b"\n"))
     print(text)

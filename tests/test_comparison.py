@@ -7,13 +7,26 @@ import pytest
 from rgflow.comparison import comparison_table, read_report, sampling_rates, training_seconds
 
 FLOW = {
-    "energy": {"name": "Ising", "event_shape": [1, 8, 8], "coupling": 0.4},
+    "energy": {
+        "name": "Ising",
+        "event_shape": [1, 8, 8],
+        "coupling": 0.4,
+        "probe_energies": [-1.5, 30.25, 2.0],
+    },
     "samples": 20_000,
     "seconds": 2.0,
     "ess": 0.5,
+    "ess_error": 0.01,
     "acceptance": 0.7,
+    "largest_share": 0.001,
+    "log_z_exact": 12.75,
+    "log_z_lower": 12.5,
+    "log_z_lower_error": 0.25,
+    "kl_nats": None,
+    "kl_nats_error": None,
+    "two_point": [{"r": 0, "value": 1.0, "error": 0.0}, {"r": 1, "value": 0.7, "error": 0.03}],
     "observables": {
-        "m2": {"value": 0.50, "error": 0.03},
+        "m2": {"value": 0.50, "error": 0.03, "exact": 0.44, "sigmas": 2.0},
         "correlation_length": {"value": None, "error": None},
         "mine": {"value": 1.0, "error": 0.1},
     },
@@ -25,6 +38,7 @@ CHAINS = {
     "seconds": 4.0,
     "warmup_seconds": 1.0,
     "independent_samples_per_second": 1000.0,
+    "two_point": [{"r": 0, "value": 1.0, "error": 0.0}, {"r": 1, "value": 0.6, "error": 0.04}],
     "observables": {
         "m2": {"value": 0.40, "error": 0.04, "tau": 2.0},
         "correlation_length": {"value": 3.0, "error": 0.1, "tau": 1.0},
@@ -39,8 +53,10 @@ def changed(report, **values):
 def test_rates_and_break_even():
     rates = sampling_rates(FLOW, CHAINS, training=98.0)
     assert rates.flow == 5000
+    assert rates.flow_error == 100
     assert rates.flow_with_training == 100
-    assert rates.monte_carlo == 1000
+    assert rates.chains == 1000
+    assert rates.chains_with_training is None
     n = rates.break_even  # where both have taken equally long
     assert 98 + n / 5000 == pytest.approx(1 + n / 1000)
 
@@ -50,13 +66,47 @@ def test_training_that_is_never_paid_for_and_that_is_at_once(training, seconds, 
     assert sampling_rates(changed(FLOW, seconds=seconds), CHAINS, training).break_even == n
 
 
+@pytest.mark.parametrize("method", ["metropolis", "latent_hmc"])
+def test_chains_that_need_the_flow_pay_for_its_training(method):
+    rates = sampling_rates(FLOW, changed(CHAINS, method=method), training=96.0)
+    assert rates.chains == 1000
+    assert rates.chains_with_training == 40  # 4000 of them in 4 s, and 96 s before
+    assert rates.break_even is None
+
+
 def test_table():
     text = comparison_table(FLOW, CHAINS, 98.0)
-    (m2,) = (line for line in text.splitlines() if line.startswith("m2"))
-    assert m2.split() == ["m2", "0.5", "+-", "0.03", "0.4", "+-", "0.04", "2.0"]
+    lines = {line[:31].strip(): line[31:].split() for line in text.splitlines()}
+    assert lines["m2"] == ["0.5", "+-", "0.03", "0.4", "+-", "0.04", "2.0", "0.44"]
+    assert lines["G(r = 0)"] == ["1", "+-", "0", "1", "+-", "0", "-"]
+    assert lines["G(r = 1)"] == ["0.7", "+-", "0.03", "0.6", "+-", "0.04", "2.0"]
+    assert lines["ln Z, exact"] == ["12.75"]
+    assert lines["ln Z, lower bound"] == ["12.5", "+-", "0.25"]
+    assert lines["effective sample size"] == ["0.5", "+-", "0.01"]
+    assert lines["independent samples per second"] == ["5000", "+-", "100", "1000"]
+    assert "KL" not in text  # not known
     assert "mine" not in text
+    assert "acceptance" not in text  # of proposals of different kinds
     assert "training is paid for after" in text
     assert "training" not in comparison_table(FLOW, CHAINS)
+    assert "warning" not in text
+    assert "warning" in comparison_table(changed(FLOW, ess=0.001), CHAINS)
+
+
+@pytest.mark.parametrize(
+    ("method", "title"),
+    [
+        ("hmc", "Monte Carlo (hmc)"),
+        ("cluster", "Monte Carlo (cluster)"),
+        ("metropolis", "flow, Metropolis"),
+        ("latent_hmc", "flow, latent HMC"),
+    ],
+)
+def test_the_column_of_the_chains_is_named_by_their_method(method, title):
+    lines = comparison_table(FLOW, changed(CHAINS, method=method), 96.0).splitlines()
+    assert title in lines[0]
+    (trained,) = (line.split() for line in lines if line.startswith("the same with training"))
+    assert (trained[-1] == "40") == title.startswith("flow")
 
 
 @pytest.mark.parametrize(
@@ -64,6 +114,7 @@ def test_table():
     [
         (changed(FLOW, energy=FLOW["energy"] | {"event_shape": [1, 4, 4]}), None, "different"),
         (changed(FLOW, energy=FLOW["energy"] | {"coupling": 0.41}), None, "different"),
+        (changed(FLOW, energy=FLOW["energy"] | {"probe_energies": [1, 3, 2]}), None, "different"),
         (changed(FLOW, ess=None), None, "10000"),
         (FLOW, -1.0, "-1.0"),
         (FLOW, math.nan, "nan"),

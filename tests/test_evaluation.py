@@ -6,9 +6,10 @@ import torch
 
 from rgflow import Flow
 from rgflow.bijectors import CirculantRoot, ElementwiseAffine
-from rgflow.energies import GaussianField, Ising
+from rgflow.energies import XY, GaussianField, Ising, as_energy
 from rgflow.energies.exact import free_field_two_point, ising_brute_force
 from rgflow.evaluation import (
+    Reference,
     WeightedSamples,
     draw_weighted,
     evaluate_energy,
@@ -16,6 +17,7 @@ from rgflow.evaluation import (
     reference_report,
     reference_samples,
 )
+from rgflow.evaluation_figure import reference_figure
 from rgflow.plotting import save_figure
 from rgflow.priors import Gaussian
 from rgflow.reports import two_point_report
@@ -66,6 +68,20 @@ def test_observables_are_exact_within_errors(exact_report, source):
         row = exact_report[source][name]
         assert abs(row["value"] - answer) < 4 * row["error"] < 0.2 * answer, name
         assert ("tau" in row) == (source == "reference_observables")
+        known = name in ("m2", "energy_per_site", "specific_heat")
+        assert row.get("exact") == (pytest.approx(answer) if known else None)
+        if known:
+            assert row["sigmas"] == pytest.approx((row["value"] - answer) / row["error"])
+
+
+@pytest.mark.parametrize("name", ["two_point", "reference_two_point"])
+def test_two_point_function_beside_the_exact_one(exact_report, name):
+    points = exact_report[name]
+    assert [point["r"] for point in points] == [0, 1, 2, 3]
+    for point, answer in zip(points, free_field_two_point(6, 6, 0.5)[0], strict=False):
+        assert point["exact"] == pytest.approx(float(answer))
+        assert abs(point["value"] - point["exact"]) < 4 * point["error"] < 0.2 * point["exact"]
+        assert point["sigmas"] == pytest.approx((point["value"] - point["exact"]) / point["error"])
 
 
 def test_two_point_function_of_weighted_samples():
@@ -74,7 +90,7 @@ def test_two_point_function_of_weighted_samples():
     field = GaussianField(4, 1.0)
     drawn = draw_weighted(gaussian_flow(white), field, 20_000)
     exact = free_field_two_point(4, 4, 1.0)[0]
-    for r, point in enumerate(two_point_report(drawn.samples, drawn.log_weights)):
+    for r, point in enumerate(two_point_report(field, drawn.samples, drawn.log_weights)):
         assert abs(point.value - float(exact[r])) < 4 * point.error < 0.05
 
 
@@ -94,17 +110,30 @@ def test_bounds_enclose_log_z_of_the_ising_model():
     # both ways of the same number
     error = math.hypot(r["ess_error"], r["forward_ess_error"])
     assert abs(r["ess"] - r["forward_ess"]) < 4 * error < 0.2
+    assert_spins_are_exact(r["observables"], r["two_point"])
+    assert_spins_are_exact(r["reference_observables"], r["reference_two_point"])
+    json.loads(json.dumps(r, allow_nan=False))
+
+
+def assert_spins_are_exact(rows, points):
+    """Of the Ising model with side 4 and coupling 0.2."""
     moments = ising_brute_force(4, 4, 0.2)
     answers = {
-        "spin_m2": moments.m2,
-        "spin_abs_m": moments.abs_m,
-        "spin_energy_per_site": 0.2 * moments.energy,
-        "spin_specific_heat": moments.specific_heat,
+        "m2": moments.m2,
+        "abs_m": moments.abs_m,
+        "energy_per_site": 0.2 * moments.energy,
+        "specific_heat": moments.specific_heat,
     }
     for name, answer in answers.items():
-        row = r["observables"][name]
+        row = rows[name]
         assert abs(row["value"] - answer) < 4 * row["error"] < abs(answer), name
-    json.loads(json.dumps(r, allow_nan=False))
+        assert row.get("exact") == (None if name == "abs_m" else pytest.approx(answer))
+    field = [name.startswith("field_") for name in rows]
+    assert field == sorted(field)  # after the spins
+    assert rows["field_m2"]["value"] > 1.5 * rows["m2"]["value"]
+    neighbours = -moments.energy / 2
+    assert abs(points[1]["value"] - neighbours) < 4 * points[1]["error"] < 0.2 * neighbours
+    assert (points[0]["value"], points[0]["error"]) == (1, 0)
 
 
 def test_without_reference_and_with_few_samples():
@@ -119,9 +148,23 @@ def test_report_on_chains():
     reference = reference_samples(FIELD, chains=8, states=500)
     r = reference_report(FIELD, reference)
     assert (r["method"], r["states"], r["chains"]) == ("exact", 500, 8)
-    rate = 4000 / (2 * r["observables"]["m2"]["tau"]) / reference.seconds
+    slowest = max(r["observables"][name]["tau"] for name in ("m2", "energy_per_site"))
+    rate = 4000 / (2 * slowest) / reference.seconds
     assert r["independent_samples_per_second"] == pytest.approx(rate)
     json.dumps(r, allow_nan=False)
+
+
+def test_slow_energies_make_few_independent_samples():
+    # of an AR(1) process with rho(t) = 0.9^t: tau = 1/2 + 0.9 / 0.1
+    noise = torch.randn(4000, 4, generator=torch.Generator().manual_seed(0)).double()
+    energies = [noise[0]]
+    for step in noise[1:]:
+        energies.append(0.9 * energies[-1] + step)
+    x = FIELD.sample(16_000, torch.Generator().manual_seed(1)).unflatten(0, (4000, 4))
+    r = reference_report(FIELD, Reference(x, torch.stack(energies), "hmc", 0.8, 2.0, 0.0))
+    assert r["observables"]["m2"]["tau"] < 1
+    assert r["tau"] == r["observables"]["energy_per_site"]["tau"] > 6
+    assert r["independent_samples_per_second"] == pytest.approx(16_000 / (2 * r["tau"]) / 2.0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -159,10 +202,46 @@ def test_figure_is_drawn(beside, tmp_path):
     drawn = draw_weighted(gaussian_flow(FIELD.spectrum * 1.2), FIELD, 100)
     assert isinstance(drawn, WeightedSamples)
     reference = reference_samples(FIELD, chains=4, states=20) if beside else None
-    figure = evaluation_figure(drawn, reference, FIELD.log_z)
+    figure = evaluation_figure(FIELD, drawn, reference)
     save_figure(figure, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 10_000
     pictures = [axis for axis in figure.axes if axis.images]
     assert len(pictures) == (16 if beside else 8)
     labels = [axis.get_xlabel() for axis in figure.axes]
     assert sum("magnetization" in label or "distance" in label for label in labels) == 2
+
+
+def test_figures_show_spins_and_angles_and_not_the_auxiliary_field():
+    ising, xy = Ising(4), XY(4, 1.0)
+    drawn = draw_weighted(gaussian_flow(ising.spectrum), ising, 100)
+    chains = reference_samples(ising, chains=4, states=20)
+    for figure in (evaluation_figure(ising, drawn, chains), reference_figure(ising, chains)):
+        values = [axis.images[0].get_array() for axis in figure.axes if axis.images]
+        assert all(set(field.flatten().tolist()) <= {-1, 1} for field in values)
+        axes = {axis.get_xlabel().split(" ")[0]: axis for axis in figure.axes}
+        (left, right) = axes["magnetization"].get_xlim()
+        assert -1.3 < left < -1 < 1 < right < 1.3
+        assert axes["distance"].containers[0][0].get_ydata()[0] == 1
+    figure = evaluation_figure(xy, draw_weighted(gaussian_flow(torch.ones(4, 4)), xy, 100))
+    values = torch.stack(
+        [torch.as_tensor(axis.images[0].get_array()) for axis in figure.axes if axis.images]
+    )
+    assert 2 < values.abs().max() <= math.pi
+    assert any("|m|" in axis.get_xlabel() for axis in figure.axes)
+
+
+def test_a_lattice_that_is_not_square_has_no_two_point_function():
+    class Strip:
+        event_shape = (1, 4, 6)
+
+        def energy(self, x):
+            return x.square().sum((1, 2, 3)) / 2
+
+    energy = as_energy(Strip())
+    flow = Flow(ElementwiseAffine((1, 4, 6), scale=1.1), Gaussian((1, 4, 6)))
+    reference = reference_samples(energy, chains=4, states=20)
+    r = evaluate_energy(flow, energy, samples=100, reference=reference)
+    assert r["two_point"] == r["reference_two_point"] == []
+    assert abs(r["observables"]["energy_per_site"]["value"] - 0.5) < 0.1
+    drawn = draw_weighted(flow, energy, 100)
+    assert evaluation_figure(energy, drawn, reference).axes

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from gaussian_target import seeded
@@ -11,7 +13,10 @@ POINTS = [Measured(1.0 / (1 + r), 0.1) for r in range(5)]
 
 FIGURES = {
     "configurations": lambda: plots.configurations_figure(NOISE[:80].view(5, 1, 4, 4), columns=3),
-    "spins": lambda: plots.configurations_figure(NOISE[:32].view(2, 4, 4).sign().to(torch.int8)),
+    "spins": lambda: plots.configurations_figure(
+        NOISE[:32].view(2, 4, 4).sign().to(torch.int8), kind="spins"
+    ),
+    "angles": lambda: plots.configurations_figure(NOISE[:32].view(2, 4, 4), kind="angles"),
     "magnetization": lambda: plots.magnetization_histogram(
         {"chains": NOISE.view(10, 100), "flow": 0.5 * NOISE},
         {"flow": NOISE},
@@ -28,7 +33,7 @@ def test_figures_are_drawn_and_written(name, tmp_path):
     figure = FIGURES[name]()
     save_figure(figure, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 1000
-    if name not in ("configurations", "spins"):
+    if name not in ("configurations", "spins", "angles"):
         axis = figure.axes[0]
         assert axis.get_xlabel()
         assert axis.get_ylabel()
@@ -49,6 +54,39 @@ def test_histograms_are_normalised():
     for patch in axis.patches:
         values, edges, _ = patch.get_data()
         assert float((values * (edges[1:] - edges[:-1])).sum()) == pytest.approx(1)
+
+
+def test_angles_have_one_colour_at_both_ends():
+    picture = FIGURES["angles"]().axes[0].images[0]
+    assert picture.get_clim() == (-math.pi, math.pi)
+    low, high = (torch.tensor(picture.cmap(end)) for end in (0.0, 1.0))
+    assert torch.allclose(low, high, atol=0.02)
+    assert not torch.allclose(low, torch.tensor(picture.cmap(0.5)), atol=0.2)
+
+
+@pytest.mark.parametrize("spins", [9, 16, 64, 225, 256])
+def test_histograms_of_spins_have_no_comb(spins):
+    values = 1 - 2 * torch.arange(spins + 1).double() / spins  # each once: a flat histogram
+    axis = plots.magnetization_histogram({"all": values}, spins=spins).axes[0]
+    heights, edges, _ = axis.patches[0].get_data()
+    width = edges[1] - edges[0]
+    assert 8 < len(heights) < 60
+    assert edges[0] <= -1
+    assert edges[-1] >= 1
+    inside = (edges[:-1] > -1 - 1.01 / spins) & (edges[1:] < 1 + 1.01 / spins)
+    counts = heights[inside] * width * (spins + 1)
+    assert counts == pytest.approx(round(width * spins / 2))
+
+
+def test_spikes_of_few_weights_do_not_flatten_the_rest():
+    weights = torch.zeros(1000)
+    weights[0] = 20.0
+    axis = plots.magnetization_histogram({"chains": NOISE, "flow": NOISE}, {"flow": weights}).axes[
+        0
+    ]
+    low, high = axis.get_ylim()
+    tallest = max(patch.get_data()[0].max() for patch in axis.patches)
+    assert (low, high < tallest / 2) == (0, True)
 
 
 @pytest.mark.parametrize(

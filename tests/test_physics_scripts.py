@@ -61,11 +61,14 @@ def run(tmp_path, monkeypatch):
 
 def test_flow_and_monte_carlo_side_by_side(run, capsys):
     assert run("evaluate", "flow.ckpt", "--samples", 20000, "--json", "flow.json",
-               "--out", "flow.png") == 0  # fmt: skip
-    flow = json.loads(capsys.readouterr().out)
+               "--out", "flow.png", "--chains", 32, "--states", 100) == 0  # fmt: skip
+    captured = capsys.readouterr()
+    flow = json.loads(captured.out)
     assert flow == json.loads(Path("flow.json").read_text())
+    assert captured.err.startswith("GaussianField, 1 x 4 x 4: 20000 samples")
     assert flow["log_z_lower"] < flow["log_z_exact"] < flow["log_z_upper"]
     assert flow["reference"]["method"] == "exact"
+    assert (flow["reference"]["chains"], flow["reference"]["states"]) == (32, 100)
     overrides = ["energy=gaussian_field", "energy.side=4", "energy.m2=0.3"]
     assert run("simulate", *overrides, "--states", 64, "--method", "hmc", "--json", "mc.json",
                "--out", "mc.png") == 0  # fmt: skip
@@ -97,6 +100,13 @@ def test_chains_that_a_flow_makes_fast_have_the_law_of_the_energy(
     assert (report["method"], report["states"]) == (method, states)
     per_site = report["observables"]["energy_per_site"]
     assert abs(per_site["value"] - 0.5) < 4 * per_site["error"] < 0.1  # of any Gaussian
+    assert run("evaluate", "stiff.ckpt", "--trust", "--samples", 10000, "--no-reference",
+               "--json", "flow.json") == 0  # fmt: skip
+    capsys.readouterr()
+    assert run("compare", "flow.json", "chains.json", "--training-seconds", 60) == 0
+    table = capsys.readouterr().out
+    assert {"metropolis": "flow, Metropolis", "latent_hmc": "flow, latent HMC"}[method] in table
+    assert "paid" not in table
 
 
 def test_evaluation_follows_the_seed(run, capsys):
@@ -131,6 +141,7 @@ MISTAKES = {
     "no checkpoint": ("evaluate", ["no.ckpt"], "no.ckpt"),
     "damaged": ("evaluate", ["damaged.ckpt"], "truncated"),
     "not a PNG": ("evaluate", ["flow.ckpt", "--out", "x.jpg"], ".png"),
+    "chains": ("evaluate", ["flow.ckpt", "--chains", 0], "chains=0"),
     "samples": ("evaluate", ["flow.ckpt", "--samples", 0, "--no-reference"], "samples=0"),
     "unknown energy": ("simulate", ["energy=foo"], "gaussian_field ising"),
     "unknown field": ("simulate", ["energy.foo=3"], "energy.foo"),

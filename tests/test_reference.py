@@ -7,7 +7,7 @@ from rgflow.energies import XY, ComplexPhi4, GaussianField, Ising, Phi4, as_ener
 from rgflow.energies.exact import ising_brute_force
 from rgflow.observables import measure
 from rgflow.reference import best_method, reference_samples
-from rgflow.reports import energy_report
+from rgflow.reports import energy_report, two_point_report
 from rgflow.statistics import mean_with_error
 
 
@@ -57,11 +57,11 @@ def test_spins_of_the_ising_model_are_exact_within_errors(coupling, method):
     assert coupling > 0 or best_method(energy) == "hmc"
     rows = energy_report(energy, run.samples, run.energies)
     answers = {
-        "spin_abs_m": exact.abs_m,
-        "spin_m2": exact.m2,
-        "spin_m4": exact.m4,
-        "spin_energy_per_site": coupling * exact.energy,
-        "spin_specific_heat": exact.specific_heat,
+        "abs_m": exact.abs_m,
+        "m2": exact.m2,
+        "m4": exact.m4,
+        "energy_per_site": coupling * exact.energy,
+        "specific_heat": exact.specific_heat,
     }
     for name, answer in answers.items():
         assert abs(rows[name].value - answer) < 4 * rows[name].error < 0.4 * abs(answer), name
@@ -73,7 +73,7 @@ def test_free_angles():
     # in x the law is standard normal
     m2 = mean_with_error(measure(run.samples).m2)
     assert abs(m2.value - 1 / 16) < 4 * m2.error < 0.02
-    row = energy_report(energy, run.samples, run.energies)["spin_m2"]  # of unit vectors
+    row = energy_report(energy, run.samples, run.energies)["m2"]  # of unit vectors
     assert abs(row.value - 1 / 16) < 4 * row.error < 0.02
 
 
@@ -89,6 +89,11 @@ def test_ring_of_angles_has_the_exact_bond():
     bonds = [energy.angle_energy(energy.angles(x)) / (-8 * coupling) for x in run.samples]
     got = mean_with_error(torch.stack(bonds))
     assert abs(got.value - exact) < 4 * got.error < 0.05
+    first, second = two_point_report(energy, run.samples)
+    assert first == (1, 0, 0.5)
+    assert abs(second.value - exact) < 4 * second.error < 0.05
+    per_site = energy_report(energy, run.samples, run.energies)["energy_per_site"]
+    assert abs(per_site.value + 2 * coupling * exact) < 4 * per_site.error < 0.05
 
 
 def test_seeds_and_time_budget():

@@ -5,9 +5,11 @@ import torch
 from gaussian_target import GaussianTarget, seeded
 
 from rgflow import observables as o
+from rgflow.energies import Ising
 from rgflow.energies.exact import CRITICAL_COUPLING, ising_m2
 from rgflow.montecarlo import hmc, swendsen_wang
 from rgflow.reports import observable_report, two_point_report
+from rgflow.statistics import mean_with_error
 
 TARGET = GaussianTarget(6, m2=0.8)
 SHAPE = TARGET.event_shape
@@ -60,7 +62,7 @@ def test_reports_of_chains_are_exact_within_errors():
     report = observable_report(o.measure(run.samples, run.energies), SHAPE)
     assert_agrees(report)
     g = torch.fft.ifft2(1 / TARGET.spectrum()).real
-    points = two_point_report(run.samples)
+    points = two_point_report(TARGET, run.samples)
     assert len(points) == 4
     for r, point in enumerate(points):
         assert abs(point.value - float(g[0, r])) < 4 * point.error < 0.1 * float(g[0, 0])
@@ -69,7 +71,7 @@ def test_reports_of_chains_are_exact_within_errors():
 def test_two_point_function_of_weighted_samples():
     x, log_weights = weighted_samples(20_000, seeded(2))
     g = torch.fft.ifft2(1 / TARGET.spectrum()).real
-    for r, point in enumerate(two_point_report(x, log_weights)):
+    for r, point in enumerate(two_point_report(TARGET, x, log_weights)):
         assert abs(point.value - float(g[0, r])) < 4 * point.error < 0.1 * float(g[0, 0])
 
 
@@ -105,3 +107,14 @@ def test_ising_at_criticality():
     assert abs(report["m2"].value - ising_m2(8, CRITICAL_COUPLING)) < 4 * report["m2"].error < 0.02
     assert 0.5 < report["m2"].tau < 10
     assert 0.6 < report["binder"].value < 0.63  # 0.6107 on large lattices
+
+
+def test_two_point_function_of_spins_is_that_of_drawn_ones():
+    energy = Ising(6, 0.4)
+    spins = swendsen_wang(6, 6, 0.4, sweeps=200, chains=20, warmup=40, generator=seeded()).samples
+    x = energy.field(spins.flatten(0, 1)[:, None].float(), seeded(1)).unflatten(0, (200, 20))
+    drawn = o.two_point_on_axes(spins[:, :, None].double())
+    for r, point in enumerate(two_point_report(energy, x)[1:], start=1):
+        other = mean_with_error(drawn[..., r])
+        error = math.hypot(point.error, other.error)
+        assert abs(point.value - other.value) < 4 * error < 0.15 * other.value

@@ -3,12 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from rgflow.config import build, check_target
 from rgflow.energies.base import Energy
 from rgflow.energies.user import UserEnergy, as_energy
+from rgflow.seeds import generator_for
 
 MAKERS = ("rgflow.energies",)
 """Where the energies are that a file from elsewhere may name."""
+
+PROBES = 3
+"""Fields whose energies are part of a description."""
+PROBE_TOLERANCE = 1e-5
+"""Relative to the largest of these energies; far above the noise of float32."""
 
 
 def build_energy(node: Mapping[str, Any], trust: bool = False) -> Energy:
@@ -39,7 +47,10 @@ def build_energy(node: Mapping[str, Any], trust: bool = False) -> Energy:
 
 
 def describe_energy(energy: Energy) -> dict[str, Any]:
-    """Name, event shape and numbers of an energy: equal for equal laws, fit for JSON.
+    """Name, event shape, numbers of an energy and what it gives for some fields, fit for JSON.
+
+    ``probe_energies`` are its values, to six digits, for three fixed fields of white noise: they
+    tell apart what the numbers do not, such as energies with lists or tensors of couplings.
 
     >>> from rgflow.energies import Phi4
     >>> describe_energy(Phi4(side=4, m2=-4.0, lam=7.0))["lam"]
@@ -55,4 +66,30 @@ def describe_energy(energy: Energy) -> dict[str, Any]:
         "name": type(model).__name__,
         "event_shape": list(energy.event_shape),
         **numbers,
+        "probe_energies": [float(f"{value:.6g}") for value in _probe(energy)],
     }
+
+
+def same_energy(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether two descriptions are of one energy; the probes agree up to rounding.
+
+    >>> from rgflow.energies import GaussianField
+    >>> one, other = (describe_energy(GaussianField(4, m2)) for m2 in (0.3, 0.4))
+    >>> same_energy(one, one), same_energy(one, other)
+    (True, False)
+    """
+    first, second = dict(a), dict(b)
+    mine, yours = (one.pop("probe_energies", []) for one in (first, second))
+    if first != second or len(mine) != len(yours):
+        return False
+    tolerance = PROBE_TOLERANCE * max(map(abs, (*mine, *yours)), default=0.0)
+    return all(abs(p - q) <= tolerance for p, q in zip(mine, yours, strict=True))
+
+
+@torch.no_grad()
+def _probe(energy: Energy) -> list[float]:
+    # numbers of the CPU, whose stream is the same everywhere
+    generator = generator_for("probe energies")
+    x = torch.randn((PROBES, *energy.event_shape), generator=generator, dtype=torch.float32)
+    tensors = [*energy.parameters(), *energy.buffers()]
+    return energy.energy(x.to(tensors[0].device) if tensors else x).double().tolist()

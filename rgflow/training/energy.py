@@ -234,7 +234,7 @@ class EnergyModule(FlowTraining):
         try:
             scores = evaluate_energy(self.flow, self.energy, reference=reference, **arguments)
             shown = draw_weighted(self.flow, self.energy, 10_000, seed=self.seed)
-            figure = evaluation_figure(shown, reference)
+            figure = evaluation_figure(self.energy, shown, reference)
         except ValueError as error:
             log.warning("no final evaluation: %s", error)
             self._scores["report_error"] = str(error)

@@ -51,7 +51,7 @@ class FieldPictures(Callback):
         try:
             with torch.autocast(pl_module.device.type, enabled=False):
                 weighted = draw_weighted(pl_module.flow, pl_module.energy, SAMPLES, seed=self.seed)
-            figure = evaluation_figure(weighted, reference)
+            figure = evaluation_figure(pl_module.energy, weighted, reference)
         except ValueError as error:
             log.warning("step %d: no picture of the flow: %s", trainer.global_step, error)
             return

@@ -1,3 +1,4 @@
+import json
 import sys
 
 import pytest
@@ -5,8 +6,8 @@ import torch
 from gaussian_target import GaussianTarget
 
 from rgflow.config import compose_preset, config_dir
-from rgflow.energies import Energy, Ising, Phi4
-from rgflow.energies.nodes import build_energy, describe_energy
+from rgflow.energies import Energy, Ising, Phi4, as_energy
+from rgflow.energies.nodes import build_energy, describe_energy, same_energy
 
 PRESETS = sorted(p.stem for p in (config_dir() / "energy").glob("*.yaml") if p.stem != "user")
 MINE = {"_target_": "gaussian_target.GaussianTarget", "side": 4}
@@ -65,3 +66,34 @@ def test_descriptions_tell_laws_apart():
     assert one == describe_energy(Phi4(side=8, m2=-4, lam=6))
     assert one != describe_energy(Phi4(side=8, m2=-4.0, lam=6.1))
     assert one != describe_energy(Phi4(side=6, m2=-4.0, lam=6.0))
+
+
+class Springs:
+    """What no plain number tells."""
+
+    event_shape = (1, 4, 4)
+
+    def __init__(self, couplings, noise=0.0):
+        self.couplings, self.noise = torch.tensor(couplings), noise
+
+    def energy(self, x):
+        springs = x.square().sum((-1, -3)).unflatten(1, (2, 2)).sum(-1) @ self.couplings
+        return springs * (1 + torch.tensor(self.noise))
+
+
+def test_energies_of_the_same_numbers_are_told_apart():
+    one, same, other = (
+        json.loads(json.dumps(describe_energy(as_energy(Springs(couplings)))))
+        for couplings in ([1.0, 2.0], [1.0, 2.0], [3.0, 2.0])
+    )
+    assert same_energy(one, same)
+    assert not same_energy(one, other)
+    assert {**one, "probe_energies": 0} == {**other, "probe_energies": 0}
+
+
+def test_noise_of_another_machine_does_not_matter():
+    one, other = (describe_energy(as_energy(Springs([1.0, 2.0], n))) for n in (0.0, 1e-6))
+    name = "noise"
+    assert same_energy({**one, name: 0}, {**other, name: 0})
+    far = describe_energy(as_energy(Springs([1.0, 2.0], 1e-3)))
+    assert not same_energy({**one, name: 0}, {**far, name: 0})
