@@ -26,6 +26,11 @@ def _check_positive(**numbers: int) -> None:
             raise ValueError(f"{name}: got {number}, expected at least 1")
 
 
+def _check_kernels(kernels: Sequence[int]) -> None:
+    if len(kernels) < 1 or any(k % 2 == 0 or k < 1 for k in kernels):
+        raise ValueError(f"kernels need odd sides, got {tuple(kernels)}")
+
+
 class ExplicitNet(nn.Module, ABC):
     """A net with a hand-written gradient, so that a chain of couplings can be one function.
 
@@ -207,6 +212,83 @@ class MLP(ExplicitNet):
         return grad, [weights, biases]
 
 
+class PatchMLP(ExplicitNet):
+    """A perceptron that reads the ``k x k`` patch around every site of a periodic lattice.
+
+    The same function as a `ConvNet` whose kernels after the first have side 1, in products of
+    all sites and samples at once, which is several times as fast where channels are few.
+
+    Args:
+        inputs: Channels read.
+        outputs: Channels given.
+        kernel: Odd side k of the patch.
+        hidden: Widths of the hidden layers.
+        nonlinearities: As those of `MLP`.
+
+    Raises:
+        ValueError: For an even kernel, and as `MLP`.
+
+    >>> PatchMLP(2, 4, kernel=3, hidden=(8,))(torch.randn(1, 2, 4, 4)).shape
+    torch.Size([1, 4, 4, 4])
+    """
+
+    batch_innermost = True
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 3,
+        hidden: Sequence[int] = (64, 64),
+        nonlinearities: str | Sequence[str] = "silu",
+    ) -> None:
+        super().__init__()
+        _check_kernels((kernel,))
+        self.net = MLP(inputs * kernel**2, outputs, hidden, nonlinearities)
+        self.kernel, self.outputs = kernel, outputs
+        self.radius = kernel // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, inputs, H, W) -> (N, outputs, H, W)``."""
+        return self.evaluate(x, self.tensors())[0]
+
+    def tensors(self) -> list[Tensor]:
+        """Those of the perceptron."""
+        return self.net.tensors()
+
+    def evaluate(self, x: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """See the base class."""
+        patches = self._patches(x.movedim(0, -1))
+        out, kept = self.net.evaluate(patches.flatten(0, 2).flatten(1).T, tensors)
+        return out.T.unflatten(1, patches.shape[3:]).movedim(-1, 0), kept
+
+    def pull_back(
+        self, grad: Tensor, tensors: Sequence[Tensor], kept: Sequence[Tensor], of_tensors: bool
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """See the base class."""
+        lying = grad.movedim(0, -1)
+        of_patches, of_net = self.net.pull_back(lying.flatten(1).T, tensors, kept, of_tensors)
+        k = self.kernel
+        patches = of_patches.T.unflatten(1, lying.shape[1:]).unflatten(0, (-1, k, k))
+        return self._sum_of_patches(patches).movedim(-1, 0), of_net
+
+    def _patches(self, x: Tensor) -> Tensor:
+        """``(C, H, W, N)`` to ``(C, k, k, H, W, N)``."""
+        if self.kernel == 1:
+            return x[:, None, None]
+        shifts = range(self.radius, -self.radius - 1, -1)
+        rows = torch.stack([x.roll(shift, 1) for shift in shifts], 1)
+        return torch.stack([rows.roll(shift, 3) for shift in shifts], 2)
+
+    def _sum_of_patches(self, patches: Tensor) -> Tensor:
+        """The adjoint of ``_patches``."""
+        if self.kernel == 1:
+            return patches[:, 0, 0]
+        shifts = range(-self.radius, self.radius + 1)
+        rows = sum(patches[:, :, i].roll(shift, 3) for i, shift in enumerate(shifts))
+        return sum(rows[:, i].roll(shift, 1) for i, shift in enumerate(shifts))
+
+
 class ConvNet(nn.Module):
     """Small convolutional net on a periodic lattice, optionally aware of the position.
 
@@ -234,8 +316,7 @@ class ConvNet(nn.Module):
         sites: int | None = None,
     ) -> None:
         super().__init__()
-        if len(kernels) < 1 or any(k % 2 == 0 or k < 1 for k in kernels):
-            raise ValueError(f"kernels need odd sides, got {tuple(kernels)}")
+        _check_kernels(kernels)
         _check_positive(inputs=inputs, outputs=outputs, hidden=hidden)
         self.activation = activation(nonlinearity)
         sizes = [inputs, *[hidden] * (len(kernels) - 1), outputs]

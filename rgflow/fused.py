@@ -9,6 +9,7 @@ torch.func), and use what the forward pass computed where it is not.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -125,9 +126,7 @@ def pull_back_affine(
     pulled = torch.addcmul(log_det_grad, grad if inverse else grad_b, scaled, value=slope)
     grad_raw = torch.ops.aten.sigmoid_backward(pulled, gate)
     grad_shift = -grad_b if inverse else grad
-    if gate.dim() == 2 and gate.stride(0) == 1:  # the batch stays innermost in memory
-        return grad_b, torch.cat((grad_raw.T, grad_shift.T)).T
-    return grad_b, torch.cat((grad_raw, grad_shift), 1)
+    return grad_b, concatenate((grad_raw, grad_shift))
 
 
 def _scales(parameters: Tensor, bound: float, inverse: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -137,6 +136,13 @@ def _scales(parameters: Tensor, bound: float, inverse: bool) -> tuple[Tensor, Te
     limit = bound * LOG2_E * (-1 if inverse else 1)
     log2_scale = gate.mul(2 * limit).sub_(limit)
     return gate, log2_scale, torch.exp2(log2_scale)
+
+
+def concatenate(parts: Sequence[Tensor]) -> Tensor:
+    """Along axis 1; a batch that lies innermost in memory stays there."""
+    if parts[0].stride(0) == 1:
+        return torch.cat([part.movedim(0, -1) for part in parts]).movedim(-1, 0)
+    return torch.cat(parts, 1)
 
 
 def circular_pad(x: Tensor, width: int) -> Tensor:

@@ -25,7 +25,7 @@ from rgflow.bijectors import (
 )
 from rgflow.bijectors.memory import Memory
 from rgflow.bijectors.polyphase import CouplingFactory
-from rgflow.conditioners import MLP, ConvNet, Equivariant, ResidualMLP
+from rgflow.conditioners import MLP, ConvNet, Equivariant, PatchMLP, ResidualMLP
 from rgflow.flow import Flow
 from rgflow.priors import make_prior
 
@@ -168,6 +168,9 @@ def conv_flow(
 
     def net(width: int, inputs: int, outputs: int, lattice: tuple[int, ...]) -> nn.Module:
         sites = lattice[0] if site_bias else None
+        if kernels and not site_bias and all(k == 1 for k in kernels[1:]):
+            hidden = (width,) * (len(kernels) - 1)
+            return PatchMLP(inputs, outputs, kernels[0], hidden, nonlinearity)
         return ConvNet(inputs, outputs, width, kernels, nonlinearity, sites)
 
     levels: list[Bijector] = [

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rgflow import bijectors as b
-from rgflow.conditioners import MLP, ConvNet, ResidualMLP
+from rgflow.conditioners import MLP, ConvNet, PatchMLP, ResidualMLP
 from rgflow.energies import GaussianField, Ising
 from rgflow.models import block_flow, conv_flow, realnvp_flow
 
@@ -39,6 +39,11 @@ def _affine_conv(split, lattice, reads):
     return b.AffineCoupling(split, net, lattice, reads)
 
 
+def _spline_patches(split, lattice, reads):
+    net = PatchMLP(split[reads], 14 * split[1 - reads], 3, (5,))
+    return b.SplineCoupling(split, net, lattice, reads, bins=5)
+
+
 def _spline_conv(split, lattice, reads):
     net = ConvNet(split[reads], 14 * split[1 - reads], hidden=5, sites=lattice[0])
     return b.SplineCoupling(split, net, lattice, reads, bins=5)
@@ -66,8 +71,25 @@ BIJECTORS: dict[str, Callable[[], b.Bijector]] = {
     ),
     "conv_level": lambda: b.ConvLevel(2, 4, _affine_conv, 4, mixing="pairs", site_affine=True),
     "conv_level_splines": lambda: b.ConvLevel(1, 6, _spline_conv, 2),
+    "conv_level_of_patches": lambda: b.ConvLevel(2, 6, _spline_patches, 4, mixing="pairs"),
+    "polyphase_columns_of_patches": lambda: b.PolyphaseCoupling(
+        1, 3, "columns", 0, _spline_patches
+    ),
     "mera_of_blocks": lambda: block_flow(8, 1, 4, (3, 2), hidden=8, residual_blocks=1).bijector,
     "mera_of_convs": lambda: conv_flow(6, 2, 3, hidden=5, smallest_side=2, top_hidden=6).bijector,
+    "mera_of_patches": lambda: (
+        conv_flow(
+            8,
+            1,
+            3,
+            hidden=5,
+            kernels=(3, 1),
+            coupling="spline",
+            bins=4,
+            smallest_side=2,
+            top_hidden=6,
+        ).bijector
+    ),
     "realnvp": lambda: realnvp_flow(8, 1, 3, 2, hidden=5).bijector,
     "pixel_logit": lambda: b.PixelLogit((2, 3, 3)),
     "pixels_and_mera": lambda: conv_flow(8, 1, 2, hidden=5, pixels=True).bijector,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from rgflow.conditioners import MLP, ConvNet, ResidualMLP
+from rgflow.conditioners import MLP, ConvNet, PatchMLP, ResidualMLP
 from rgflow.residual import make_layout
 
 
@@ -14,6 +14,7 @@ from rgflow.residual import make_layout
         (lambda: ResidualMLP(4, 6, width=4, hidden=8, blocks=2), (5, 4)),
         (lambda: MLP(4, 6, (8, 8), ("tanh", "elu")), (5, 4)),
         (lambda: ConvNet(4, 6, hidden=8, sites=5), (2, 4, 5, 5)),
+        (lambda: PatchMLP(4, 6, 3, (8, 8)), (2, 4, 5, 4)),
     ],
 )
 def test_a_new_net_gives_zero_and_learns(net, shape):
@@ -77,7 +78,33 @@ def test_convolutions_are_periodic_and_reach_as_far_as_they_say():
     assert torch.equal(seen, near[:, None] & near[None, :])
 
 
+@pytest.mark.parametrize(("kernel", "sides"), [(3, (4, 5)), (5, (3, 4)), (5, (1, 2)), (1, (2, 2))])
+def test_patches_are_convolutions_with_kernels_of_one_site_after_the_first(kernel, sides):
+    """Also where the patch wraps around the lattice more than once."""
+    torch.manual_seed(0)
+    net = PatchMLP(2, 3, kernel, (4, 5), ("silu", "silu")).double()
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    convs = [torch.nn.Conv2d(2, 4, kernel), torch.nn.Conv2d(4, 5, 1), torch.nn.Conv2d(5, 3, 1)]
+    weights, biases = net.tensors()
+    x = torch.randn(2, 2, *sides, dtype=torch.float64)
+    h = x
+    for i, conv in enumerate(convs):
+        conv.double()
+        weight, weights = weights.tensor_split([conv.weight.numel()])
+        bias, biases = biases.tensor_split([len(conv.bias)])
+        h = F.silu(h) if i else h
+        if i == 0:  # a periodic lattice, as often as the patch needs
+            rows, columns = (torch.arange(-(kernel // 2), n + kernel // 2) % n for n in sides)
+            h = h[:, :, rows][:, :, :, columns]
+        h = F.conv2d(h, weight.view_as(conv.weight), bias)
+    torch.testing.assert_close(net(x), h)
+    assert net.radius == kernel // 2
+
+
 def test_wrong_arguments_are_refused():
+    with pytest.raises(ValueError, match="odd"):
+        PatchMLP(1, 1, kernel=2)
     with pytest.raises(ValueError, match="odd"):
         ConvNet(1, 1, kernels=(2,))
     with pytest.raises(ValueError, match="expected one of"):

@@ -134,4 +134,9 @@ class ChannelMixing(Bijector):
 
 def _matmul(matrix: Tensor, x: Tensor) -> Tensor:
     """``matrix`` on the channel axis."""
-    return torch.matmul(matrix, x.flatten(2)).view_as(x) if x.dim() > 2 else x @ matrix.T
+    if x.dim() == 2:
+        return x @ matrix.T
+    if x.stride(0) == 1:  # the batch lies innermost in memory and stays there
+        lying = x.movedim(0, -1)
+        return (matrix @ lying.flatten(1)).view_as(lying).movedim(-1, 0)
+    return torch.matmul(matrix, x.flatten(2)).view_as(x)

@@ -88,6 +88,9 @@ class ConvLevel(Bijector):
         if site_affine:
             layers.append(ElementwiseAffine((4 * channels, half, half), per_site=True))
         self.layers = Chain(layers, memory)
+        self._batch_innermost = all(
+            layer.coupling.explicit for layer in layers if isinstance(layer, PolyphaseCoupling)
+        )
 
     @property
     def reaches(self) -> tuple[Reach, ...]:
@@ -95,11 +98,11 @@ class ConvLevel(Bijector):
         return self.layers.reaches
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        stack, log_det = self.layers(stack_phases(x))
+        stack, log_det = self.layers(stack_phases(x, self._batch_innermost))
         return unstack_phases(stack), log_det
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        stack, log_det = self.layers.inverse(stack_phases(z))
+        stack, log_det = self.layers.inverse(stack_phases(z, self._batch_innermost))
         return unstack_phases(stack), log_det
 
 

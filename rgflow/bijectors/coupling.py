@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from rgflow.bijectors import explicit
 from rgflow.bijectors.base import Bijector
-from rgflow.fused import affine
+from rgflow.conditioners import ExplicitNet
+from rgflow.fused import LOG2_E, affine, evaluate_affine, pull_back_affine
 
 Halves = tuple[Tensor, Tensor]
-Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 class Coupling(Bijector):
@@ -44,31 +44,54 @@ class Coupling(Bijector):
         self.conditioner = conditioner
         self.read_half = reads
 
+    @property
+    def explicit(self) -> bool:
+        """Whether map and conditioner have hand-written gradients, to be one function."""
+        net = self.conditioner
+        return isinstance(net, ExplicitNet) and net.outputs == self._outputs()
+
+    def _outputs(self) -> int:
+        """Numbers that the conditioner gives for each site."""
+        return self.parameters_per_entry * self.event_shape[1 - self.read_half][0]
+
     def _forward(self, x: Halves) -> tuple[Halves, Tensor]:
-        return self._run(x, self._transform)
+        return self._run(x, inverse=False)
 
     def _inverse(self, z: Halves) -> tuple[Halves, Tensor]:
-        return self._run(z, self._untransform)
+        return self._run(z, inverse=True)
 
-    def _run(self, halves: Halves, transform: Transform) -> tuple[Halves, Tensor]:
+    def _run(self, halves: Halves, *, inverse: bool) -> tuple[Halves, Tensor]:
+        if self.explicit and explicit.works_here():
+            return explicit.run([self], halves, inverse=inverse)
+        return self.run_plainly(halves, inverse=inverse)
+
+    def run_plainly(self, halves: Halves, *, inverse: bool) -> tuple[Halves, Tensor]:
+        """The coupling or its inverse with the conditioner as a module that is called."""
         read, changed = halves[self.read_half], halves[1 - self.read_half]
         parameters = self.conditioner(read).to(changed.dtype)  # bf16 under autocast
-        wanted = self.parameters_per_entry * changed.shape[1]
-        if parameters.shape[1] != wanted or parameters.shape[2:] != changed.shape[2:]:
+        if parameters.shape[1] != self._outputs() or parameters.shape[2:] != changed.shape[2:]:
             raise ValueError(
                 f"the conditioner gave {tuple(parameters.shape[1:])}, "
-                f"expected {(wanted, *changed.shape[2:])} after the batch axis"
+                f"expected {(self._outputs(), *changed.shape[2:])} after the batch axis"
             )
-        changed, log_det = transform(changed, parameters)
+        changed, log_det = self._transform(changed, parameters, inverse=inverse)
         return ((changed, read) if self.read_half else (read, changed)), log_det
 
     @abstractmethod
-    def _transform(self, b: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """``b -> f(b)`` and its log_det ``(N,)``."""
+    def _transform(self, b: Tensor, parameters: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        """``f(b)`` or ``f^-1(b)`` and its log_det ``(N,)``."""
 
     @abstractmethod
-    def _untransform(self, b: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """``b -> f^-1(b)`` and its log_det ``(N,)``."""
+    def evaluate(
+        self, b: Tensor, parameters: Tensor, *, inverse: bool
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """As ``_transform``, with what ``pull_back`` needs."""
+
+    @abstractmethod
+    def pull_back(
+        self, grad: Tensor, log_det_grad: Tensor, kept: list[Tensor], *, inverse: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Gradients in b and in the parameters, from those of the image and of the log_det."""
 
 
 class AffineCoupling(Coupling):
@@ -108,8 +131,21 @@ class AffineCoupling(Coupling):
         self.parameters_per_entry = 2
         self.scale_bound = scale_bound
 
-    def _transform(self, b: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        return affine(b, parameters, self.scale_bound, inverse=False)
+    def _transform(self, b: Tensor, parameters: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        return affine(b, parameters, self.scale_bound, inverse=inverse)
 
-    def _untransform(self, b: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        return affine(b, parameters, self.scale_bound, inverse=True)
+    def evaluate(
+        self, b: Tensor, parameters: Tensor, *, inverse: bool
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """See the base class."""
+        image, log2_scale, gate, factor = evaluate_affine(b, parameters, self.scale_bound, inverse)
+        log_det = log2_scale.flatten(1).sum(1) / LOG2_E
+        return image, log_det, [image if inverse else b, gate, factor]
+
+    def pull_back(
+        self, grad: Tensor, log_det_grad: Tensor, kept: list[Tensor], *, inverse: bool
+    ) -> tuple[Tensor, Tensor]:
+        """See the base class."""
+        slope = (-2 if inverse else 2) * self.scale_bound
+        weight = (log_det_grad * slope).view(-1, *[1] * (grad.dim() - 1))
+        return pull_back_affine(grad, weight, slope, *kept, inverse)

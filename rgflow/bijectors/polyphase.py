@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.coupling import Coupling
+from rgflow.fused import concatenate
 from rgflow.hierarchy import Pattern, Reach
 
 # The order in which the sub-lattices are stacked: the kept one first, and both the checkerboard
@@ -46,8 +47,13 @@ def _interleave(phases: Sequence[Tensor], axis: int) -> Tensor:
     return torch.stack((even, odd), axis + 1).flatten(axis + 2, axis + 3).flatten(axis, axis + 1)
 
 
-def stack_phases(x: Tensor) -> Tensor:
-    """``(B, C, L, L)`` to ``(B, 4 C, L/2, L/2)``, phase by phase."""
+def stack_phases(x: Tensor, batch_innermost: bool = False) -> Tensor:
+    """``(B, C, L, L)`` to ``(B, 4 C, L/2, L/2)``, phase by phase.
+
+    With ``batch_innermost`` consecutive numbers in memory are those of consecutive samples.
+    """
+    if batch_innermost:
+        return torch.cat([phase.movedim(0, -1) for phase in split_phases(x)]).movedim(-1, 0)
     return torch.cat(split_phases(x), 1)
 
 
@@ -113,12 +119,12 @@ class PolyphaseCoupling(Bijector):
             first, second = stack.tensor_split([self.coupling.event_shape[0][0]], 1)
             return first, second
         phases = stack.chunk(4, 1)
-        first, second = (torch.cat([phases[p] for p in half], 1) for half in self.halves)
+        first, second = (concatenate([phases[p] for p in half]) for half in self.halves)
         return first, second
 
     def _merge(self, halves: tuple[Tensor, Tensor]) -> Tensor:
         if self._contiguous_halves():
-            return torch.cat(halves, 1)
+            return concatenate(halves)
         phases = [p for h in range(2) for p in halves[h].chunk(len(self.halves[h]), 1)]
         order = self.halves[0] + self.halves[1]
-        return torch.cat([phases[order.index(p)] for p in range(4)], 1)
+        return concatenate([phases[order.index(p)] for p in range(4)])
