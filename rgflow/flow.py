@@ -66,17 +66,24 @@ class Flow(nn.Module):
         return self.log_prob(x)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Log density in nats, ``(B, *event_shape) -> (B,)``."""
+        """Log density in nats, ``(B, *event_shape) -> (B,)``.
+
+        Raises:
+            ValueError: For another shape or another floating-point type than the weights'.
+        """
+        self._check_type(x)
         if not self.z2:
             return self._component(x, 1.0)
         return _mixture(*self._component(torch.cat((x, -x)), 1.0).chunk(2))
 
     def encode(self, x: Tensor) -> Tensor:
         """Renormalization ``x -> z``; ``flow.bijector(x)`` gives the log_det too."""
+        self._check_type(x)
         return self.bijector(x)[0]
 
     def decode(self, z: Tensor) -> Tensor:
         """Generation ``z -> x``; ``flow.bijector.inverse(z)`` gives the log_det too."""
+        self._check_type(z)
         return self.bijector.inverse(z)[0]
 
     def sample(
@@ -115,6 +122,14 @@ class Flow(nn.Module):
             log_prob = _mixture(log_prob, self._component(-x, by_site))
         return self._random_sign(x, generator), log_prob
 
+    def _check_type(self, event: Tensor) -> None:
+        """A mixture of types would end in an obscure message, or in results of another type."""
+        weight = next(self.parameters(), None)
+        if weight is None or not isinstance(event, Tensor) or event.dtype == weight.dtype:
+            return
+        if event.is_floating_point():
+            raise ValueError(f"got {event.dtype}, expected {weight.dtype} as the flow's weights")
+
     def _component(self, x: Tensor, temperature: Temperature) -> Tensor:
         z, log_det = self.bijector(x)
         return self.prior.log_prob(z, temperature) + log_det
@@ -127,8 +142,8 @@ class Flow(nn.Module):
 
     def _by_site(self, n: int, temperature: float | Sequence[float]) -> Temperature:
         """The temperature of each latent."""
-        if n < 1:
-            raise ValueError(f"the number of samples must be positive, got {n}")
+        if not isinstance(n, int) or n < 1:
+            raise ValueError(f"the number of samples must be a positive integer, got {n}")
         values = torch.as_tensor(temperature)
         return float(values) if values.dim() == 0 else self.hierarchy.per_site(values.tolist())
 

@@ -119,7 +119,7 @@ class Hierarchy:
         Raises:
             ValueError: If there is no such level.
         """
-        if not 0 <= level < self.levels:
+        if level not in range(self.levels):
             raise ValueError(f"level {level} does not exist, expected 0 to {self.levels - 1}")
         return self.level_of_site == level
 

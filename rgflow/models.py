@@ -74,11 +74,28 @@ def _flow(core: Bijector, prior: str, pixels: bool, fourier: str, symmetry: str)
 
 
 def _per_level(values: int | Sequence[int], levels: int, name: str) -> list[int]:
-    """One value for each level: a single number is for all, a short list repeats its last."""
+    """One value for each level: a list that is too short repeats its last, one too long is cut."""
     given = [values] if isinstance(values, int) else list(values)
-    if not given or len(given) > levels:
-        raise ValueError(f"{name} has {len(given)} entries, expected 1 to {levels}, one per level")
-    return given + given[-1:] * (levels - len(given))
+    if not given:
+        raise ValueError(f"{name}: got no entry, expected one per level, fine to coarse")
+    return (given + given[-1:] * levels)[:levels]
+
+
+def _share_weights(levels: Sequence[nn.Module]) -> None:
+    """Gives all levels the parameters of the first: one renormalization step for all scales."""
+    first, *others = levels
+    for level in others:
+        own = dict(level.named_parameters())
+        given = dict(first.named_parameters())
+        for name in (*given, *own):
+            if name not in own or name not in given or own[name].shape != given[name].shape:
+                raise ValueError(
+                    f"share_levels: got levels that differ in {name}, expected the same "
+                    "couplings and widths on all levels, and nothing that knows the site"
+                )
+        for name, parameter in given.items():
+            owner, _, leaf = name.rpartition(".")
+            setattr(level.get_submodule(owner), leaf, parameter)
 
 
 def _check_kernels(kernels: Sequence[int], side: int) -> None:
@@ -114,13 +131,15 @@ def conv_flow(
     fourier: str = "none",
     symmetry: str = "none",
     memory: Memory = "store",
+    share_levels: bool = False,
 ) -> Flow:
     """MERA of convolutional levels, finished by a dense bijector over the top lattice.
 
     Args:
         side: Even lattice side L; it is halved while it is even and above ``smallest_side``.
         channels: C.
-        couplings: Couplings per level, fine to coarse (without the closing prediction).
+        couplings: Couplings per level, fine to coarse (without the closing prediction); the last
+            number is for all further levels.
         hidden: Channels inside the conditioners, per level.
         kernels: Kernel sides of the conditioners.
         nonlinearity: Activation in the conditioners.
@@ -143,6 +162,8 @@ def conv_flow(
         symmetry: Under ``x -> -x``: ``"mixture"`` symmetrises the density, ``"equivariant"``
             every coupling (affine ones without a bias by site).
         memory: See ``Chain``.
+        share_levels: Whether all levels below the top have the same weights, as those of a
+            scale-invariant system may.
 
     Raises:
         ValueError: If the side is odd, or does not come down to a small top.
@@ -187,6 +208,8 @@ def conv_flow(
         )
         for s, count, width in zip(sides, couplings, hidden, strict=True)
     ]
+    if share_levels:
+        _share_weights(levels)
 
     def dense(inputs: int, outputs: int, _: tuple[int, ...]) -> nn.Module:
         return MLP(inputs, outputs, (top_hidden, top_hidden), nonlinearity)
@@ -219,6 +242,7 @@ def block_flow(
     fourier: str = "none",
     symmetry: str = "none",
     memory: Memory = "store",
+    share_levels: bool = False,
 ) -> Flow:
     """MERA of block levels as published: disentanglers and decimators of side K on every level.
 
@@ -244,6 +268,8 @@ def block_flow(
         symmetry: Under ``x -> -x``: ``"mixture"`` symmetrises the density, ``"equivariant"``
             every coupling (affine ones without a bias by site).
         memory: See ``Chain``.
+        share_levels: Whether all levels have the same weights, as those of a scale-invariant
+            system may.
 
     Raises:
         ValueError: If ``side`` is not ``block * 2**n``.
@@ -275,6 +301,8 @@ def block_flow(
         BlockLevel(channels, s, block, make, count, order, repeats, memory)
         for s, count in zip(sides, couplings, strict=True)
     ]
+    if share_levels:
+        _share_weights(levels)
     return _flow(MERA(levels), prior, pixels, fourier, symmetry)
 
 

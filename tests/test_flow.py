@@ -110,6 +110,19 @@ def test_the_float32_round_trip_of_a_trained_flow_on_its_images(kind):
     assert (to_image(back).int() - to_image(x).int()).abs().max() <= 1  # at a shade's edge
 
 
+def test_the_density_of_samples_far_out_is_finite_in_float32():
+    """Latents whose intensities are 0 or 1 to rounding, as an untrained or broken flow gives."""
+    flow = Flow(PixelLogit((1, 8, 8)), Laplace((1, 8, 8)))
+    generator = torch.Generator().manual_seed(0)
+    x, log_prob = flow.sample_and_log_prob(200, temperature=20.0, generator=generator)
+    assert flow.encode(x).abs().max() > 50
+    z = flow.encode(x)
+    torch.testing.assert_close(flow.decode(z), x, rtol=1e-5, atol=1e-5)
+    direct = flow.prior.log_prob(z, 20.0) + flow.bijector(x)[1]
+    torch.testing.assert_close(direct, log_prob, rtol=1e-4, atol=1e-2)
+    assert flow.log_prob(x).isfinite().all()
+
+
 def test_temperature_by_level_scales_only_that_level():
     flow = WHOLE["block"]()
     a, b = (
@@ -153,7 +166,11 @@ def test_generator_makes_samples_repeatable():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda f: f.sample(0), "must be positive"),
+        (lambda f: f.sample(0), "must be a positive integer"),
+        (lambda f: f.sample(2.5), "must be a positive integer"),
+        (lambda f: f.log_prob(torch.zeros(1, 3, 16, 16).double()), "float64, expected .*float32"),
+        (lambda f: f.decode(torch.zeros(1, 3, 16, 16).half()), "float16, expected .*float32"),
+        (lambda f: f.encode(None), "expected a tensor"),
         (lambda f: f.sample(1, [1.0]), "one for each"),
         (lambda f: f.sample(1, -1.0), "negative"),
         (lambda f: f.sample(1, float("nan")), "finite"),

@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from support import perturbed
 
+from rgflow.growth import grow
 from rgflow.models import block_flow, conv_flow, realnvp_flow
 
 
@@ -50,8 +52,12 @@ def test_blocks_that_do_not_tile_are_refused(side, block):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: conv_flow(8, 1, (1, 1, 1)), "couplings has 3 entries"),
-        (lambda: conv_flow(8, 1, ()), "couplings has 0 entries"),
+        (lambda: conv_flow(8, 1, ()), "couplings: got no entry"),
+        (lambda: conv_flow(8, kernels=(2,)), "odd"),
+        (lambda: conv_flow(8, memory="x"), "memory"),
+        (lambda: conv_flow(32, 1, (1, 2), share_levels=True), "differ in .*bijectors"),
+        (lambda: conv_flow(32, 1, 1, site_bias=True, share_levels=True), "differ in .*site_bias"),
+        (lambda: block_flow(16, 1, 4, (1, 2), share_levels=True), "differ in .*couplings"),
         (lambda: conv_flow(8, 1, 1, coupling="cubic"), "'affine' or 'spline'"),
         (lambda: conv_flow(8, 1, 1, prior="cauchy"), "prior 'cauchy'"),
         (lambda: conv_flow(8, 1, 1, pairings=("diagonal",)), "pairing 'diagonal'"),
@@ -67,6 +73,44 @@ def test_blocks_that_do_not_tile_are_refused(side, block):
 def test_unknown_choices_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("side", [4, 8, 12, 16, 28])
+def test_defaults_fit_every_side(side):
+    """Lists per level are cut, or their last entry repeated."""
+    assert conv_flow(side, hidden=2).sample(1).shape == (1, 3, side, side)
+    if side & (side - 1) == 0:
+        flow = block_flow(side, hidden=2, residual_blocks=1)
+        assert flow.sample(1).shape == (1, 3, side, side)
+
+
+SHARED = {
+    "conv": lambda side: conv_flow(side, 1, 3, hidden=4, share_levels=True),
+    "block": lambda side: block_flow(side, 1, 2, 3, hidden=4, share_levels=True),
+}
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_shared_levels_are_one_step_of_renormalization(kind):
+    torch.manual_seed(0)
+    flow, larger = perturbed(SHARED[kind](16)).float(), SHARED[kind](32)
+    count = [sum(p.numel() for p in f.parameters()) for f in (flow, larger)]
+    assert count[0] == count[1]  # of any number of levels
+    level0, level1 = flow.bijector.level_bijectors[:2]
+    for a, b in zip(level0.parameters(), level1.parameters(), strict=True):
+        assert a is b
+    grow(larger, flow)
+    for level in larger.bijector.level_bijectors[:-1]:
+        for a, b in zip(level.parameters(), level0.parameters(), strict=True):
+            assert torch.equal(a, b)
+    # what a coarse level learns moves the fine one, and a checkpoint keeps it so
+    loss = flow.bijector.level_bijectors[1](torch.randn(4, 1, 8, 8))[1].sum()
+    loss.backward()
+    assert any(p.grad is not None and p.grad.any() for p in level0.parameters())
+    again = SHARED[kind](16)
+    again.load_state_dict(flow.state_dict())
+    x = torch.randn(2, 1, 16, 16)
+    torch.testing.assert_close(again.log_prob(x), flow.log_prob(x))
 
 
 def test_the_published_configuration_has_half_the_published_parameters():

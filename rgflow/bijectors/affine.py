@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -37,7 +38,7 @@ class ElementwiseAffine(Bijector):
         shift: float = 0.0,
     ) -> None:
         super().__init__(event_shape)
-        if scale <= 0:
+        if not 0 < scale < math.inf:
             raise ValueError(f"scale must be positive, got {scale}")
         shape = event_shape if per_site else (event_shape[0], *[1] * (len(event_shape) - 1))
         self.log_scale = nn.Parameter(torch.full(shape, float(scale)).log())

@@ -76,11 +76,20 @@ class Bijector(nn.Module, ABC):
     def _inverse(self, z: Event) -> tuple[Event, Tensor]: ...
 
     def _check(self, event: Event) -> None:
-        got = (
-            event.shape[1:]
-            if isinstance(event, Tensor)
-            else tuple(tuple(e.shape[1:]) for e in event)
-        )
+        if isinstance(event, Tensor):
+            got: EventShape = event.shape[1:]
+        elif isinstance(event, tuple) and all(isinstance(e, Tensor) for e in event):
+            got = tuple(tuple(e.shape[1:]) for e in event)
+            if len({len(e) for e in event if e.dim()}) > 1:
+                raise ValueError(
+                    f"{type(self).__name__} got batches of {[len(e) for e in event]}, "
+                    "expected as many samples in all parts"
+                )
+        else:
+            raise ValueError(
+                f"{type(self).__name__} got a {type(event).__name__}, expected a tensor of shape "
+                f"(B, *{self.event_shape})"
+            )
         if got != self.event_shape:
             raise ValueError(
                 f"{type(self).__name__} got an event of shape {tuple(got)}, "

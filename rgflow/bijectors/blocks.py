@@ -54,6 +54,7 @@ class BlockLayer(Bijector):
                 "expected at least one coupling and side 2"
             )
         self.block, self.offset = block, offset
+        self._blocks = (side // block) ** 2
         split = (channels * ((block * block + 1) // 2), channels * (block * block // 2))
         self.couplings = CouplingChain(
             [make_coupling(split, (), i % 2) for i in range(couplings)], memory
@@ -70,11 +71,11 @@ class BlockLayer(Bijector):
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         halves, log_det = self.couplings(self._split(x))
-        return self._merge(halves), log_det.view(-1, len(x)).sum(0)
+        return self._merge(halves), log_det.view(self._blocks, len(x)).sum(0)
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         halves, log_det = self.couplings.inverse(self._split(z))
-        return self._merge(halves), log_det.view(-1, len(z)).sum(0)
+        return self._merge(halves), log_det.view(self._blocks, len(z)).sum(0)
 
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """``(B, C, L, L)`` to the two colours, ``(blocks * B, C K K / 2)`` each.
@@ -106,7 +107,7 @@ class BlockLayer(Bijector):
         channels, side, _ = self.event_shape
         k, n = self.block, side // self.block
         if k % 2:
-            even, odd = (h.T.reshape(channels, -1, len(h)) for h in halves)
+            even, odd = (h.T.unflatten(0, (channels, -1)) for h in halves)
             pairs = torch.stack((even[:, :-1], odd), 2).flatten(1, 2)
             x = torch.cat((pairs, even[:, -1:]), 1).view(channels, k, k, n, n, -1)
             x = x.permute(0, 3, 1, 4, 2, 5)  # (C, n, K, n, K, B)

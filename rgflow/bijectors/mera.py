@@ -40,6 +40,8 @@ class MERA(Bijector):
         if not levels:
             raise ValueError("a MERA needs at least one level, got none")
         super().__init__(levels[0].event_shape)
+        if len(self.event_shape) != 3:
+            raise ValueError(f"level 0 acts on {self.event_shape}, expected (C, L, L)")
         channels, side, _ = self.event_shape
         for level, bijector in enumerate(levels):
             expected = (channels, side >> level, side >> level)

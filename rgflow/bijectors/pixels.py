@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from rgflow.bijectors.base import Bijector
 
 SHADES = 256
+BOUND = 6.0  # of the logits that are those of a logistic function
+EDGE = 1 / (1 + math.exp(-BOUND))
 
 
 def dequantize(images: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -56,14 +58,15 @@ class PixelLogit(Bijector):
     x is an image with intensities in [0, 1] (shade / 255), as ``dequantize`` gives it. An
     undequantized image sits in the middle of its shades. Latents whose image would leave
     ``0 <= y <= 1`` still decode, to intensities slightly outside [0, 1]; ``to_image`` clamps them.
+    Beyond ``|z| = 6``, which no image reaches, the logit is continued by straight lines: there the
+    logistic function comes so near to 0 and 1 that it has no inverse in float32.
 
     Args:
         event_shape: ``(C, L, L)``.
         margin: Half of what the squeeze takes off, in (0, 1/2).
 
     Raises:
-        ValueError: For a margin out of range; on a call, for integers. Intensities further outside
-            [0, 1] than ``margin / (1 - 2 margin)`` have no logit and give NaN.
+        ValueError: For a margin out of range; on a call, for integers.
 
     Reference: Real NVP, arXiv:1605.08803; the margin 0.05 is that of arXiv:2010.00029.
 
@@ -92,14 +95,18 @@ class PixelLogit(Bijector):
                 f"got images of type {x.dtype}, expected intensities: dequantize them"
             )
         p = x * self.slope + self.start
-        log_p, log_q = p.log(), torch.log1p(-p)
-        # d logit(p) / dp = 1 / (p (1 - p))
-        return log_p - log_q, self._constant() - (log_p + log_q).flatten(1).sum(1)
+        near = p.clamp(1 - EDGE, EDGE)
+        log_p, log_q = near.log(), torch.log1p(-near)
+        # d logit(p) / dp = 1 / (p (1 - p)), and beyond the bound what it is there
+        z = log_p - log_q + (p - near) / (EDGE * (1 - EDGE))
+        return z, self._constant() - (log_p + log_q).flatten(1).sum(1)
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        log_p, log_q = F.logsigmoid(z), F.logsigmoid(-z)
+        near = z.clamp(-BOUND, BOUND)
+        log_p, log_q = F.logsigmoid(near), F.logsigmoid(-near)
         log_det = (log_p + log_q).flatten(1).sum(1) - self._constant()
-        return (torch.sigmoid(z) - self.start) / self.slope, log_det
+        p = torch.sigmoid(near) + (z - near) * (EDGE * (1 - EDGE))
+        return (p - self.start) / self.slope, log_det
 
     def _constant(self) -> float:
         return math.prod(self.event_shape) * math.log(self.slope)

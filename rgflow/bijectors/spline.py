@@ -108,4 +108,4 @@ class ElementwiseSpline(Bijector):
         raw = self.parameters_by_channel[..., None].expand(-1, -1, flat.shape[1])
         image, log_slope = splines.spline(flat, raw, self.bins, self.bound, inverse=inverse)
         image = image.unflatten(1, (x.shape[0], *x.shape[2:])).transpose(0, 1)
-        return image, log_slope.view(len(flat), len(x), -1).sum((0, 2))
+        return image, log_slope.view(len(flat), len(x), x.shape[2:].numel()).sum((0, 2))

@@ -2,7 +2,15 @@
 
 import pytest
 import torch
-from support import BIJECTORS, dimension, flatten, make_bijector, random_event, unflatten
+from support import (
+    BIJECTORS,
+    dimension,
+    flatten,
+    is_pair,
+    make_bijector,
+    random_event,
+    unflatten,
+)
 
 every_bijector = pytest.mark.parametrize("name", BIJECTORS)
 
@@ -76,6 +84,16 @@ def test_all_parameters_get_a_gradient(name):
 
 
 @every_bijector
+def test_a_batch_may_be_empty(name):
+    bijector = make_bijector(name)
+    x = unflatten(random_event(bijector, 1)[:0], bijector)
+    z, log_det = bijector(x)
+    back, inverse_log_det = bijector.inverse(z)
+    assert flatten(z).shape == flatten(back).shape == (0, dimension(bijector))
+    assert log_det.shape == inverse_log_det.shape == (0,)
+
+
+@every_bijector
 def test_wrong_shape_is_refused(name):
     bijector = make_bijector(name)
     x = random_event(bijector, 2)
@@ -88,6 +106,12 @@ def test_wrong_shape_is_refused(name):
         bijector(wrong)
     with pytest.raises(ValueError, match="expected"):
         bijector.inverse(wrong)
+    with pytest.raises(ValueError, match="got a NoneType, expected a tensor"):
+        bijector(None)
+    if is_pair(bijector):
+        first, *rest = unflatten(x, bijector)
+        with pytest.raises(ValueError, match="as many samples in all parts"):
+            bijector((first[:1], *rest))
 
 
 @every_bijector

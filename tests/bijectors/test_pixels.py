@@ -49,6 +49,17 @@ def test_all_latents_decode_to_a_picture():
     assert torch.isfinite(log_det).all()
 
 
+def test_the_logit_goes_on_straight_beyond_its_bound():
+    pixel = PixelLogit((1, 1, 81)).double()
+    z = torch.linspace(-40, 40, 81, dtype=torch.float64).view(1, 1, 1, 81).requires_grad_()
+    pixel.event_shape = (1, 1, 81)
+    x, log_det = pixel.inverse(z)
+    (slope,) = torch.autograd.grad(x.sum(), z)
+    assert log_det.item() == pytest.approx(slope.log().sum().item(), rel=1e-12)
+    torch.testing.assert_close(pixel(x)[0], z)
+    assert slope.flatten()[:34].unique().numel() <= 2  # up to rounding
+
+
 def test_wrong_input_is_refused():
     with pytest.raises(ValueError, match="uint8"):
         dequantize(torch.rand(1, 1, 2, 2))
