@@ -2,109 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
-import torch
 from torch import nn
 
 from rgflow.bijectors import (
     MERA,
-    AffineCoupling,
     Bijector,
     BlockLayer,
     BlockLevel,
     Chain,
-    CirculantRoot,
     ConvLevel,
-    Coupling,
     ElementwiseAffine,
-    PixelLogit,
     RealNVP,
-    SplineCoupling,
 )
 from rgflow.bijectors.memory import Memory
-from rgflow.bijectors.polyphase import CouplingFactory
-from rgflow.conditioners import MLP, ConvNet, Equivariant, PatchMLP, ResidualMLP
+from rgflow.conditioners import MLP, ConvNet, PatchMLP, ResidualMLP
 from rgflow.flow import Flow
-from rgflow.priors import make_prior
-
-MakeNet = Callable[[int, int, tuple[int, ...]], nn.Module]
-
-
-def _coupling_factory(
-    make_net: MakeNet, kind: str, scale_bound: float, bins: int, equivariant: bool = False
-) -> CouplingFactory:
-    """Couplings of the given kind; ``make_net`` gets inputs, outputs and the lattice."""
-    if kind not in ("affine", "spline"):
-        raise ValueError(f"coupling {kind!r} is unknown, expected 'affine' or 'spline'")
-    if equivariant and kind != "affine":
-        raise ValueError(f"coupling={kind!r}: equivariant couplings are affine, expected 'affine'")
-
-    def make(split: tuple[int, int], lattice: tuple[int, ...], reads: int) -> Coupling:
-        inputs, changed = split[reads], split[1 - reads]
-        if kind == "affine":
-            net = make_net(inputs, 2 * changed, lattice)
-            net = Equivariant(net) if equivariant else net
-            return AffineCoupling(split, net, lattice, reads, scale_bound)
-        net = make_net(inputs, (3 * bins - 1) * changed, lattice)
-        return SplineCoupling(split, net, lattice, reads, bins)
-
-    return make
-
-
-def _flow(core: Bijector, prior: str, pixels: bool, fourier: str, symmetry: str) -> Flow:
-    """The core with what stands outside of the hierarchy: maps in front, prior and symmetry."""
-    if symmetry not in ("none", "mixture", "equivariant"):
-        raise ValueError(
-            f"symmetry: got {symmetry!r}, expected 'none', 'mixture' or 'equivariant'"
-        )
-    if fourier not in ("none", "fixed", "learnable"):
-        raise ValueError(f"fourier: got {fourier!r}, expected 'none', 'fixed' or 'learnable'")
-    if pixels and (symmetry != "none" or fourier != "none"):
-        raise ValueError("pixels: got true with a symmetry or a Fourier map, which are for fields")
-    channels, side, _ = core.event_shape
-    if pixels:
-        core = Chain([PixelLogit(core.event_shape), core])
-    elif fourier != "none":
-        # of white noise, until training or a checkpoint says which
-        white = CirculantRoot(torch.ones(side, side), channels, fourier == "learnable")
-        core = Chain([white, core])
-    return Flow(core, make_prior(prior, core.event_shape), z2=symmetry == "mixture")
-
-
-def _per_level(values: int | Sequence[int], levels: int, name: str) -> list[int]:
-    """One value for each level: a list that is too short repeats its last, one too long is cut."""
-    given = [values] if isinstance(values, int) else list(values)
-    if not given:
-        raise ValueError(f"{name}: got no entry, expected one per level, fine to coarse")
-    return (given + given[-1:] * levels)[:levels]
-
-
-def _share_weights(levels: Sequence[nn.Module]) -> None:
-    """Gives all levels the parameters of the first: one renormalization step for all scales."""
-    first, *others = levels
-    for level in others:
-        own = dict(level.named_parameters())
-        given = dict(first.named_parameters())
-        for name in (*given, *own):
-            if name not in own or name not in given or own[name].shape != given[name].shape:
-                raise ValueError(
-                    f"share_levels: got levels that differ in {name}, expected the same "
-                    "couplings and widths on all levels, and nothing that knows the site"
-                )
-        for name, parameter in given.items():
-            owner, _, leaf = name.rpartition(".")
-            setattr(level.get_submodule(owner), leaf, parameter)
-
-
-def _check_kernels(kernels: Sequence[int], side: int) -> None:
-    """Refuses kernels that would wrap around the smallest sub-lattice more than once."""
-    if max(kernels, default=0) // 2 > side:
-        raise ValueError(
-            f"kernels of side {tuple(kernels)} do not fit the coarsest sub-lattice of side "
-            f"{side}: expected at most {2 * side + 1}"
-        )
+from rgflow.model_parts import (
+    check_kernels,
+    coupling_factory,
+    finished_flow,
+    per_level,
+    share_weights,
+)
 
 
 def conv_flow(
@@ -177,9 +99,9 @@ def conv_flow(
             f"side of at least 4 with a top of at most {largest_top} (largest_top): n * 2**k"
         )
     *sides, top = sides
-    _check_kernels(kernels, sides[-1] // 2)
-    couplings = _per_level(couplings, len(sides), "couplings")
-    hidden = _per_level(hidden, len(sides), "hidden")
+    check_kernels(kernels, sides[-1] // 2)
+    couplings = per_level(couplings, len(sides), "couplings")
+    hidden = per_level(hidden, len(sides), "hidden")
 
     equivariant = symmetry == "equivariant"
     if equivariant and site_affine:
@@ -198,7 +120,7 @@ def conv_flow(
         ConvLevel(
             channels,
             s,
-            _coupling_factory(partial(net, width), coupling, scale_bound, bins, equivariant),
+            coupling_factory(partial(net, width), coupling, scale_bound, bins, equivariant),
             count,
             pairings,
             predict,
@@ -209,17 +131,17 @@ def conv_flow(
         for s, count, width in zip(sides, couplings, hidden, strict=True)
     ]
     if share_levels:
-        _share_weights(levels)
+        share_weights(levels)
 
     def dense(inputs: int, outputs: int, _: tuple[int, ...]) -> nn.Module:
         return MLP(inputs, outputs, (top_hidden, top_hidden), nonlinearity)
 
-    make = _coupling_factory(dense, coupling, scale_bound, bins, equivariant)
+    make = coupling_factory(dense, coupling, scale_bound, bins, equivariant)
     layers: list[Bijector] = [BlockLayer(channels, top, top, 0, make, top_couplings, memory)]
     if site_affine:
         layers.append(ElementwiseAffine((channels, top, top), per_site=True))
     levels.append(Chain(layers))
-    return _flow(MERA(levels), prior, pixels, fourier, symmetry)
+    return finished_flow(MERA(levels), prior, pixels, fourier, symmetry)
 
 
 def block_flow(
@@ -285,7 +207,7 @@ def block_flow(
             f"expected {block} * 2**n"
         )
     sides = [side >> h for h in range(ratio.bit_length())]
-    couplings = _per_level(couplings, len(sides), "couplings")
+    couplings = per_level(couplings, len(sides), "couplings")
 
     def net(inputs: int, outputs: int, _: tuple[int, ...]) -> nn.Module:
         if conditioner == "mlp":
@@ -296,14 +218,14 @@ def block_flow(
         return ResidualMLP(inputs, outputs, width, hidden, residual_blocks)
 
     equivariant = symmetry == "equivariant"
-    make = _coupling_factory(net, coupling, scale_bound, bins, equivariant)
+    make = coupling_factory(net, coupling, scale_bound, bins, equivariant)
     levels = [
         BlockLevel(channels, s, block, make, count, order, repeats, memory)
         for s, count in zip(sides, couplings, strict=True)
     ]
     if share_levels:
-        _share_weights(levels)
-    return _flow(MERA(levels), prior, pixels, fourier, symmetry)
+        share_weights(levels)
+    return finished_flow(MERA(levels), prior, pixels, fourier, symmetry)
 
 
 def realnvp_flow(
@@ -339,11 +261,11 @@ def realnvp_flow(
 
     Reference: arXiv:1605.08803.
     """
-    _check_kernels(kernels, side >> scales)
+    check_kernels(kernels, side >> scales)
 
     def net(inputs: int, outputs: int, _: tuple[int, ...]) -> nn.Module:
         return ConvNet(inputs, outputs, hidden, kernels, nonlinearity)
 
-    make = _coupling_factory(net, "affine", scale_bound, bins=0)
+    make = coupling_factory(net, "affine", scale_bound, bins=0)
     core = RealNVP(channels, side, make, scales, couplings, memory)
-    return _flow(core, prior, pixels, "none", "none")
+    return finished_flow(core, prior, pixels, "none", "none")

@@ -140,14 +140,15 @@ def test_a_file_can_call_makers_of_flows_only(node, saved, tmp_path, monkeypatch
     assert not (tmp_path / "attacked").exists()
 
 
-def test_what_is_no_flow_is_refused(saved):
+def test_what_is_no_flow_is_refused(saved, monkeypatch):
+    def nothing(side):
+        return None
+
+    nothing.__module__ = "rgflow.models"
+    monkeypatch.setattr("rgflow.models.nothing", nothing, raising=False)
     path = saved[1]
     content = torch.load(path, weights_only=True)
-    content["config"]["flow"] = {
-        "_target_": "rgflow.models._check_kernels",
-        "kernels": [],
-        "side": 3,
-    }
+    content["config"]["flow"] = {"_target_": "rgflow.models.nothing", "side": 3}
     torch.save(content, path)
     with pytest.raises(ValueError, match="got a NoneType, expected a Flow"):
         load_flow(path)
