@@ -141,7 +141,7 @@ def test_a_file_can_call_makers_of_flows_only(node, saved, tmp_path, monkeypatch
 
 
 def test_what_is_no_flow_is_refused(saved, monkeypatch):
-    def nothing(side):
+    def nothing(side: int):
         return None
 
     nothing.__module__ = "rgflow.models"
