@@ -172,7 +172,7 @@ def _fits(value: Any, hint: Any) -> bool:
         number = int | float if hint is float else int
         return isinstance(value, number) and not isinstance(value, bool)
     checked = origin or hint
-    return not isinstance(checked, type) or isinstance(value, checked)
+    return checked is Any or not isinstance(checked, type) or isinstance(value, checked)
 
 
 def _in_words(hint: Any) -> str:
