@@ -45,10 +45,19 @@ def test_flow_of_the_preset_has_the_shape_of_its_images(name):
 
 
 @pytest.mark.parametrize("data", sorted(p.stem for p in (config_dir() / "data").glob("*.yaml")))
-@pytest.mark.parametrize("flow", ["block", "conv", "realnvp"])
-def test_every_flow_follows_the_data(data, flow):
-    config = composed(f"data={data}", f"flow={flow}", "data.side=64")
-    assert config["flow"]["side"] == 64
+@pytest.mark.parametrize(("flow", "side"), [("block", 64), ("conv", 16), ("realnvp", 64)])
+def test_every_flow_follows_the_data(data, flow, side):
+    config = composed(f"data={data}", f"flow={flow}", f"data.side={side}")
+    assert config["flow"]["side"] == side
+    assert fits(config)
+
+
+@pytest.mark.parametrize("flow", ["field", "field_block"])
+def test_levels_of_a_field_are_of_either_kind(flow):
+    config = composed("experiment=ising_l16", f"flow={flow}", "flow.fourier=fixed")
+    made = build(config["flow"], "flow")
+    assert made.event_shape == (1, 16, 16)
+    assert made.sample(2).isfinite().all()
     assert fits(config)
 
 

@@ -1,0 +1,88 @@
+"""What settings are worth: one change at a time to a preset of an energy, equal numbers of steps.
+
+Each row is a run of ``python -m rgflow.train`` in a process of its own, evaluated as any run is.
+
+python benchmarks/choices.py [--experiment ising_l8] [--steps 1500] [--only TEXT] [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from measure import machine, print_table, write_json
+
+CHANGES: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "reverse KL, no path gradient": ("training.objective=reverse",),
+    "forward KL on Monte-Carlo states": ("training.objective=forward",),
+    "half forward, half path": ("training.objective=mixture",),
+    "coupling annealed from 0.8 in 500 steps": (
+        "training.anneal_from=0.8",
+        "training.anneal_steps=500",
+    ),
+    "batch 32": ("training.batch_size=32",),
+    "batch 512": ("training.batch_size=512",),
+    "learning rate halved": ("training.lr=4e-3",),
+    "no Fourier map": ("flow.fourier=none",),
+    "learnt Fourier map": ("flow.fourier=learnable",),
+    "no symmetry": ("flow.symmetry=none",),
+    "affine couplings": ("flow.coupling=affine",),
+    "equivariant affine couplings": ("flow.coupling=affine", "flow.symmetry=equivariant"),
+    "blocks of side 2 as levels": ("flow=field_block", "flow.fourier=fixed"),
+    "no mixing of cells": ("flow.mixing=none",),
+    "kernels (3, 1)": ("flow.kernels=[3,1]",),
+    "kernels (3, 1, 1, 1)": ("flow.kernels=[3,1,1,1]",),
+    "kernels (3, 3)": ("flow.kernels=[3,3]",),
+    "6 couplings a level": ("flow.couplings=6",),
+    "96 channels": ("flow.hidden=96",),
+    "10 bins": ("flow.bins=10",),
+    "Laplace prior": ("flow.prior=laplace",),
+}
+
+
+def run(experiment: str, steps: int, changes: tuple[str, ...], seed: int) -> dict[str, object]:
+    """The numbers of one training."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "rgflow.train", f"experiment={experiment}"]
+        command += [f"max_steps={steps}", f"validation_every={steps}", f"seed={seed}"]
+        command += ["training.ema_decay=0.99", f"hydra.run.dir={folder}", *changes]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            return {"KL nats": done.stderr.strip().splitlines()[-1][:80]}
+        metrics = json.loads((Path(folder) / "metrics.json").read_text())
+    numbers = {
+        "KL nats": metrics["kl_nats"],
+        "error": metrics["kl_nats_error"],
+        "ESS": metrics["ess"],
+        "forward ESS": metrics["forward_ess"],
+    }
+    rounded = {k: v if v is None else round(v, 4) for k, v in numbers.items()}
+    milliseconds = 1e3 * metrics["training_seconds"] / metrics["steps"]
+    return rounded | {"parameters": metrics["parameters"], "ms a step": round(milliseconds)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--experiment", default="ising_l8")
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="changes whose name has this in it")
+    parser.add_argument("--out", default="choices.json")
+    args = parser.parse_args()
+    rows = []
+    for name, changes in CHANGES.items():
+        if args.only in name:
+            numbers = run(args.experiment, args.steps, changes, args.seed)
+            rows.append({"change": name, **numbers})
+            print(f"{name}: {numbers['KL nats']}", file=sys.stderr, flush=True)
+    print_table(rows)
+    write_json(args.out, {"machine": machine(), **vars(args), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
