@@ -22,8 +22,9 @@ def composed(*overrides):
 
 def fits(config):
     """Whether the flow has the shape of the images."""
-    # block flows are large, hence built without weights; convolutional ones need values
-    device = "meta" if config["flow"]["_target_"].endswith("block_flow") else "cpu"
+    # block flows of images are large, hence built without weights; others need values
+    is_large = config["flow"]["_target_"].endswith("block_flow") and config["flow"]["pixels"]
+    device = "meta" if is_large else "cpu"
     with torch.device(device):
         flow = build(config["flow"], "flow")
     extra = {"energy": build(config["energy"], "energy")} if known_energy(config) else {}
