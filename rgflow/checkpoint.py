@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rgflow.flow import Flow
 
 PREFIX = "flow."
+REAL = ("float64", "float32", "bfloat16", "float16")
 MAKERS = ("rgflow.models",)
 """Modules whose functions a checkpoint may name: they build flows and do nothing else."""
 
@@ -41,8 +42,18 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise ValueError(f"{path}: got a truncated or foreign file, {expected}") from error
     if not (isinstance(content, dict) and {"config", "state_dict"} <= content.keys()):
         raise ValueError(f"{path}: got {_describe(content)}, {expected}")
-    if not isinstance(content["config"], dict) or "flow" not in content["config"]:
+    config, state = content["config"], content["state_dict"]
+    if not isinstance(config, dict) or not isinstance(config.get("flow"), dict):
         raise ValueError(f"{path}: got a config without a node 'flow', {expected}")
+    for name in ("data", "energy", "training"):
+        if not isinstance(config.get(name), dict | None):
+            raise ValueError(f"{path}: got the config {name}={config[name]!r}, expected a node")
+    if not isinstance(state, dict):
+        raise ValueError(f"{path}: got a {type(state).__name__} as 'state_dict', expected tensors")
+    for name, value in state.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
+            kind = type(value).__name__
+            raise ValueError(f"{path}: got a {kind} as weight {name!r}, expected a tensor")
     return content
 
 
@@ -73,19 +84,27 @@ def load_flow(path: str | os.PathLike[str], device: str | torch.device = "cpu") 
         FileNotFoundError: If there is no such file.
         ValueError: If the file is truncated or foreign, names a ``_target_`` that is not in
             `rgflow.models` or makes no flow, or its weights do not fit the flow that its
-            configuration describes; or if there is no such device.
+            configuration describes or are not finite; or if there is no such device.
     """
     from rgflow.flow import Flow
 
     _check_device(device)
     content = read_checkpoint(path)
-    flow = build(content["config"]["flow"], "flow", within=MAKERS)
+    try:
+        flow = build(content["config"]["flow"], "flow", within=MAKERS)
+    except ValueError:
+        raise
+    except Exception as error:  # for instance a side for which there is no memory
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(
+            f"{path}: its config makes no flow, expected that of a training: {reason}"
+        ) from error
     if not isinstance(flow, Flow):
         raise ValueError(f"{path}: flow: got a {type(flow).__name__}, expected a Flow")
     weights = flow_weights(content)
-    mismatch = describe_mismatch(flow.state_dict(), weights)
-    if mismatch:
-        raise ValueError(f"{path}: its weights do not fit its own config: {mismatch}")
+    misfit = describe_misfit(flow.state_dict(), weights)
+    if misfit:
+        raise ValueError(f"{path}: its weights do not fit its own config: {misfit}")
     # a flow trained in double precision stays so
     dtypes = [value.dtype for value in weights.values() if value.is_floating_point()]
     flow.to(dtypes[0] if dtypes else None)
@@ -116,19 +135,37 @@ def flow_weights(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     return {name[len(PREFIX) :]: v for name, v in state.items() if name.startswith(PREFIX)}
 
 
-def describe_mismatch(
-    expected: Mapping[str, torch.Tensor], got: Mapping[str, torch.Tensor]
-) -> str | None:
-    """Say in a few words how two state dicts differ in names or shapes; None if they do not."""
+def describe_misfit(expected: Mapping[str, torch.Tensor], got: Mapping[str, Any]) -> str | None:
+    """Say in a few words why weights cannot be those of a flow; None if they can.
+
+    Args:
+        expected: The flow's own state dict, of which names, shapes and kinds of numbers count.
+        got: The weights, which must be finite as well.
+    """
     missing = sorted(expected.keys() - got.keys())
     surplus = sorted(got.keys() - expected.keys())
     if missing or surplus:
         example = (missing or surplus)[0]
         return f"{len(missing)} tensors missing and {len(surplus)} unknown, for instance {example}"
     for name, value in expected.items():
+        kinds = _kind(got[name]), _kind(value)
+        if kinds[0] != kinds[1]:
+            return f"{name}: got {kinds[0]}, expected {kinds[1]}"
         if value.shape != got[name].shape:
             return f"{name}: got shape {tuple(got[name].shape)}, expected {tuple(value.shape)}"
+        if not got[name].isfinite().all():
+            return f"{name}: got numbers that are not finite, expected finite ones"
     return None
+
+
+def _kind(value: Any) -> str:
+    """What is in a tensor; a flow may take any precision of real numbers."""
+    if not isinstance(value, torch.Tensor):
+        return f"a {type(value).__name__}"
+    if value.layout != torch.strided or value.is_meta or value.is_quantized:
+        return "no plain tensor"
+    dtype = str(value.dtype).removeprefix("torch.")
+    return "real numbers" if dtype in REAL else f"numbers of type {dtype}"
 
 
 def _check_device(device: str | torch.device) -> None:

@@ -1,5 +1,6 @@
 """How a command tells its user about a mistake: one line on stderr and a non-zero exit status."""
 
+import argparse
 import os
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,23 @@ from typing import NoReturn
 
 USER_MISTAKES: tuple[type[Exception], ...] = (ValueError, OSError)
 """What the package raises when the user asked for something impossible: bad numbers, bad files."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line as well, with exit status 2.
+
+    >>> Parser().parse_args(["--nope"])
+    Traceback (most recent call last):
+    SystemExit: 2
+    """
+
+    def error(self, message: str) -> NoReturn:
+        """End the program without the usage, which is several lines.
+
+        Raises:
+            SystemExit: Always, with status 2.
+        """
+        fail(ValueError(f"{message}; --help says what is expected"), 2)
 
 
 def one_line(error: BaseException) -> str:
@@ -39,13 +57,23 @@ def fail(error: BaseException, status: int = 1) -> NoReturn:
 def one_line_errors(*also: type[Exception]) -> Iterator[None]:
     """Turn a user's mistake inside the block into one line and exit status 1.
 
+    Ctrl-C becomes one line and status 130.
+
     Args:
         also: Further types of exception to treat so; anything else keeps its traceback.
 
     Raises:
-        SystemExit: Status 1, in place of the mistake.
+        SystemExit: In place of the mistake.
     """
     try:
         yield
     except (*USER_MISTAKES, *also) as error:
         fail(error)
+    except KeyboardInterrupt:
+        fail(KeyboardInterrupt("interrupted by SIGINT"), 130)
+
+
+def is_first_process() -> bool:
+    """Known before processes have met: from what torchrun, Lightning and Slurm set."""
+    ranks = (os.environ.get(name, "0") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return all(rank == "0" for rank in ranks)

@@ -5,6 +5,7 @@ built without Hydra, so that a checkpoint opens where Hydra is not installed.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -68,7 +69,8 @@ def build(
 
     Raises:
         ValueError: If there is no such target, it is not allowed, an argument is unknown or
-            missing, or, for targets in this package, of another type than annotated.
+            missing, or, for targets in this package, of another type than annotated; or if there
+            is not enough memory for it.
     """
     target = node.get("_target_") if isinstance(node, Mapping) else None
     if not isinstance(target, str) or "." not in target:
@@ -84,7 +86,13 @@ def build(
     if arguments.keys() & extra.keys():
         raise ValueError(f"{name}: got {', '.join(arguments.keys() & extra.keys())}, which is set")
     _check_arguments(function, arguments | extra, name)
-    return function(**arguments, **extra)
+    try:
+        return function(**arguments, **extra)
+    except (MemoryError, OverflowError, RuntimeError) as error:
+        message = str(error).partition("\n")[0]
+        if isinstance(error, RuntimeError) and not re.search("memory|overflow", message):
+            raise
+        raise ValueError(f"{name}: got settings too large for this machine: {message}") from error
 
 
 def check_target(target: Any, name: str, within: tuple[str, ...] | None) -> None:

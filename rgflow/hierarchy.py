@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Pattern = tuple[tuple[bool, ...], ...]
+LARGEST_SIDE = 2**13
+"""Above it the geometry alone takes gigabytes."""
 
 
 class Reach(NamedTuple):
@@ -89,6 +91,8 @@ class Hierarchy:
 
     def __init__(self, side: int, reaches: Sequence[Sequence[Reach]]) -> None:
         levels = len(reaches)
+        if side > LARGEST_SIDE:
+            raise ValueError(f"side: got {side}, expected at most {LARGEST_SIDE}")
         if levels < 1 or side % 2 ** (levels - 1):
             raise ValueError(f"a lattice of side {side} cannot be halved {levels - 1} times")
         for level, layers in enumerate(reaches):

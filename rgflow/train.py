@@ -6,11 +6,12 @@ events, ``samples.png``, ``metrics.json``, ``train.log`` and the configuration i
 
 import functools
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rgflow.cli import USER_MISTAKES, fail
+from rgflow.cli import USER_MISTAKES, fail, is_first_process
 from rgflow.config import build, config_dir
+from rgflow.early_exit import early_exit
+from rgflow.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -25,32 +26,48 @@ def main() -> None:
         SystemExit: Non-zero after a user's mistake (1, with one line on stderr), an interruption
             (128 plus the signal) or a divergence.
     """
-    import hydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
+    folder: RunFolder | None = None
 
-    # otherwise Hydra prints its errors itself, on several lines
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    started = False
+    def clean() -> None:
+        made = folder or RunFolder.of_hydra()
+        if made is not None:
+            made.remove_if_fresh()
 
-    @functools.wraps(run)
-    def task(cfg: "DictConfig") -> None:
-        nonlocal started
-        started = True
-        run(cfg)
+    with early_exit(clean):  # before the imports, which take seconds
+        import hydra
+        from hydra.errors import HydraException
+        from omegaconf.errors import OmegaConfBaseException
 
-    try:
-        presets = str(config_dir())
-        hydra.main(version_base="1.3", config_path=presets, config_name="config")(task)()
-    except (HydraException, OmegaConfBaseException, OSError) as error:
-        if started and isinstance(error, OSError):
-            raise  # from a run under way, where it is no mistake in the command
-        # where Hydra looked for presets is of no use to somebody who misspelt one
-        fail(ValueError(str(error).partition("Config search path")[0]))
+        # otherwise Hydra prints its errors itself, on several lines
+        os.environ["HYDRA_FULL_ERROR"] = "1"
+        started = False
+
+        @functools.wraps(run)
+        def task(cfg: "DictConfig") -> None:
+            nonlocal started, folder
+            started = True
+            folder = RunFolder.of_hydra()
+            try:
+                run(cfg, folder)
+            finally:
+                folder = None
+
+        try:
+            presets = str(config_dir())
+            hydra.main(version_base="1.3", config_path=presets, config_name="config")(task)()
+        except (HydraException, OmegaConfBaseException, OSError) as error:
+            if started and isinstance(error, OSError):
+                raise  # from a run under way, where it is no mistake in the command
+            # where Hydra looked for presets is of no use to somebody who misspelt one
+            fail(ValueError(str(error).partition("Config search path")[0]))
 
 
-def run(cfg: "DictConfig") -> None:
+def run(cfg: "DictConfig", folder: RunFolder) -> None:
     """Train as Hydra's configuration says, in Hydra's output directory.
+
+    Args:
+        cfg: The configuration.
+        folder: The output directory, which goes if the run ends before training has begun.
 
     Raises:
         SystemExit: See `main`.
@@ -65,28 +82,31 @@ def run(cfg: "DictConfig") -> None:
     from rgflow.training.rundir import RunDirectory
     from rgflow.training.stopping import Interrupted
 
-    hydra_config = HydraConfig.get()
-    directory = RunDirectory(Path(hydra_config.runtime.output_dir), {})
+    directory = RunDirectory(folder, {})
     mistakes = (*USER_MISTAKES, MisconfigurationException, OmegaConfBaseException)
     try:
         config = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-        check_sweep(config, hydra_config.mode.name == "MULTIRUN")
+        check_sweep(config, HydraConfig.get().mode.name == "MULTIRUN")
         directory.config = config
         train(config, directory)
     except Interrupted as stop:
         # a child that ended with an error would make Lightning kill the first process
-        raise SystemExit(128 + stop.signum if _is_first_process() else 0) from stop
+        if not is_first_process():
+            raise SystemExit(0) from stop
+        if not directory.training_begun:
+            fail(stop, 128 + stop.signum)
+        raise SystemExit(128 + stop.signum) from stop
     except DivergedError as error:
         fail(DivergedError(f"{error}; {directory.last} has the weights of the last finite step"))
     except mistakes as error:
         if directory.training_begun:
             raise
-        if not _is_first_process():  # the first one tells
+        if not is_first_process():  # the first one tells
             raise SystemExit(1) from error
         fail(error)
     finally:
-        if not directory.training_begun and _is_first_process():
-            directory.remove_if_fresh()
+        if is_first_process():
+            folder.remove_if_fresh()
 
 
 def train(config: dict[str, Any], directory: "RunDirectory") -> None:
@@ -109,6 +129,7 @@ def train(config: dict[str, Any], directory: "RunDirectory") -> None:
     from rgflow.training import checks
     from rgflow.training.allocator import keep_freed_memory
     from rgflow.training.base import DivergedError
+    from rgflow.training.resuming import checked_resume, restoring
     from rgflow.training.stopping import Interrupted, LastCheckpoint
     from rgflow.training.trainer import make_trainer, quiet_lightning, take_best_weights
 
@@ -127,18 +148,20 @@ def train(config: dict[str, Any], directory: "RunDirectory") -> None:
     data_node = config.get("data") or {}
     data = build(data_node, "data") if "_target_" in data_node else None
     checks.check_shapes(flow, data)
-    resume = checks.checked_resume(flow, config)
+    resume = checked_resume(flow, config)
     stopping = LastCheckpoint(directory.last, config["validation_every"])
     trainer = make_trainer(config, directory, stopping, module.monitor)
     status = "failed"
     numbers: dict[str, Any] = {}
     stopping.install()
     try:
-        if data is not None and trainer.world_size > 1 and _is_first_process():
+        if data is not None and trainer.world_size > 1 and is_first_process():
             # find out about missing or bad files before the other processes start
             data.prepare_data()
             data.setup("fit")
-        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+            checks.check_ranks(data, trainer.world_size)
+        with restoring(resume, directory):
+            trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
         best_score = take_best_weights(trainer, module)
         with directory.stopwatch.reporting():
             if data is not None:
@@ -155,16 +178,10 @@ def train(config: dict[str, Any], directory: "RunDirectory") -> None:
         status = "diverged"
         raise
     finally:
-        stopping.restore()
         if directory.training_begun:
             numbers |= {"status": status, "interrupted": status == "interrupted"}
             directory.write_metrics(trainer, module, **(module.scores() | numbers))
-
-
-def _is_first_process() -> bool:
-    """Known before processes have met: from what torchrun, Lightning and Slurm set."""
-    ranks = (os.environ.get(name, "0") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
-    return all(rank == "0" for rank in ranks)
+        stopping.restore()
 
 
 if __name__ == "__main__":

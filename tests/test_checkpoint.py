@@ -4,7 +4,7 @@ import sys
 import pytest
 import torch
 
-from rgflow.checkpoint import describe_mismatch, load_config, load_flow, save_flow
+from rgflow.checkpoint import describe_misfit, load_config, load_flow, save_flow
 from rgflow.config import build
 from rgflow.models import conv_flow
 
@@ -167,6 +167,40 @@ def test_weights_of_another_shape_are_refused(saved):
         load_flow(path)
 
 
+def first_weight(content, change):
+    name = next(iter(content["state_dict"]))
+    content["state_dict"][name] = change(content["state_dict"][name])
+
+
+EDITS = {
+    "list of weights": (lambda c: c.update(state_dict=[1]), "got a list as 'state_dict'"),
+    "no weights": (lambda c: c.update(state_dict=None), "got a NoneType as 'state_dict'"),
+    "numbered weight": (lambda c: c["state_dict"].update({1: torch.zeros(1)}), "weight 1"),
+    "text as weight": (lambda c: first_weight(c, str), "got a str as weight .*expected a tensor"),
+    "integers": (lambda c: first_weight(c, torch.Tensor.long), "numbers of type int64, expected"),
+    "complex": (lambda c: first_weight(c, lambda w: w + 0j), "numbers of type complex64"),
+    "sparse": (lambda c: first_weight(c, torch.Tensor.to_sparse), "no plain tensor"),
+    "nan": (lambda c: first_weight(c, lambda w: w * torch.nan), "not finite, expected finite"),
+    "infinity": (lambda c: first_weight(c, lambda w: w.fill_(torch.inf)), "not finite"),
+    "huge": (lambda c: c["config"]["flow"].update(side=2**23), "got 8388608, expected at most"),
+    "wide": (lambda c: c["config"]["flow"].update(hidden=[2**40]), "too large for this machine"),
+    "no couplings": (lambda c: c["config"]["flow"].update(hidden=[[]]), "flow.hidden: got"),
+    "flow of text": (lambda c: c["config"].update(flow="conv"), "without a node 'flow'"),
+    "data of numbers": (lambda c: c["config"].update(data=5), "config data=5, expected a node"),
+}
+
+
+@pytest.mark.parametrize(("edit", "words"), EDITS.values(), ids=EDITS.keys())
+def test_edited_checkpoint_is_one_line(edit, words, saved):
+    path = saved[1]
+    content = torch.load(path, weights_only=True)
+    edit(content)
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=words) as caught:
+        load_flow(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_failing_write_keeps_the_old_file(saved, monkeypatch):
     flow, path = saved
     before = path.read_bytes()
@@ -182,9 +216,9 @@ def test_a_failing_write_keeps_the_old_file(saved, monkeypatch):
     assert [p.name for p in path.parent.iterdir()] == ["flow.ckpt"]
 
 
-def test_mismatch_of_equal_states_is_none():
+def test_equal_states_fit():
     state = conv_flow(side=8, channels=1, couplings=(2,), hidden=8).state_dict()
-    assert describe_mismatch(state, dict(state)) is None
+    assert describe_misfit(state, dict(state)) is None
 
 
 @pytest.mark.parametrize(

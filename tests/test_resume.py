@@ -138,6 +138,36 @@ def test_resuming_in_the_same_directory_and_from_the_best(tmp_path, monkeypatch)
     assert_equal(whole["state_dict"], resumed["state_dict"])
 
 
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_the_best_state_is_taken_along_to_another_folder(is_moved, tmp_path, monkeypatch):
+    from rgflow.training import LikelihoodModule
+
+    common = ["validation_every=2", f"data.root={tmp_path}"]
+    assert train(*common, "max_steps=4", f"hydra.run.dir={tmp_path}/first") == 0
+    folder = tmp_path / "first/checkpoints"
+    wanted = torch.load(folder / "best.ckpt", weights_only=True)
+    best = json.loads((tmp_path / "first/metrics.json").read_text())["validation_bits_per_dim"]
+    if is_moved:
+        folder = folder.rename(tmp_path / "kept")
+    original = LikelihoodModule._bits
+    monkeypatch.setattr(LikelihoodModule, "_bits", lambda *args: original(*args) + 1)  # worse
+    resumed = f"ckpt_path={folder}/last.ckpt"
+    assert train(*common, "max_steps=6", f"hydra.run.dir={tmp_path}/second", resumed) == 0
+    metrics = json.loads((tmp_path / "second/metrics.json").read_text())
+    assert metrics["validation_bits_per_dim"] == best
+    assert_equal(checkpoint(tmp_path / "second", "best")["state_dict"], wanted["state_dict"])
+
+
+def test_a_best_state_that_is_lost_is_told(tmp_path):
+    common = ["validation_every=2", f"data.root={tmp_path}", f"hydra.run.dir={tmp_path}/run"]
+    assert train(*common, "max_steps=3") == 0
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    last.with_name("best.ckpt").unlink()
+    assert train(*common, "max_steps=5", f"ckpt_path={last}") == 0
+    assert "best.ckpt: it is forgotten" in (tmp_path / "run/train.log").read_text()
+    assert checkpoint(tmp_path / "run", "best")["global_step"] in (4, 5)
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_signal_leaves_a_checkpoint_and_metrics(signum, tmp_path, monkeypatch):
     stop_after(monkeypatch, 2, signum)

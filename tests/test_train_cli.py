@@ -12,6 +12,8 @@ from tiny_run import TINY, checkpoint, train
 from rgflow.checkpoint import load_config, load_flow
 from rgflow.training import LikelihoodModule
 
+HYDRA = ("config", "hydra", "overrides")
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
@@ -24,8 +26,9 @@ def finished(tmp_path_factory):
 
 def test_run_directory_holds_all_results(finished):
     found = {str(p.relative_to(finished)) for p in finished.rglob("*") if p.is_file()}
-    wanted = {"metrics.json", "samples.png", "train.log", ".hydra/config.yaml"}
-    assert wanted | {"checkpoints/last.ckpt", "checkpoints/best.ckpt"} <= found
+    wanted = {"metrics.json", "samples.png", "train.log", "checkpoints/last.ckpt"}
+    wanted |= {"checkpoints/best.ckpt", *(f".hydra/{n}.yaml" for n in HYDRA)}
+    assert {name for name in found if "tfevents" not in name} == wanted
     assert any("tfevents" in name for name in found)
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["steps"] == 3
@@ -54,6 +57,7 @@ def test_the_last_step_is_validated_and_tensorboard_has_curves_and_pictures(fini
 
     events = EventAccumulator(str(finished)).Reload()
     tags = events.Tags()
+    assert "hp_metric" not in tags["scalars"]
     scalars = {"train/bits_per_dim", "train/lr", "train/gradient_norm", "test/bits_per_dim"}
     assert scalars | {"latents/level0_std", "train/samples_per_second"} <= set(tags["scalars"])
     assert {"samples/temperature_0.6", "samples/temperature_1"} <= set(tags["images"])
@@ -151,6 +155,8 @@ MISTAKES = {
     "foreign target": (["training._target_=nope.Nope"], "nope.Nope", ""),
     "missing checkpoint": (["ckpt_path=nowhere.ckpt"], "nowhere.ckpt", "expected"),
     "sweep of processes": (["-m", "trainer.devices=2", "seed=1"], "devices=2", "devices=1"),
+    "huge lattice": (["flow.side=8388608"], "got 8388608", "at most"),
+    "wide net": (["flow.hidden=[1099511627776]"], "too large", ""),
     "no steps between validations": (["validation_every=0"], "0", "at least 1"),
 }
 
@@ -201,6 +207,52 @@ def test_checkpoint_that_cannot_be_resumed(damage, finished, tmp_path, monkeypat
     assert train(f"ckpt_path={bad}", f"max_steps={steps}", *more, f"data.root={tmp_path}") == 1
     (line,) = capfd.readouterr().err.splitlines()
     assert "bad.ckpt" in line
+    assert {p.name for p in tmp_path.iterdir()} == {"bad.ckpt"}
+
+
+EDITS = {
+    "global_step": lambda c: c.pop("global_step"),
+    "loops": lambda c: c.pop("loops"),
+    "loops that are empty": lambda c: c["loops"].update(fit_loop={}),
+    "optimizer_states": lambda c: c.update(optimizer_states=[]),
+    "optimizer_states without moments": lambda c: c["optimizer_states"][0].update(state={}),
+    "lr_schedulers": lambda c: c.update(lr_schedulers=[]),
+    "callbacks": lambda c: c.pop("callbacks"),
+    "current_model_state": lambda c: c.pop("current_model_state"),
+    "restored, without parameter groups": lambda c: c["optimizer_states"][0].pop("param_groups"),
+}
+
+
+@pytest.mark.parametrize(("part", "edit"), EDITS.items(), ids=EDITS.keys())
+def test_checkpoint_without_a_part_of_its_state(part, edit, finished, tmp_path, capfd):
+    content = checkpoint(finished)
+    edit(content)
+    torch.save(content, tmp_path / "bad.ckpt")
+    overrides = ["max_steps=9", f"data.root={finished.parent}", f"hydra.run.dir={tmp_path}/run"]
+    assert train(f"ckpt_path={tmp_path}/bad.ckpt", *overrides) == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "bad.ckpt" in line
+    assert part.split()[0] in line
+    assert {p.name for p in tmp_path.iterdir()} == {"bad.ckpt"}
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_fewer_images_than_processes(split, tmp_path, capfd):
+    two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", f"data.{split}_size=1"]
+    assert train(*two, f"data.root={tmp_path}", f"hydra.run.dir={tmp_path}/run") == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert f"data.{split}_size: got 1 images for 2 processes, expected at least one" in line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("weights", ["state_dict", "current_model_state"])
+def test_weights_that_are_not_finite_are_not_resumed(weights, finished, tmp_path, capfd):
+    content = checkpoint(finished)
+    next(iter(content[weights].values())).fill_(torch.nan)
+    torch.save(content, tmp_path / "bad.ckpt")
+    assert train(f"ckpt_path={tmp_path}/bad.ckpt", f"hydra.run.dir={tmp_path}/run") == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "not finite" in line
     assert {p.name for p in tmp_path.iterdir()} == {"bad.ckpt"}
 
 

@@ -1,26 +1,17 @@
 """Mistakes in a configuration that can be told before anything is trained."""
 
-import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-
-from rgflow.checkpoint import describe_mismatch, flow_weights, read_checkpoint
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule
 
     from rgflow.flow import Flow
 
-log = logging.getLogger(__name__)
-
 _HALF = ("16", "16-mixed", "16-true")
-
-# The state of the optimizer holds these, and it wins over a new value
-_HELD_BY_THE_OPTIMIZER = ("training.lr", "training.betas", "training.weight_decay")
 
 
 def check_numbers(config: dict[str, Any]) -> None:
@@ -86,41 +77,19 @@ def check_sweep(config: dict[str, Any], is_sweep: bool) -> None:
         )
 
 
-def checked_resume(flow: "Flow", config: dict[str, Any]) -> str | None:
-    """The checkpoint to resume from, None for a fresh start.
+def check_ranks(data: "LightningDataModule", ranks: int) -> None:
+    """Refuse, with a ValueError, data of which some process would get nothing to evaluate.
 
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is damaged, of another architecture, a flow without the state of its
-            training, or at the end of the training already, or if a number that cannot change in
-            the middle is another one.
+    Args:
+        data: After its ``setup``.
+        ranks: Number of processes.
     """
-    path = config["ckpt_path"]
-    if path is None:
-        return None
-    content = read_checkpoint(path)
-    mismatch = describe_mismatch(flow.state_dict(), flow_weights(content))
-    if mismatch:
-        raise ValueError(f"ckpt_path={path} holds another architecture: {mismatch}")
-    if "optimizer_states" not in content:
-        raise ValueError(
-            f"ckpt_path={path}: got a flow alone, expected a checkpoint made by training"
-        )
-    done = content["global_step"]
-    if done >= config["max_steps"]:
-        raise ValueError(f"ckpt_path={path} is at step {done}, expected max_steps above it")
-    for name, old, new in _differences(content["config"], config):
-        if name in _HELD_BY_THE_OPTIMIZER:
-            raise ValueError(f"{name}: got {new}, expected {old} as in ckpt_path={path}")
-        log.info("%s: %s from now on, %s in %s", name, new, old, path)
-    return str(path)
-
-
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Name, old and new value of what differs in the nodes that say what is trained and how."""
-    for node in ("flow", "training", "data"):
-        before, after = old.get(node) or {}, new.get(node) or {}
-        for key in sorted(before.keys() | after.keys()):
-            values = before.get(key, "unset"), after.get(key, "unset")
-            if values[0] != values[1]:
-                yield f"{node}.{key}", *values
+    if not hasattr(data, "split"):
+        return
+    for name in ("validation", "test"):
+        size = len(data.split(name))
+        if size < ranks:
+            raise ValueError(
+                f"data.{name}_size: got {size} images for {ranks} processes, expected at least "
+                "one for each"
+            )

@@ -1,10 +1,12 @@
-"""Speed, and plain lines where there is no terminal for a progress bar."""
+"""Speed, curves, and plain lines where there is no terminal for a progress bar."""
 
 import logging
 import time
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from rgflow.training.stopping import optimizer_stepped
 
@@ -55,6 +57,15 @@ class Throughput(Callback):
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop the clock; the next step starts it."""
         self._clock = None
+
+
+class Curves(TensorBoardLogger):
+    """TensorBoard's files without ``hparams.yaml``: ``.hydra`` and the checkpoints say it all."""
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Write what is still in memory."""
+        self.experiment.flush()
 
 
 class LogLines(Callback):

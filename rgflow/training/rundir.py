@@ -1,10 +1,7 @@
 """The folder of a training run and its metrics.json."""
 
-import json
 import logging
-import math
 import resource
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,21 +9,19 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from rgflow.files import write_atomically
+from rgflow.json_text import write_json
+from rgflow.run_folder import RunFolder
 from rgflow.training.reporting import Throughput
 from rgflow.training.stopwatch import Stopwatch
 
 log = logging.getLogger(__name__)
-
-# What Hydra itself has put there before a run starts; the log may exist but is still empty
-_BY_HYDRA = {".hydra", ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"}
 
 
 class RunDirectory(Callback):
     """Everything that a run writes is below one folder; checkpoints carry the run's configuration.
 
     Args:
-        path: The folder.
+        folder: The folder; it is to stay once training has begun.
         config: The resolved configuration, plain containers.
 
     Attributes:
@@ -34,11 +29,11 @@ class RunDirectory(Callback):
         stopwatch: Runs from now on.
     """
 
-    def __init__(self, path: Path, config: dict[str, Any]) -> None:
-        self.path = path
+    def __init__(self, folder: RunFolder, config: dict[str, Any]) -> None:
+        self.path = folder.path
         self.config = config
         self.training_begun = False
-        self._is_fresh = _is_fresh(path)
+        self._folder = folder
         self.stopwatch = Stopwatch()
 
     @property
@@ -49,6 +44,7 @@ class RunDirectory(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say where the run is."""
         self.training_begun = True
+        self._folder.keep()
         if trainer.is_global_zero:
             log.info("run directory: %s", self.path)
 
@@ -80,20 +76,8 @@ class RunDirectory(Callback):
             "peak_memory_bytes": peak_memory_bytes(trainer.strategy.root_device),
             "torch": torch.__version__,
         }
-        metrics = {name: None if _is_no_number(n) else n for name, n in metrics.items()}
-        text = json.dumps(metrics, indent=2) + "\n"
-        write_atomically(self.path / "metrics.json", lambda file: file.write(text.encode()))
+        write_json(self.path / "metrics.json", metrics)
         log.info("run directory: %s", self.path)
-
-    def remove_if_fresh(self) -> None:
-        """Remove the folder if this run has made it, and its parents if they are empty then."""
-        if not self._is_fresh:
-            return
-        shutil.rmtree(self.path, ignore_errors=True)
-        for parent in list(self.path.parents)[:2]:
-            if parent == Path.cwd() or not parent.is_dir() or any(parent.iterdir()):
-                return
-            parent.rmdir()
 
 
 def peak_memory_bytes(device: torch.device) -> int:
@@ -102,15 +86,3 @@ def peak_memory_bytes(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024  # what getrusage counts in
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _is_no_number(value: Any) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
-
-
-def _is_fresh(path: Path) -> bool:
-    if not path.is_dir():
-        return True
-    found = {str(p.relative_to(path)): p for p in path.rglob("*")}
-    others = {name: p for name, p in found.items() if name not in _BY_HYDRA}
-    return all(name.endswith(".log") and p.stat().st_size == 0 for name, p in others.items())

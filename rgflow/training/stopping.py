@@ -10,11 +10,10 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from rgflow.early_exit import SIGNALS
 from rgflow.training.base import FlowTraining
 
 log = logging.getLogger(__name__)
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def optimizer_stepped(trainer: Trainer, batch_idx: int) -> bool:

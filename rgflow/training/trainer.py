@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.callbacks import TQDMProgressBar
 
 from rgflow.checkpoint import read_checkpoint
 from rgflow.config import build
 from rgflow.training.base import FlowTraining
-from rgflow.training.reporting import LogLines, Throughput
+from rgflow.training.best import BestCheckpoint
+from rgflow.training.reporting import Curves, LogLines, Throughput
 from rgflow.training.rundir import RunDirectory
 from rgflow.training.stopping import LastCheckpoint
 
@@ -26,7 +26,6 @@ _BESIDE_THE_POINT = (
     ".*does not have many workers.*",
     ".*your dataloader is not resumable.*",
     ".*Checkpoint directory .* exists and is not empty.*",
-    ".*The dirpath has changed from.*",
     ".*number of training batches .* is smaller than the logging interval.*",
     ".*isinstance.treespec, LeafSpec.*",
     ".*LeafSpec.* is deprecated.*",
@@ -49,20 +48,14 @@ def make_trainer(
         ValueError: If Lightning does not take the settings.
     """
     is_terminal = sys.stdout.isatty() and sys.stderr.isatty()
-    best = ModelCheckpoint(
-        dirpath=directory.last.parent,
-        filename="best",
-        monitor=monitor,
-        auto_insert_metric_name=False,
-        enable_version_counter=False,
-    )
+    best = BestCheckpoint(directory.last.parent, monitor, config["ckpt_path"])
     lines = LogLines(config["log_every"])
     callbacks: list[Callback] = [directory, directory.stopwatch, Throughput(), lines]
     callbacks += [best, stopping]
     if is_terminal:
         callbacks.append(TQDMProgressBar())
         lines.keep_from_terminal()
-    logger = TensorBoardLogger(directory.path, name="", version="")
+    logger = Curves(directory.path, name="", version="", default_hp_metric=False)
     # Lightning counts batches here, of which several may make one step
     every = config["validation_every"] * config["trainer"].get("accumulate_grad_batches", 1)
     node = config["trainer"] | {"val_check_interval": every}
@@ -105,7 +98,7 @@ def take_best_weights(trainer: Trainer, module: FlowTraining) -> float | None:
     Returns:
         Their value of the monitored metric; None if no validation gave a finite one.
     """
-    best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint))
+    best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint))
     score = math.inf if best.best_model_score is None else float(best.best_model_score)
     if not math.isfinite(score):
         return None
