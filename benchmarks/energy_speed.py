@@ -10,7 +10,6 @@ python benchmarks/energy_speed.py [--out energy_speed.json] [--sides 8 16 ...] [
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 
 import torch
@@ -21,11 +20,12 @@ from measure import (
     print_table,
     products_alone,
     square_product,
-    write_json,
 )
 
 from rgflow import Flow
+from rgflow.cli import Parser
 from rgflow.energies import Ising
+from rgflow.json_text import write_json
 from rgflow.models import block_flow
 from rgflow.objectives import reverse_kl
 from rgflow.training.allocator import keep_freed_memory
@@ -88,7 +88,7 @@ def measure(side: int, batch: int, width: int, rounds: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--out", default="energy_speed.json")
     parser.add_argument("--sides", type=int, nargs="+", default=[8, 16, 32, 64, 128])
     parser.add_argument("--batch", type=int, default=BATCH, help="above L=32: a sixteenth of it")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import time
 from collections.abc import Callable
@@ -127,8 +126,3 @@ def print_table(rows: list[dict[str, Any]]) -> None:
     print("|" + "---|" * len(keys))
     for row in rows:
         print("| " + " | ".join(str(row[key]) for key in keys) + " |")
-
-
-def write_json(path: str, content: dict[str, Any]) -> None:
-    """Writes the results beside the printed table."""
-    Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

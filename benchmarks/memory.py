@@ -5,13 +5,14 @@ python benchmarks/memory.py [--out memory.json]
 
 from __future__ import annotations
 
-import argparse
 import itertools
 
 import torch
-from measure import machine, peak_memory_mib, print_table, training_step, write_json
+from measure import machine, peak_memory_mib, print_table, training_step
 
 from rgflow.bijectors import dequantize
+from rgflow.cli import Parser
+from rgflow.json_text import write_json
 from rgflow.models import block_flow, conv_flow
 
 
@@ -34,7 +35,7 @@ def train_published(memory: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--out", default="memory.json")
     args = parser.parse_args()
     idle = peak_memory_mib(train_conv, 0, "store")

@@ -5,19 +5,18 @@ python benchmarks/pictures.py CHECKPOINT --out FILE.png
 
 from __future__ import annotations
 
-import argparse
-
 import torch
 
 from rgflow import load_flow
 from rgflow.analysis import mixing_strip
 from rgflow.bijectors import to_image
+from rgflow.cli import Parser
 from rgflow.plotting import labelled_grid, save_figure
 
 
 @torch.no_grad()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("checkpoint")
     parser.add_argument("--out", required=True)
     parser.add_argument("--seed", type=int, default=0)

@@ -5,7 +5,7 @@ python benchmarks/speed.py [--out speed.json] [--rounds 20] [--only NAME ...] [-
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -16,31 +16,37 @@ from measure import (
     products_alone,
     square_product,
     training_step,
-    write_json,
 )
 
 from rgflow import Flow
 from rgflow.bijectors import dequantize
+from rgflow.cli import Parser
+from rgflow.config import build, compose_preset
+from rgflow.json_text import write_json
 from rgflow.models import block_flow, conv_flow
 from rgflow.training.allocator import keep_freed_memory
 
-BLOCK_SMALL = {"couplings": 4, "hidden": 64, "residual_blocks": 1}
 BLOCK_PAPER = {"couplings": (8, 6, 4, 2), "hidden": 512, "residual_blocks": 4, "width": 48}
 CONV_FIXED = {"couplings": 6, "hidden": 32}
 
-# name: (maker, batch, rounds relative to --rounds)
-CASES: dict[str, tuple[Any, int, float]] = {
-    "block small, L=32, batch 64": (lambda: block_flow(32, **BLOCK_SMALL, pixels=True), 64, 1.0),
+
+def preset(name: str) -> tuple[Flow, int]:
+    """The flow of an experiment and its batch size."""
+    config = compose_preset("config", [f"experiment={name}"])
+    return build(config["flow"], "flow"), config["data"]["batch_size"]
+
+
+# name: (maker of flow and batch size, rounds relative to --rounds)
+CASES: dict[str, tuple[Callable[[], tuple[Flow, int]], float]] = {
+    "block small, L=32, batch 64": (lambda: preset("msds1_block_small"), 1.0),
     "block published, L=32, batch 8": (
-        lambda: block_flow(32, **BLOCK_PAPER, pixels=True),
-        8,
+        lambda: (block_flow(32, **BLOCK_PAPER, pixels=True), 8),
         0.25,
     ),
-    "conv default, L=32, batch 64": (lambda: conv_flow(32, pixels=True), 64, 0.5),
+    "conv default, L=32, batch 64": (lambda: (conv_flow(32, pixels=True), 64), 0.5),
     **{
         f"conv fixed width, L={side}, batch 16": (
-            lambda side=side: conv_flow(side, **CONV_FIXED, pixels=True),
-            16,
+            lambda side=side: (conv_flow(side, **CONV_FIXED, pixels=True), 16),
             0.25 if side > 64 else 1.0,
         )
         for side in (16, 32, 64, 128)
@@ -50,9 +56,9 @@ CASES: dict[str, tuple[Any, int, float]] = {
 
 def measure(name: str, rounds: int, compiled: bool) -> dict[str, Any]:
     """One row of the table."""
-    maker, batch, share = CASES[name]
+    maker, share = CASES[name]
     torch.manual_seed(0)
-    flow: Flow = maker()
+    flow, batch = maker()
     shape = (batch, *flow.event_shape)
     x = dequantize(torch.randint(256, shape, dtype=torch.uint8))
     step = training_step(flow, x)
@@ -76,7 +82,7 @@ def measure(name: str, rounds: int, compiled: bool) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--out", default="speed.json")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--only", nargs="*", help="cases whose name contains one of these")

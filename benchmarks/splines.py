@@ -5,14 +5,15 @@ python benchmarks/splines.py [--out splines.json]     (needs: pip install zuko)
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 
 import torch
-from measure import interleaved_medians, machine, print_table, write_json
+from measure import interleaved_medians, machine, print_table
 from torch import Tensor
 from zuko.transforms import MonotonicRQSTransform
 
+from rgflow.cli import Parser
+from rgflow.json_text import write_json
 from rgflow.splines import spline
 
 BINS, BOUND = 8, 4.0
@@ -52,7 +53,7 @@ def both_ways(transform: Callable[..., tuple[Tensor, Tensor]]) -> Callable[[], N
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--out", default="splines.json")
     args = parser.parse_args()
     times = interleaved_medians(

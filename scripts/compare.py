@@ -1,13 +1,11 @@
 """A flow beside Monte Carlo: python scripts/compare.py FLOW_REPORT.json MC_REPORT.json."""
 
-import argparse
-
-from rgflow.cli import one_line_errors
+from rgflow.cli import Parser, one_line_errors
 from rgflow.comparison import comparison_table, read_report, training_seconds
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("flow", help="written by scripts/evaluate.py --json")
     parser.add_argument("chains", help="written by scripts/simulate.py --json")
     source = parser.add_mutually_exclusive_group()

@@ -3,12 +3,11 @@ trained on an energy free energies, weights and observables, which go in a few w
 """
 
 import argparse
-import json
 import os
 import sys
 
 from rgflow.checkpoint import load_config, load_flow
-from rgflow.cli import one_line_errors
+from rgflow.cli import Parser, one_line_errors
 from rgflow.energies.nodes import build_energy
 from rgflow.evaluation import (
     draw_weighted,
@@ -16,14 +15,14 @@ from rgflow.evaluation import (
     evaluation_figure,
     reference_samples,
 )
-from rgflow.files import write_atomically
 from rgflow.image_evaluation import evaluate_split
+from rgflow.json_text import json_text, write_json
 from rgflow.plotting import check_png, save_figure
 from rgflow.summary import evaluation_summary
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="of noise and samples")
     parser.add_argument("--device", default="cpu")
@@ -43,12 +42,11 @@ def main() -> None:
         args = parser.parse_args()
         config = load_config(args.checkpoint)
         report = physics(args, config) if config.get("energy") else bits(args, config)
-        text = json.dumps(report, indent=2)
         if args.json:
-            write_atomically(args.json, lambda file: file.write(text.encode() + b"\n"))
+            write_json(args.json, report)
         if config.get("energy"):
             print(evaluation_summary(report), file=sys.stderr)
-        print(text)
+        print(json_text(report))
 
 
 def bits(args: argparse.Namespace, config: dict) -> dict:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from rgflow.cli import one_line_errors
+from rgflow.cli import Parser, one_line_errors
 from rgflow.files import write_atomically
 from rgflow.plotting import save_figure, save_image, tile
 from rgflow.realspace import exact_report as exact
@@ -17,7 +17,7 @@ from rgflow.seeds import generator_for
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--out", default="outputs/ising_rg", help="folder of table and figures")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--side", type=int, default=64, help="lattice of the Monte Carlo part")

@@ -1,18 +1,17 @@
 """Draw MSDS1 or MSDS2 into a NumPy file: images (N, 3, L, L) uint8, labels (N, cells, 6)."""
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
-from rgflow.cli import one_line_errors
+from rgflow.cli import Parser, one_line_errors
 from rgflow.data import generate_msds
 from rgflow.files import write_atomically
 from rgflow.plotting import check_png, save_image, tile
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument(
         "kind", type=int, choices=(1, 2), help="1: a colour per image, 2: an angle"
     )
@@ -22,8 +21,8 @@ def main() -> None:
     parser.add_argument("--split", default="train", help="train, validation or test")
     parser.add_argument("--out", type=Path, required=True, help="the .npz file to write")
     parser.add_argument("--preview", type=Path, help="a .png file with the first 64 images")
-    arguments = parser.parse_args()
     with one_line_errors():
+        arguments = parser.parse_args()
         if arguments.out.suffix != ".npz":
             raise ValueError(f"got {arguments.out}, expected a name that ends in .npz")
         if arguments.preview is not None:
@@ -35,7 +34,7 @@ def main() -> None:
         write_atomically(arguments.out, lambda file: np.savez_compressed(file, **arrays))
         if arguments.preview is not None:
             save_image(tile(images[:64], columns=8), arguments.preview)
-    print(f"{len(images)} images of {arguments.side}x{arguments.side} in {arguments.out}")
+        print(f"{len(images)} images of {arguments.side}x{arguments.side} in {arguments.out}")
 
 
 if __name__ == "__main__":

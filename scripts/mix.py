@@ -10,13 +10,13 @@ from rgflow import Flow
 from rgflow.analysis import mix, mixing_strip
 from rgflow.bijectors.pixels import dequantize, to_image
 from rgflow.checkpoint import load_flow
-from rgflow.cli import one_line_errors
+from rgflow.cli import Parser, one_line_errors
 from rgflow.data.decode import read_image
 from rgflow.plotting import check_png, labelled_grid, save_figure
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("checkpoint")
     parser.add_argument("--out", required=True, help="PNG file: A, B, mix, and all cut-off levels")
     parser.add_argument("--level", type=int, required=True, help="h: 0 gives A")
@@ -54,7 +54,9 @@ def latents(flow: Flow, args: argparse.Namespace) -> list[torch.Tensor]:
     if args.images:
         channels, side, _ = flow.event_shape
         images = [read_image(Path(path), side, channels)[None] for path in args.images]
-        return [flow.encode(dequantize(x, torch.Generator().manual_seed(0))) for x in images]
+        noisy = [dequantize(x, torch.Generator().manual_seed(0)) for x in images]
+        weight = next(flow.parameters())  # whose precision the images take
+        return [flow.encode(x.to(weight)) for x in noisy]
     generators = [torch.Generator().manual_seed(seed) for seed in args.seeds]
     return [flow.prior.sample(1, args.temperature, generator) for generator in generators]
 

@@ -8,13 +8,13 @@ import torch
 
 from rgflow.bijectors.pixels import to_image
 from rgflow.checkpoint import load_flow
-from rgflow.cli import one_line_errors
+from rgflow.cli import Parser, one_line_errors
 from rgflow.files import write_atomically
 from rgflow.plotting import check_png, save_image, tile
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("checkpoint")
     parser.add_argument("--out", required=True, help="PNG file of the grid")
     parser.add_argument("--count", type=int, default=64)

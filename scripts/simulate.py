@@ -6,18 +6,17 @@ as proposals (--method metropolis), or Hamiltonian Monte Carlo on its latents (l
 """
 
 import argparse
-import json
 import os
 import sys
 
 from rgflow.checkpoint import load_config, load_flow
-from rgflow.cli import one_line_errors
+from rgflow.cli import Parser, one_line_errors
 from rgflow.config import compose_preset
 from rgflow.energies import Energy
 from rgflow.energies.nodes import build_energy
 from rgflow.evaluation import Reference, reference_report, reference_samples
 from rgflow.evaluation_figure import reference_figure
-from rgflow.files import write_atomically
+from rgflow.json_text import json_text, write_json
 from rgflow.plotting import check_png, save_figure
 from rgflow.reference import flow_chains
 
@@ -26,9 +25,7 @@ METHODS_OF_FLOWS = ("metropolis", "latent_hmc")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("overrides", nargs="*", help="energy=NAME energy.FIELD=VALUE ...")
     parser.add_argument("--method", choices=METHODS + METHODS_OF_FLOWS, default="auto")
     parser.add_argument("--flow", help="checkpoint, for metropolis (if auto) and latent_hmc")
@@ -49,12 +46,12 @@ def simulate(args: argparse.Namespace) -> None:
         check_png(args.out)
     sys.path.insert(0, os.getcwd())  # as for python -m rgflow.train: what a user names is trusted
     energy, states = by_flow(args) if args.flow else by_energy(args)
-    text = json.dumps(reference_report(energy, states, seed=args.seed), indent=2)
+    report = reference_report(energy, states, seed=args.seed)
     if args.out:
         save_figure(reference_figure(energy, states), args.out)
     if args.json:
-        write_atomically(args.json, lambda file: file.write(text.encode() + b"\n"))
-    print(text)
+        write_json(args.json, report)
+    print(json_text(report))
 
 
 def by_energy(args: argparse.Namespace) -> tuple[Energy, Reference]:

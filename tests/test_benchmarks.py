@@ -8,6 +8,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import measure
+import speed
 
 
 def test_products_of_a_step_are_found_and_repeated():
@@ -27,6 +28,13 @@ def test_products_of_a_step_are_found_and_repeated():
     assert not all(
         torch.equal(p.grad, g) for p, g in zip(layers.parameters(), gradients, strict=True)
     )  # the recorded step ran once more, its replay has no side effects
+
+
+def test_the_small_block_model_is_that_of_its_preset():
+    flow, batch = speed.preset("msds1_block_small")
+    assert (flow.event_shape, batch) == ((3, 32, 32), 64)
+    maker, _ = speed.CASES["block small, L=32, batch 64"]
+    assert sum(p.numel() for p in maker()[0].parameters()) == 279_168
 
 
 def test_medians_run_all_functions_in_turn():

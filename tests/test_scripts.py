@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from script_calls import call_script
+from script_calls import SCRIPTS, call_script
 
 from rgflow.checkpoint import save_flow
 from rgflow.config import build
@@ -72,6 +72,34 @@ def test_mix_of_seeds_and_of_images(run):
     assert run("mix", "flow.ckpt", *pair, "--level", 0, "--out", "images.png") == 0
     for name in ("seeds", "images"):
         assert np.asarray(Image.open(f"{name}.png")).std() > 0
+
+
+def test_mix_of_images_in_double_precision(run):
+    save_flow(build(FLOW, "flow").double(), FLOW, "double.ckpt")
+    Image.new("RGB", (8, 8), "red").save("a.png")
+    pair = ["--images", "a.png", "a.png"]
+    assert run("mix", "double.ckpt", *pair, "--level", 0, "--out", "x.png") == 0
+
+
+@pytest.mark.parametrize("script", ["sample", "evaluate"])
+def test_weights_that_are_not_finite_are_refused(script, run, tmp_path, capsys):
+    content = torch.load("flow.ckpt", weights_only=True)
+    next(iter(content["state_dict"].values())).fill_(torch.nan)
+    torch.save(content, "flow.ckpt")
+    assert run(script, "flow.ckpt", *(["--out", "x.png"] if script == "sample" else [])) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert "not finite" in line
+    assert [p.name for p in tmp_path.iterdir()] == ["flow.ckpt"]
+
+
+@pytest.mark.parametrize("script", sorted(path.stem for path in SCRIPTS.glob("*.py")))
+def test_misspelt_option_is_one_line(script, run, capsys):
+    assert run(script, "--misspelt") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert "--help" in line
 
 
 def test_evaluate_prints_json(run, capsys):
