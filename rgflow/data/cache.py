@@ -23,11 +23,18 @@ _DTYPES = {"uint8": torch.uint8, "float32": torch.float32, "int64": torch.int64}
 
 
 class DamagedCacheError(Exception):
-    """A cache file does not hold what was written, or was written for another request."""
+    """A cache file does not hold what was written."""
+
+
+class OutdatedCacheError(Exception):
+    """A cache file was written for another request."""
 
 
 def load_or_build(
-    path: Path, recipe: str, build: Callable[[], Mapping[str, Tensor]]
+    path: Path,
+    recipe: str,
+    build: Callable[[], Mapping[str, Tensor]],
+    change: str = "it was made for another request",
 ) -> dict[str, Tensor]:
     """The tensors in ``path``, built first if it is missing, damaged or of another recipe.
 
@@ -40,6 +47,7 @@ def load_or_build(
         path: The file. Its folder is made if need be.
         recipe: All that the content depends on, in one line; compared with that of the file.
         build: Makes the tensors (uint8, float32 or int64). Called only if the file cannot be used.
+        change: What a file of another recipe means, for the log.
 
     Returns:
         The tensors by name, mapped from the file copy-on-write, so that processes on one machine
@@ -53,6 +61,8 @@ def load_or_build(
             return read_cache(path, recipe)
         except FileNotFoundError:
             log.info("building %s", path)
+        except OutdatedCacheError:
+            log.info("rebuilding %s: %s", path, change)
         except DamagedCacheError as error:
             log.warning("rebuilding %s: %s", path, error)
         path.parent.mkdir(parents=True, exist_ok=True)  # before the work, to fail early
@@ -85,7 +95,7 @@ def write_cache(path: Path, recipe: str, tensors: Mapping[str, Tensor]) -> None:
         padding = -content.size % _ALIGNMENT
         parts += [content.data, b"\0" * padding]
         place += content.size + padding
-    header = json.dumps({"recipe": recipe, "tensors": entries}).encode()
+    header = json.dumps({"recipe": recipe, "tensors": entries}, allow_nan=False).encode()
     first_line = len(_MAGIC) + 1 + 64 + 1
     header += b" " * (-(first_line + len(header) + 1) % _ALIGNMENT) + b"\n"
 
@@ -101,12 +111,13 @@ def read_cache(path: Path, recipe: str) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        DamagedCacheError: If the content is not what was written, or was made by another recipe.
+        DamagedCacheError: If the content is not what was written.
+        OutdatedCacheError: If it was made by another recipe.
     """
     with open(path, "rb") as file:
         header, start = _checked_header(file)
     if header["recipe"] != recipe:
-        raise DamagedCacheError(f"made for {header['recipe']!r}, expected {recipe!r}")
+        raise OutdatedCacheError(f"made for {header['recipe']!r}, expected {recipe!r}")
     return {entry["name"]: _mapped(path, start, entry) for entry in header["tensors"]}
 
 

@@ -14,7 +14,8 @@ from torch import Tensor
 
 log = logging.getLogger(__name__)
 
-_BATCH = 1000  # images decoded before the next are handed out, so that an error ends the work soon
+_BATCH = 1000  # images decoded before the next are handed out
+_NAMED = 3  # broken images of which a message says what is wrong
 _LOG_EVERY = 20_000
 
 
@@ -65,17 +66,39 @@ def read_image(path: Path, side: int, channels: int, crop: int | None = None) ->
 def read_images(
     paths: Sequence[Path], side: int, channels: int, crop: int | None = None
 ) -> Tensor:
-    """:func:`read_image` for all ``paths``, in parallel threads; ``(N, C, L, L)`` uint8."""
+    """:func:`read_image` for all ``paths``, in parallel threads; ``(N, C, L, L)`` uint8.
+
+    Raises:
+        ValueError: In one line, after all were tried: how many cannot be used, and the first few.
+    """
     images = torch.empty(len(paths), channels, side, side, dtype=torch.uint8)
+    broken: list[str] = []
+
+    def attempt(path: Path) -> Tensor | ValueError:
+        try:
+            return read_image(path, side, channels, crop)
+        except ValueError as error:
+            return error
+
     with ThreadPoolExecutor(min(16, os.cpu_count() or 1)) as pool:
         for start in range(0, len(paths), _BATCH):
             part = paths[start : start + _BATCH]
-            decoded = pool.map(lambda path: read_image(path, side, channels, crop), part)
-            for i, image in enumerate(decoded, start):
-                images[i] = image
+            for i, image in enumerate(pool.map(attempt, part), start):
+                if isinstance(image, ValueError):
+                    broken.append(str(image))
+                else:
+                    images[i] = image
             done = start + len(part)
             if done % _LOG_EVERY == 0:
                 log.info("decoded %d of %d images", done, len(paths))
+    if len(broken) == 1:
+        raise ValueError(broken[0])
+    if broken:
+        more = f"; and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
+        raise ValueError(
+            f"got {len(broken)} images of {len(paths)} that cannot be used, expected none: "
+            f"{'; '.join(broken[:_NAMED])}{more}"
+        )
     return images
 
 

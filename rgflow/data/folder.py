@@ -67,9 +67,12 @@ def load_folder(request: Request) -> Splits:
         images = read_images(paths, request.side, request.channels)
         return {"images": images, "digests": torch.stack([_digest(path) for path in paths])}
 
-    name = f"folder-{request.side}x{request.side}x{request.channels}.cache"
+    # other folders have other names, for their caches may lie together
+    place = hashlib.sha256(os.fsencode(request.root.resolve())).hexdigest()[:12]
+    name = f"folder-{place}-{request.side}x{request.side}x{request.channels}.cache"
     recipe = f"folder v1 {request.side} {request.channels} {_fingerprint(request.root, paths)}"
-    built = load_or_build(request.cache_dir / name, recipe, build)
+    changed = f"the folder {request.root} has changed"
+    built = load_or_build(request.cache_dir / name, recipe, build, changed)
     order = _order(built["digests"], request.data_seed)
     if len(order) < len(paths):
         log.info("%d of %d images are copies of others", len(paths) - len(order), len(paths))

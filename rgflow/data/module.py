@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,9 @@ class ImageDataModule(lightning.LightningDataModule):
         num_workers: Loader processes; 0 is fastest as images are in memory.
         seed: Seed of the order of the training images.
         data_seed: Seed of the images themselves (MSDS) or of their split.
-        cache_dir: Folder for generated or decoded images; ``root/rgflow-cache`` if None.
+        cache_dir: Folder for generated or decoded images; ``root/rgflow-cache`` if None. For
+            ``folder``, where root is the user's own, ``rgflow-cache`` in ``$RGFLOW_DATA`` or, if
+            that is not set, in ``data``.
         download: Whether torchvision may fetch missing files.
 
     Raises:
@@ -101,9 +104,7 @@ class ImageDataModule(lightning.LightningDataModule):
         self._request = Request(
             dataset=dataset,
             root=folder,
-            cache_dir=folder / "rgflow-cache"
-            if cache_dir is None
-            else Path(cache_dir).expanduser(),
+            cache_dir=_cache_dir(dataset, folder, cache_dir),
             side=side,
             channels=known[0] if channels is None else channels,
             train_size=train_size,
@@ -211,6 +212,14 @@ class ImageDataModule(lightning.LightningDataModule):
         if self._splits is None:
             raise RuntimeError("call prepare_data() and setup() first")
         return self._splits
+
+
+def _cache_dir(dataset: str, root: Path, wanted: str | None) -> Path:
+    """Where generated or decoded images go."""
+    if wanted is not None:
+        return Path(wanted).expanduser()
+    own = Path(os.environ.get("RGFLOW_DATA", "data")).expanduser()
+    return (own if dataset == "folder" else root) / "rgflow-cache"
 
 
 def _as_fetched(batch: Tensor) -> Tensor:

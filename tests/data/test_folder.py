@@ -31,6 +31,12 @@ def pictures(tmp_path):
     return root
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("RGFLOW_DATA", str(tmp_path / "data"))
+    return tmp_path / "data" / "rgflow-cache"
+
+
 def loaded(root, **arguments):
     module = ImageDataModule("folder", str(root), **{"batch_size": 1, "side": 16} | arguments)
     module.prepare_data()
@@ -81,7 +87,7 @@ def test_copies_of_an_image_count_once(pictures):
         assert len(after.images(split)) == len(before.images(split))
 
 
-def test_changed_files_are_decoded_again(pictures, monkeypatch):
+def test_changed_files_are_decoded_again(pictures, monkeypatch, caplog):
     loaded(pictures)
     with monkeypatch.context() as patch:
         patch.setattr("rgflow.data.folder.read_images", None)
@@ -95,6 +101,9 @@ def test_changed_files_are_decoded_again(pictures, monkeypatch):
     red = torch.tensor([255, 0, 0], dtype=torch.uint8)[:, None, None]
     assert (torch.cat(everything) == red).all((1, 2, 3)).sum() == 1
     noise((20, 20), 99).save(pictures / "new.png")
+    with caplog.at_level("INFO"):
+        loaded(pictures)
+    assert caplog.messages[-1].endswith(f"the folder {pictures} has changed")
     assert sum(len(loaded(pictures).images(s)) for s in ("train", "validation", "test")) == 41
 
 
@@ -105,14 +114,40 @@ def test_one_channel(pictures):
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", "half"])
-def test_broken_image_is_named(content, pictures):
+def test_broken_image_is_named(content, pictures, cache):
     path = pictures / "sub0" / "deep" / "p3.bmp"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] if content == "half" else content)
     with pytest.raises(ValueError, match=r"cannot read the image .*p3\.bmp: ") as caught:
         loaded(pictures)
     assert "\n" not in str(caught.value)
-    assert list((pictures / "rgflow-cache").iterdir()) == []
+    assert list(cache.iterdir()) == []
+
+
+def test_broken_images_are_named_at_once(pictures, cache):
+    names = ["p0.png", "p10.png", "p20.png", "p30.png", "sub0/deep/p3.bmp"]
+    for name in names[:2]:
+        (pictures / name).write_bytes(b"")
+    with pytest.raises(ValueError, match=r"got 2 images of 40 .*p0\.png: .*; .*p10\.png: ") as two:
+        loaded(pictures)
+    for name in names:
+        (pictures / name).write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"got 5 images of 40 that .*; and 2 more$") as many:
+        loaded(pictures)
+    assert "more" not in str(two.value)
+    assert [name in str(many.value) for name in names] == [True, True, True, False, False]
+    assert list(cache.iterdir()) == []
+
+
+def test_nothing_is_written_among_the_pictures(pictures, cache, tmp_path):
+    before = sorted(pictures.rglob("*"))
+    first = loaded(pictures)
+    shutil.copytree(pictures / "sub1", tmp_path / "others")
+    second = loaded(tmp_path / "others")
+    assert contents(loaded(pictures), "test") == contents(first, "test")
+    assert sorted(pictures.rglob("*")) == before
+    assert sum(len(second.images(s)) for s in ("train", "validation", "test")) == 7
+    assert len(list(cache.iterdir())) == 2  # folders do not share a file
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
