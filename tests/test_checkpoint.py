@@ -50,13 +50,15 @@ def test_a_flow_keeps_the_precision_of_its_weights(saved, tmp_path):
     assert loaded.sample(2).dtype == torch.float64
 
 
-def test_loading_needs_neither_hydra_nor_lightning(saved):
+def test_loading_and_generated_data_need_neither_hydra_nor_lightning(saved):
     code = (
         "import sys\n"
         "for name in ('hydra', 'omegaconf', 'lightning', 'matplotlib', 'torchvision'):\n"
         "    sys.modules[name] = None\n"
         "from rgflow.checkpoint import load_flow\n"
         f"assert load_flow({str(saved[1])!r}).event_shape == (1, 8, 8)\n"
+        "from rgflow.data import generate_msds\n"
+        "assert 'PIL' not in sys.modules\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

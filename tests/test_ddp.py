@@ -8,30 +8,44 @@ import sys
 import time
 
 import torch
+from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+from test_resume import stop_after
 from tiny_run import TINY, checkpoint, train
 
 from rgflow.checkpoint import load_flow
 from rgflow.config import build
 from rgflow.objectives import evaluate_bits_per_dim
 
+FIELDS = [
+    "experiment=ising_l4",
+    "flow.couplings=2",
+    "flow.hidden=8",
+    "flow.top_couplings=2",
+    "flow.top_hidden=8",
+    "training.batch_size=16",
+    "training.warmup_steps=2",
+    "log_every=1",
+]
 TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
 
 
-def start(run, root, *overrides, **pipes):
-    command = [sys.executable, "-m", "rgflow.train", *TINY, *TWO, f"data.root={root}", *overrides]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command.append(f"hydra.run.dir={run}")
-    return subprocess.Popen(command, env=environment, cwd=root, **pipes)
+def start(run, root, *overrides):
+    command = [sys.executable, "-m", "rgflow.train", *TWO, *overrides, f"hydra.run.dir={run}"]
+    return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, cwd=root)
+
+
+def distance(a, b):
+    """Of weights; had both ranks the samples of the first, gradients and weights would agree."""
+    weights = [torch.cat([w.flatten() for w in c["state_dict"].values()]) for c in (a, b)]
+    return (weights[0] - weights[1]).abs().max()
 
 
 def test_two_ranks_learn_from_different_samples_and_agree_on_the_metrics(tmp_path):
-    assert start(tmp_path / "two", tmp_path).wait(120) == 0
+    assert start(tmp_path / "two", tmp_path, *TINY, f"data.root={tmp_path}").wait(120) == 0
     assert train(f"data.root={tmp_path}", f"hydra.run.dir={tmp_path}/one") == 0
     two, one = checkpoint(tmp_path / "two"), checkpoint(tmp_path / "one")
     assert two["global_step"] == one["global_step"] == 3
-    # had both ranks the samples of the first, the mean gradient and hence the weights would agree
-    weights = [torch.cat([w.flatten() for w in c["state_dict"].values()]) for c in (two, one)]
-    assert (weights[0] - weights[1]).abs().max() > 1e-5
+    assert distance(two, one) > 1e-5
     metrics = json.loads((tmp_path / "two/metrics.json").read_text())
     module = build(two["config"]["data"], "data")
     module.prepare_data()
@@ -41,22 +55,32 @@ def test_two_ranks_learn_from_different_samples_and_agree_on_the_metrics(tmp_pat
     assert abs(metrics["bits_per_dim"] - bits) < 0.05  # other noise
 
 
-def test_missing_data_is_one_line_from_one_process(tmp_path):
-    process = start(tmp_path / "run", tmp_path, "data=cifar10", stderr=subprocess.PIPE, text=True)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert len(stderr.splitlines()) == 1
+def test_missing_data_is_one_line_before_other_processes_start(tmp_path, monkeypatch, capfd):
+    def launch(self, *_, **__):
+        raise AssertionError("starts processes")
+
+    monkeypatch.setattr(_SubprocessScriptLauncher, "launch", launch)
+    overrides = ["data=cifar10", f"data.root={tmp_path}", f"hydra.run.dir={tmp_path}/run"]
+    assert train(*TWO, *overrides) == 1
+    assert len(capfd.readouterr().err.splitlines()) == 1
     assert not (tmp_path / "run").exists()
 
 
-def test_signal_to_the_first_process_stops_both(tmp_path):
-    process = start(tmp_path / "run", tmp_path, "max_steps=100000")
-    log = tmp_path / "run/train.log"
+def test_a_signal_to_the_first_process_stops_both_which_had_different_samples(
+    tmp_path, monkeypatch
+):
+    many = [*FIELDS, "max_steps=100000"]
+    process = start(tmp_path / "two", tmp_path, *many)
+    log = tmp_path / "two/train.log"
     while not (log.exists() and "step 5/" in log.read_text()):
         assert process.poll() is None
         time.sleep(0.2)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 128 + signal.SIGTERM
-    metrics = json.loads((tmp_path / "run/metrics.json").read_text())
+    metrics = json.loads((tmp_path / "two/metrics.json").read_text())
     assert metrics["interrupted"] is True
-    assert checkpoint(tmp_path / "run")["global_step"] == metrics["steps"]
+    two = checkpoint(tmp_path / "two")
+    assert two["global_step"] == metrics["steps"]
+    stop_after(monkeypatch, metrics["steps"])
+    assert train(*many, f"hydra.run.dir={tmp_path}/one", tiny=False) == 128 + signal.SIGTERM
+    assert distance(two, checkpoint(tmp_path / "one")) > 1e-5

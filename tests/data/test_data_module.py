@@ -1,6 +1,3 @@
-import json
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +6,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from PIL import Image
+from script_calls import call_script
 
 from rgflow.data import ImageDataModule
 from rgflow.data.sources import SOURCES
@@ -145,26 +143,11 @@ def test_every_configuration_is_of_a_known_set():
     assert files == set(SOURCES)
 
 
-def test_import_is_light():
-    code = (
-        "import sys, json, rgflow.data; rgflow.data.generate_msds; "
-        "print(json.dumps([m for m in ('lightning', 'torchvision', 'PIL') if m in sys.modules]))"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert json.loads(run.stdout) == []
-
-
-def make_msds(*arguments):
-    script = REPOSITORY / "scripts" / "make_msds.py"
-    return subprocess.run(
-        [sys.executable, str(script), *map(str, arguments)], capture_output=True, text=True
-    )
-
-
-def test_make_msds_script(tmp_path):
+def test_make_msds_script(tmp_path, capsys):
     out, preview = tmp_path / "new" / "x.npz", tmp_path / "x.png"
-    run = make_msds(2, "--count", 12, "--side", 16, "--out", out, "--preview", preview)
-    assert run.returncode == 0, run.stderr
+    size = ["--count", 12, "--side", 16]
+    assert call_script("make_msds", 2, *size, "--out", out, "--preview", preview) == 0
+    assert "12 images of 16x16" in capsys.readouterr().out
     with np.load(out) as arrays:
         assert arrays["images"].shape == (12, 3, 16, 16)
         assert arrays["labels"].shape == (12, 4, 6)
@@ -175,9 +158,8 @@ def test_make_msds_script(tmp_path):
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["new", "x.npz", "x.png"]
 
 
-def test_make_msds_script_refuses_in_one_line(tmp_path):
-    run = make_msds(1, "--side", 20, "--out", tmp_path / "new" / "x.npz")
-    assert run.returncode == 1
-    assert run.stderr.count("\n") == 1
-    assert "got 20, expected a positive multiple of 8" in run.stderr
+def test_make_msds_script_refuses_in_one_line(tmp_path, capsys):
+    assert call_script("make_msds", 1, "--side", 20, "--out", tmp_path / "new" / "x.npz") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "got 20, expected a positive multiple of 8" in line
     assert list(tmp_path.iterdir()) == []

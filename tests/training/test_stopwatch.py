@@ -46,6 +46,7 @@ def times(directory):
     return tuple(found[name] for name in ("training_seconds", "report_seconds", "seconds"))
 
 
+@pytest.mark.usefixtures("small_figures")
 def test_times_of_all_sessions_add_up_and_training_is_told_from_the_rest(
     clock, tmp_path, monkeypatch
 ):

@@ -59,6 +59,7 @@ print(*values)
     assert again < used + 50
 
 
+@pytest.mark.usefixtures("small_figures")
 @pytest.mark.parametrize("first", [0.0, math.nan], ids=["last is nan", "all are nan"])
 def test_the_best_weights_are_reported_where_the_last_validation_is_not_a_number(
     first, tmp_path, monkeypatch
