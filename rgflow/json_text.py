@@ -11,8 +11,8 @@ from rgflow.files import write_atomically
 def json_text(report: Any) -> str:
     """A report as indented text; numbers in it that are not finite become null.
 
-    >>> print(json_text({"a": [1.5, float("nan")]}).replace("\\n", " "))
-    { "a": [ 1.5, null ] }
+    >>> " ".join(json_text({"a": [1.5, float("nan")]}).split())
+    '{ "a": [ 1.5, null ] }'
     """
     return json.dumps(_finite(report), indent=2, allow_nan=False)
 

@@ -87,12 +87,12 @@ def test_flow_and_monte_carlo_side_by_side(run, capsys):
 
 
 @pytest.mark.parametrize(
-    ("method", "states", "chains"), [("metropolis", 500, 64), ("latent_hmc", 60, 16)]
+    ("method", "states", "chains"), [("metropolis", 500, 64), ("latent_hmc", 20, 64)]
 )
 def test_chains_that_a_flow_makes_fast_have_the_law_of_the_energy(
     method, states, chains, run, capsys, monkeypatch
 ):
-    monkeypatch.setattr("rgflow.reference.FLOW_WARMUP", 40)
+    monkeypatch.setattr("rgflow.reference.FLOW_WARMUP", 20)
     arguments = ["--chains", chains, "--states", states, "--seed", 1, "--json", "chains.json"]
     assert run("simulate", "--flow", "stiff.ckpt", "--trust", "--method", method, *arguments) == 0
     report = json.loads(capsys.readouterr().out)
