@@ -7,14 +7,16 @@ python benchmarks/choices.py [--experiment ising_l8] [--steps 1500] [--only TEXT
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from measure import machine, print_table, write_json
+from measure import machine, print_table
+
+from rgflow.cli import Parser
+from rgflow.json_text import write_json
 
 CHANGES: dict[str, tuple[str, ...]] = {
     "none": (),
@@ -67,7 +69,7 @@ def run(experiment: str, steps: int, changes: tuple[str, ...], seed: int) -> dic
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--experiment", default="ising_l8")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=0)
