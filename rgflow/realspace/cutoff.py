@@ -1,11 +1,14 @@
 r"""Sums over all integers with a smooth cut-off: what depends on the scheme, and what does not.
 
 ``S(N) = sum_{n >= 1} n eta(n / N)`` with ``eta(0) = 1`` has the expansion ``a N^2 - 1/12 + b_2
-N^-2 + b_4 N^-4 + ...``; only the constant is the same for every scheme.
+N^-2 + b_4 N^-4 + ...``; only the constant is the same for every scheme. By the Euler-Maclaurin
+formula ``a = int_0^inf x eta(x) dx``, ``b_2 = eta''(0) / 240`` and ``b_4 = -eta''''(0) / 6048``.
 """
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
+
+from rgflow.realspace.tail_sum import integral_from, sum_from
 
 if TYPE_CHECKING:
     from mpmath import mpf
@@ -13,8 +16,11 @@ if TYPE_CHECKING:
 CutOff = Callable[["mpf"], "mpf"]
 """Analytic eta with eta(0) = 1, written with mpmath's functions, that falls faster than 1/x^2."""
 
-CONSTANT_ERROR = 1e-6
-"""Largest change of the constant without one of the sums that `cutoff_expansion` accepts."""
+EXPANSION_ERROR = 1e-6
+"""Largest error of each coefficient, relative where it is above 1, that the sums may suggest."""
+
+_REACH = 128  # beyond it exp(-x) has fallen below 1e-55
+_ORDERS = 6  # coefficients of N^-2, ..., N^-12 that the cross-check takes into account
 
 
 class Expansion(NamedTuple):
@@ -40,16 +46,18 @@ def schemes() -> dict[str, CutOff]:
 def cutoff_sum(eta: CutOff, N: float, digits: int = 40) -> "mpf":
     r"""``sum_{n >= 1} n eta(n / N)``, by mpmath.
 
-    The first terms are added one by one; the smooth rest is summed by the Euler-Maclaurin formula.
+    If eta is nothing beyond x = 128, terms are added one by one. Else that is done up to 8 N, and
+    the smooth rest is summed by the Euler-Maclaurin formula; the same from 16 N on tells the error.
 
     Args:
         eta: The cut-off; called with mpmath numbers.
         N: Where it cuts, > 0.
-        digits: Of the arithmetic.
+        digits: Of the arithmetic; the result has ten less, relative to ``N^2``.
 
     Raises:
         ValueError: If N is not positive, ``eta(0)`` is not 1, or eta falls too slowly or does not
-            return mpmath numbers, which alone have the digits.
+            return mpmath numbers, which alone have the digits; or if both results differ, as
+            where eta oscillates and falls like a power, so that its tail cannot be integrated.
 
     >>> print(cutoff_sum(schemes()["exp(-x)"], 10))  # 1 / (2 cosh(1/10) - 2)
     99.9167083168047
@@ -57,56 +65,91 @@ def cutoff_sum(eta: CutOff, N: float, digits: int = 40) -> "mpf":
     import mpmath
 
     with mpmath.workdps(digits):
-        if not N > 0 or abs(eta(mpmath.mpf(0)) - 1) > mpmath.mpf(10) ** (10 - digits):
+        tolerance = mpmath.mpf(10) ** (10 - digits)
+        if not 0 < N < mpmath.inf or abs(eta(mpmath.mpf(0)) - 1) > tolerance:
             raise ValueError(f"got N={N} and eta(0)={eta(mpmath.mpf(0))}, expected N > 0 and 1")
         _check_decay(eta)
         scale = mpmath.mpf(N)
-        first = max(int(8 * scale), 40)
 
         def term(n: "mpf") -> "mpf":
             return n * eta(n / scale)
 
-        head = mpmath.fsum(term(mpmath.mpf(n)) for n in range(1, first))
-        return head + mpmath.sumem(term, [first, mpmath.inf], tol=mpmath.mpf(10) ** (5 - digits))
+        def added(first: int, end: int) -> "mpf":
+            return mpmath.fsum(term(mpmath.mpf(n)) for n in range(first, end))
+
+        if scale < 1000 and _is_nothing_beyond(eta, _REACH):
+            return added(1, int(_REACH * scale) + 1)
+        first = max(int(8 * scale), 40)
+        head = added(1, first)
+        total = head + sum_from(term, first, tolerance)
+        longer = head + added(first, 2 * first) + sum_from(term, 2 * first, tolerance)
+        if not abs(total - longer) <= tolerance * max(abs(longer), scale**2):
+            raise ValueError(
+                f"got sums that differ by {mpmath.nstr(abs(total - longer), 2)} with {first} and "
+                f"{2 * first} terms one by one, expected equal ones: an eta that is smooth beyond "
+                "8 N, without oscillations unless it falls exponentially"
+            )
+        return +longer
 
 
 def cutoff_expansion(
-    eta: CutOff, sizes: Sequence[int] = tuple(range(8, 40, 4)), digits: int = 40
+    eta: CutOff, sizes: Sequence[float] = (32, 40.5, 48), digits: int = 40
 ) -> Expansion:
-    r"""Coefficients of ``S(N)`` in ``N^2, 1, N^-2, N^-4, ...`` through as many sums as sizes.
+    r"""Coefficients of ``S(N)`` in ``N^2, 1, N^-2, N^-4`` by integral and derivatives of eta.
 
-    Odd powers are absent, as in the Euler-Maclaurin formula, and what is beyond all powers falls
-    like ``exp(-2 pi N)`` or so, according to the poles of eta.
+    Sums at some sizes are the check: without all terms to ``N^-12`` nothing must be left that
+    could be a part of a coefficient. For an analytic eta what is beyond all powers falls
+    exponentially with N, according to its poles.
 
     Args:
         eta: The cut-off.
-        sizes: At least 4 values of N; the larger, the less is beyond all powers.
+        sizes: Values of N of the check; one that is no integer sees kinks at integers, too.
         digits: Of the arithmetic.
 
     Raises:
-        ValueError: If there are too few sizes, or eta is no cut-off as in `cutoff_sum`, or the
-            constant depends on the sizes, as for an eta that is not analytic.
+        ValueError: If there are no sizes, or eta is no cut-off as in `cutoff_sum`, or a
+            coefficient disagrees with the sums, as for an eta that is not analytic.
 
-    >>> round(cutoff_expansion(schemes()["1/(x^2+1)^2"]).constant * 12, 6)
-    -1.0
+    >>> expansion = cutoff_expansion(schemes()["1/(x^2+1)^2"])
+    >>> round(expansion.second * 60, 12), round(expansion.fourth * 84, 12)
+    (-1.0, -1.0)
     """
     import mpmath
 
-    if len(set(sizes)) < 4:
-        raise ValueError(f"got sizes {list(sizes)}, expected at least 4 different ones")
+    if not sizes:
+        raise ValueError("got no sizes, expected some values of N for the check")
     with mpmath.workdps(digits):
-        powers = range(2, 2 - 2 * len(sizes), -2)
-        matrix = mpmath.matrix([[mpmath.mpf(N) ** power for power in powers] for N in sizes])
-        sums = mpmath.matrix([cutoff_sum(eta, N, digits) for N in sizes])
-        solved = mpmath.lu_solve(matrix, sums)
-        fewer = mpmath.lu_solve(matrix[1:, :-1], sums[1:, :])
-        if abs(solved[1] - fewer[1]) > CONSTANT_ERROR:
-            raise ValueError(
-                f"got a constant that depends on the sizes {list(sizes)}, "
-                f"{float(solved[1]):.6g} or {float(fewer[1]):.6g}, expected an analytic eta or "
-                "larger sizes"
-            )
-        return Expansion(*(float(c) for c in solved[:4]))
+        sums = [cutoff_sum(eta, N, digits) for N in sizes]
+        quadratic = integral_from(lambda x: x * eta(x), mpmath.mpf(0), mpmath.mpf(10) ** -digits)
+        coefficients = [quadratic, -mpmath.mpf(1) / 12, *_inverse_powers(eta)]
+        for N, total in zip(sizes, sums, strict=True):
+            powers = [mpmath.mpf(N) ** (2 - 2 * k) for k in range(len(coefficients))]
+            rest = total - mpmath.fdot(coefficients, powers)
+            names = ("N^2", "1", "N^-2", "N^-4")
+            for name, value, power in zip(names, coefficients, powers, strict=False):
+                if not abs(rest / power) <= EXPANSION_ERROR * max(1, abs(value)):
+                    raise ValueError(
+                        f"got {mpmath.nstr(value, 8)} for the coefficient of {name} by the "
+                        f"Euler-Maclaurin formula and {mpmath.nstr(value + rest / power, 8)} by "
+                        f"the sum at N={N}, expected the same: an analytic eta, or larger sizes"
+                    )
+        return Expansion(*(float(c) for c in coefficients[:4]))
+
+
+def _inverse_powers(eta: CutOff) -> "list[mpf]":
+    """Coefficients of ``N^-2, N^-4, ...``: ``-B_2k / (2k)! (2k - 1) eta^(2k-2)(0)``, k >= 2."""
+    import mpmath
+
+    # ``n eta(n/N)`` has the derivative ``(2k - 1) eta^(2k-2)(0) / N^(2k-2)`` of order 2k - 1 at 0
+    taylor = mpmath.taylor(eta, 0, 2 * _ORDERS, direction=1)  # eta is for x >= 0 only
+    return [-mpmath.bernoulli(2 * k) / (2 * k) * taylor[2 * k - 2] for k in range(2, _ORDERS + 2)]
+
+
+def _is_nothing_beyond(eta: CutOff, reach: int) -> bool:
+    import mpmath
+
+    points = [reach * mpmath.mpf(x) for x in (1, 1.07, 1.19, 1.41, 2.3, 11, 101)]
+    return all(abs(eta(x)) * x * x < mpmath.mpf(10) ** (-mpmath.mp.dps) for x in points)
 
 
 def _check_decay(eta: CutOff) -> None:
