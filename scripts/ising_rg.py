@@ -11,9 +11,12 @@ from rgflow.files import write_atomically
 from rgflow.plotting import save_figure, save_image, tile
 from rgflow.realspace import exact_report as exact
 from rgflow.realspace import sampling_report as sampling
+from rgflow.realspace.cutoff_report import cutoff_section
 from rgflow.realspace.report import Section, format_rows
 from rgflow.realspace.zoom import save_film
 from rgflow.seeds import generator_for
+
+MOST_SPINS = 2**31  # of all configurations together, one byte each
 
 
 def main() -> None:
@@ -22,46 +25,53 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--side", type=int, default=64, help="lattice of the Monte Carlo part")
     parser.add_argument("--sweeps", type=int, default=6000, help="of each of its 8 chains")
-    parser.add_argument("--zoom-side", type=int, default=512, help="lattice of the pictures")
+    parser.add_argument("--zoom-side", type=int, default=1024, help="lattice of the pictures")
+    parser.add_argument("--steps", type=int, default=1000, help="of learning each filter")
     with one_line_errors():
         args = parser.parse_args()
-        if Path(args.out).exists() and not Path(args.out).is_dir():
-            raise ValueError(f"--out: got the file {args.out}, expected a folder")
-        check("--side", args.side, 32, 8)
-        check("--sweeps", args.sweeps, 200, 1)
-        check("--zoom-side", args.zoom_side, 512, 8)
+        check("--side", args.side, 32, 8, 1024)
+        check("--sweeps", args.sweeps, 200, 1, MOST_SPINS // (4 * args.side**2))
+        check("--zoom-side", args.zoom_side, 512, 512, 4096)
+        check("--steps", args.steps, 1, 1, 100_000)
+        prepare(Path(args.out))
         report(args)
 
 
-def check(name: str, value: int, least: int, factor: int) -> None:
-    if value < least or value % factor:
+def check(name: str, value: int, least: int, factor: int, most: int) -> None:
+    if not least <= value <= most or value % factor:
         kind = f"a multiple of {factor}" if factor > 1 else "a number"
-        raise ValueError(f"{name}: got {value}, expected {kind} from {least} on")
+        raise ValueError(f"{name}: got {value}, expected {kind} from {least} to {most}")
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder and write to it before any work is done."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--out: got the file {folder}, expected a folder")
+    write_atomically(folder / "table.txt", lambda file: file.write(b""))
 
 
 def report(args: argparse.Namespace) -> None:
-    torch.set_num_threads(
-        1
-    )  # its tensors are small: on a busy machine threads wait for each other
+    # its tensors are small: on a busy machine threads would wait for each other
+    torch.set_num_threads(1)
     start, out, texts = time.perf_counter(), Path(args.out), []
 
     def show(section: Section) -> None:
-        texts.append(format_rows(section.title, section.rows))
+        texts.append(format_rows(section.title, section.rows, section.notes))
         print(texts[-1], end="\n\n", flush=True)
         for name, figure in section.figures.items():
             save_figure(figure, out / f"{name}.png")
 
-    show(exact.machine_section(generator_for("machine", args.seed)))
+    show(exact.rbm_section(generator_for("machine", args.seed)))
     show(exact.hidden_units_section(generator_for("hidden", args.seed)))
     show(exact.causal_section())
     show(exact.flow_section())
     show(exact.information_section())
     show(exact.decoy_section(generator_for("decoy", args.seed)))
-    show(exact.cutoff_section(generator_for("field", args.seed)))
+    show(cutoff_section(generator_for("field", args.seed)))
     generator = generator_for("spins", args.seed)
-    show(sampling.check_section(generator))
+    show(sampling.check_section(generator, steps=args.steps))
     spins = sampling.critical_configurations(generator, args.side, args.sweeps)
-    filters = sampling.learned_filters(spins, generator)
+    filters = sampling.learned_filters(spins, generator, args.steps)
     show(sampling.filters_section(filters, args.side))
     show(sampling.exponent_section(spins, filters[2].weights, generator))
     views, figure, film = sampling.zoom_pictures(generator, args.zoom_side)

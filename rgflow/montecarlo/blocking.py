@@ -28,7 +28,7 @@ def block_spins(
     """
     if rule not in ("majority", "decimation"):
         raise ValueError(f"rule {rule!r} is unknown, expected 'majority' or 'decimation'")
-    blocks = _blocks(spins, side)
+    blocks = blocks_of(spins, side)
     if rule == "decimation":
         return blocks[..., 0].clone()
     total = blocks.sum(-1)
@@ -43,14 +43,20 @@ def block_field(x: Tensor, side: int = 2) -> Tensor:
     Raises:
         ValueError: If blocks do not tile the lattice.
     """
-    return _blocks(x, side).mean(-1)
+    return blocks_of(x, side).mean(-1)
 
 
-def _blocks(x: Tensor, side: int) -> Tensor:
-    """``(..., H / side, W / side, side * side)``."""
-    if x.dim() < 2 or side < 1 or x.shape[-1] % side or x.shape[-2] % side:
+def blocks_of(x: Tensor, side: int) -> Tensor:
+    """The sites of each block in one axis, ``(..., H / side, W / side, side * side)``.
+
+    Raises:
+        ValueError: If blocks do not tile the lattice.
+    """
+    if side < 1:
+        raise ValueError(f"got blocks of side {side}, expected at least 1")
+    if x.dim() < 2 or x.shape[-1] % side or x.shape[-2] % side:
         raise ValueError(
-            f"got a lattice of shape {tuple(x.shape[-2:])}, expected sides that are multiples "
+            f"got a lattice of shape {tuple(x.shape[-2:])}, expected two sides that are multiples "
             f"of {side}"
         )
     x = x.unflatten(-1, (-1, side)).unflatten(-3, (-1, side))  # (..., h, side, w, side)

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from rgflow.montecarlo.blocking import blocks_of
+
 
 def block_law(blocks: Tensor, weights: Tensor) -> Tensor:
     """``P(t | v) ~ exp(t w.v)`` for t = +1 and -1, ``(..., spins), (spins,) -> (..., 2)``.
@@ -12,6 +14,16 @@ def block_law(blocks: Tensor, weights: Tensor) -> Tensor:
     """
     field = blocks @ weights
     return torch.stack([field, -field], -1).softmax(-1)
+
+
+def symmetrize(weights: Tensor) -> Tensor:
+    """Mean over the rotations and reflections of the square, ``(side, side)``.
+
+    >>> symmetrize(torch.tensor([[4.0, 0.0], [0.0, 0.0]])).tolist()
+    [[1.0, 1.0], [1.0, 1.0]]
+    """
+    turned = [weights.rot90(k) for k in range(4)]
+    return torch.stack([*turned, *(x.T for x in turned)]).mean(0)
 
 
 def filter_spins(spins: Tensor, weights: Tensor, *, generator: torch.Generator) -> Tensor:
@@ -26,17 +38,12 @@ def filter_spins(spins: Tensor, weights: Tensor, *, generator: torch.Generator) 
         ``(..., H / side, W / side)`` of the type of the spins.
 
     Raises:
-        ValueError: If blocks do not tile the lattice.
+        ValueError: If the filter is not square or blocks do not tile the lattice.
     """
     side = len(weights)
-    if weights.shape != (side, side) or spins.shape[-1] % side or spins.shape[-2] % side:
-        raise ValueError(
-            f"got a filter of shape {tuple(weights.shape)} on a lattice of shape "
-            f"{tuple(spins.shape[-2:])}, expected a square filter whose side divides the lattice's"
-        )
-    blocks = (
-        spins.unflatten(-1, (-1, side)).unflatten(-3, (-1, side)).transpose(-3, -2).flatten(-2)
-    )
+    if weights.shape != (side, side):
+        raise ValueError(f"got a filter of shape {tuple(weights.shape)}, expected a square one")
+    blocks = blocks_of(spins, side)
     up = block_law(blocks.to(weights.dtype), weights.flatten())[..., 0]
     draw = torch.rand(up.shape, generator=generator, device=generator.device, dtype=up.dtype)
     return torch.where(draw.to(up.device) < up, 1, -1).to(spins.dtype)

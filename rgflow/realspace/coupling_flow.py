@@ -1,11 +1,13 @@
 r"""The lecture's renormalization of the coupling: one weight, one root, one exponent.
 
-On a plaquette the machine has one hidden unit with the same weight w on all four spins. The weight
+On a plaquette the RBM has one hidden unit with the same weight w on all four spins. The weight
 minimises ``L(w) = D_KL(P_loc || P_RBM) - beta I(s_env : t)``; summing out the spins then gives
 ``J' = 1/2 ln cosh 2w`` between neighbouring block variables, on a lattice of spacing ``sqrt 2``.
 """
 
+import logging
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -14,8 +16,14 @@ from torch import Tensor
 from rgflow.realspace.environment import environment_mutual_information
 from rgflow.realspace.rbm import log_2cosh
 
+log = logging.getLogger(__name__)
+
 CRITICAL_COUPLING = math.log(1 + math.sqrt(2)) / 2
 """Exact critical coupling of the Ising model on the square lattice."""
+
+UNIFORM_BETA = 1.15662235
+"""Beta beyond which, at the fixed point ``J*(beta)``, a copy of one spin has a smaller loss than
+equal weights have; computed by `one_spin_copy.flow_limit`."""
 
 
 class LinearisedFlow(NamedTuple):
@@ -28,18 +36,22 @@ class LinearisedFlow(NamedTuple):
 
 
 def coupling_weight(J: float, beta: float = 0.0) -> float:
-    """The machine's weight ``w(J)``: the root of ``dL/dw``, by scipy.
+    """The best uniform weight ``w(J)``, equal on all four spins: the root of ``dL/dw``, by scipy.
+
+    At beta = 0 free weights have no better minimum. With the mutual information a copy of one of
+    the four spins, a huge weight on it and small ones on the others, has a smaller loss beyond
+    some beta: see `one_spin_copy.uniform_limit`.
 
     Args:
-        J: Coupling >= 0, which includes the inverse temperature.
-        beta: Weight of the mutual information with the environment, >= 0.
+        J: Coupling in [0, 150], which includes the inverse temperature.
+        beta: Weight of the mutual information with the environment, 0 to 1000.
 
     Returns:
-        The weight >= 0 with the smallest L; with beta > 0 the first root above that of beta = 0.
+        The weight >= 0; with beta > 0 the first root above that of beta = 0.
 
     Raises:
-        ValueError: If the coupling or beta is negative or not finite, or the coupling is so large
-            that Boltzmann weights leave the range of float64.
+        ValueError: If the coupling or beta is out of range; at larger couplings Boltzmann weights
+            leave that of float64.
 
     >>> round(coupling_weight(0.1), 7), round(coupling_weight(1.0), 7)
     (0.2772751, 1.6859469)
@@ -47,13 +59,9 @@ def coupling_weight(J: float, beta: float = 0.0) -> float:
     from scipy.optimize import brentq
 
     _check("coupling", J, 150.0)
-    _check("beta", beta, math.inf)
-    if beta == 0 and J < 1e-8:
-        return math.sqrt(
-            2 * J / 3
-        )  # the series, correct to J relative; the root drowns in rounding
-    if J == 0:
-        return 0.0  # nothing to know about independent spins
+    _check("beta", beta, 1000.0)
+    if J < 1e-8:  # the series, correct to J relative, since the root drowns in rounding
+        return math.sqrt(2 * J * (1 + beta * J) / 3)
 
     def slope(w: float) -> float:
         return loss_slope(_number(J), _number(w), beta).item()
@@ -61,7 +69,7 @@ def coupling_weight(J: float, beta: float = 0.0) -> float:
     # between them lies the root for beta = 0: sqrt(2J/3) for small J, below 2J for large J
     low, high = 0.5 * min(J, math.sqrt(J)), 2 * J + 1
     if beta > 0:
-        low = coupling_weight(J)
+        low = 0.5 * coupling_weight(J)
         while slope(high) < 0:
             high *= 2
     return brentq(slope, low, high, xtol=1e-300, rtol=1e-15)
@@ -97,11 +105,13 @@ def flow_slope(J: float, beta: float = 0.0) -> float:
 
 def weight_of_coupling(J: float) -> float:
     """The weight that renormalizes to J', ``w = 1/2 arcosh exp(2J')``; inverse of the above."""
-    return math.acosh(math.exp(2 * J)) / 2
+    return math.asinh(math.sqrt(math.expm1(2 * J) / 2))  # exact for small J too
 
 
 def fixed_point(beta: float = 0.0) -> float:
-    """The non-trivial fixed point ``J* = J'(J*)``, by scipy; it falls with beta.
+    """The non-trivial fixed point ``J* = J'(J*)`` of uniform weights; it falls with beta.
+
+    Beyond `UNIFORM_BETA` uniform weights are not the best ones there: that logs a warning.
 
     Raises:
         ValueError: If beta is not in [0, 20].
@@ -112,6 +122,13 @@ def fixed_point(beta: float = 0.0) -> float:
     from scipy.optimize import brentq
 
     _check("beta", beta, 20.0)
+    if beta > UNIFORM_BETA:
+        log.warning(
+            "beta=%g: at the fixed point of uniform weights a copy of one spin has a smaller loss "
+            "(beyond beta=%.4f)",
+            beta,
+            UNIFORM_BETA,
+        )
 
     def slope(J: float) -> float:
         # J is a fixed point where the weight that maps it to itself is the best one
@@ -125,24 +142,45 @@ def beta_of_fixed_point(J: float) -> float:
 
     Args:
         J: Coupling in (0, J*(beta = 0)].
+
+    Raises:
+        ValueError: If the coupling is out of range.
     """
+    largest = fixed_point()
+    if not 0 < J <= largest + 1e-12:
+        raise ValueError(f"got the coupling {J}, expected one > 0 and <= J* = {largest:.7f}")
     J_, w = _number(J), _number(weight_of_coupling(J))
     return (loss_slope(J_, w) / information_slope(J_, w)).item()
 
 
 def linearised_flow(beta: float = 0.0) -> LinearisedFlow:
-    r"""Fixed point, slope and ``nu = ln sqrt2 / ln (dJ'/dJ)``.
+    """Fixed point, slope and exponent of the lecture's map; see `linearise`."""
 
-    The error is what the residual ``|J'(J*) - J*|`` and rounding leave open: nu at both ends of
-    that interval of J.
+    def both(J: float) -> tuple[float, float]:
+        return renormalized_coupling(J, beta), flow_slope(J, beta)
+
+    return linearise(both, fixed_point(beta), math.sqrt(2))
+
+
+def linearise(
+    renormalized: Callable[[float], tuple[float, float]], J: float, rescaling: float
+) -> LinearisedFlow:
+    r"""Slope of a map at its fixed point and ``nu = ln b / ln (dJ'/dJ)``.
+
+    The error is what the residual ``|J'(J) - J|`` and rounding leave open: nu at both ends of that
+    interval of J.
+
+    Args:
+        renormalized: J' and dJ'/dJ of a coupling.
+        J: The fixed point.
+        rescaling: b, new over old lattice spacing.
     """
-    J = fixed_point(beta)
-    slope = flow_slope(J, beta)
-    residual = abs(renormalized_coupling(J, beta) - J) + 1e-15
-    reach = residual / (slope - 1)
-    ends = [_exponent(flow_slope(J + d, beta)) for d in (-reach, reach)]
-    error = max(abs(end - _exponent(slope)) for end in ends) + 1e-14
-    return LinearisedFlow(J, slope, _exponent(slope), error)
+    coupling, slope = renormalized(J)
+    reach = (abs(coupling - J) + 1e-15) / (slope - 1)
+    nu, *ends = (
+        math.log(rescaling) / math.log(renormalized(x)[1]) for x in (J, J - reach, J + reach)
+    )
+    return LinearisedFlow(J, slope, nu, max(abs(end - nu) for end in ends) + 1e-14)
 
 
 def correlation_length_exponent(beta: float = 0.0) -> float:
@@ -157,8 +195,8 @@ def correlation_length_exponent(beta: float = 0.0) -> float:
 def loss_slope(J: Tensor, w: Tensor, beta: float = 0.0) -> Tensor:
     r"""``dL/dw`` of the one weight, without cancellation at large couplings.
 
-    To the machine the states of a plaquette differ by the modulus M of their magnetization only.
-    With ``g_M = M tanh(wM)`` and its probabilities ``Q_M``, ``P_M`` under machine and model,
+    To the RBM the states of a plaquette differ by the modulus M of their magnetization only.
+    With ``g_M = M tanh(wM)`` and its probabilities ``Q_M``, ``P_M`` under RBM and model,
     ``dD/dw = sum_M (Q_M - P_M) g_M``, and ``Q_4 - P_4`` is eliminated by normalization.
     """
     zero = torch.zeros_like(J)
@@ -180,11 +218,6 @@ def _number(value: float) -> Tensor:
     return torch.tensor(value, dtype=torch.float64)
 
 
-def _exponent(slope: float) -> float:
-    return math.log(2) / 2 / math.log(slope)
-
-
 def _check(name: str, value: float, largest: float) -> None:
-    if not 0 <= value <= largest or value == math.inf:
-        limit = "a finite number >= 0" if largest == math.inf else f"0 to {largest:g}"
-        raise ValueError(f"got the {name} {value}, expected {limit}")
+    if not 0 <= value <= largest:
+        raise ValueError(f"got the {name} {value}, expected 0 to {largest:g}")

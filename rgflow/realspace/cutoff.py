@@ -46,8 +46,8 @@ def schemes() -> dict[str, CutOff]:
 def cutoff_sum(eta: CutOff, N: float, digits: int = 40) -> "mpf":
     r"""``sum_{n >= 1} n eta(n / N)``, by mpmath.
 
-    If eta is nothing beyond x = 128, terms are added one by one. Else that is done up to 8 N, and
-    the smooth rest is summed by the Euler-Maclaurin formula; the same from 16 N on tells the error.
+    If eta is nothing beyond x = 128, terms are added one by one. Else that is done up to 8 N and
+    the smooth rest is summed by the Euler-Maclaurin formula; the same from 16 N tells the error.
 
     Args:
         eta: The cut-off; called with mpmath numbers.

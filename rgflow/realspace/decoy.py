@@ -2,101 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from rgflow.realspace.block_geometry import PLAQUETTE
-from rgflow.realspace.environment import neighbour_channel
+from rgflow.realspace.block_loss import SPINS, Choice, Loss, block_loss, train_block
+from rgflow.realspace.coupling_flow import coupling_weight
 from rgflow.realspace.minimize import minimize
-from rgflow.realspace.rbm import kl_divergence, rbm_joint_log_prob
-from rgflow.realspace.table_information import information_through
-
-SPINS = 4
-
-
-class Loss(NamedTuple):
-    """``D_KL(P_loc || P_RBM)`` and ``I(s_env : t)``, both in nats and ``()``."""
-
-    divergence: Tensor
-    information: Tensor
-
-
-class Choice(NamedTuple):
-    """What a machine has learned.
-
-    Attributes:
-        weights: On the four spins, then on the noise, ``(4 + noise, hidden)``.
-        divergence: ``D_KL(P_loc || P_RBM)``, nats.
-        information: ``I(s_env : t)``, nats.
-        gradient_norm: Of the loss.
-    """
-
-    weights: Tensor
-    divergence: float
-    information: float
-    gradient_norm: float
-
-    @property
-    def share_of_spins(self) -> float:
-        """Part of the sum of squared weights that is on the four spins: 1 good, 0 deceived."""
-        squares = self.weights.square().sum(1)
-        return (squares[:SPINS].sum() / squares.sum()).item()
-
-
-def block_loss(J: float, weights: Tensor, log_noise: Tensor | None = None) -> Loss:
-    r"""Both parts of ``L = D_KL(P_loc || P_RBM) - beta I(s_env : t)`` for a plaquette with noise.
-
-    The block's law is ``P_loc(s) P_noise(n)``: noise spins are coupled to each other only, hence
-    know nothing about other blocks, whose noise is independent and can be left out.
-
-    Args:
-        J: Coupling of the four spins.
-        weights: Of the machine, ``(4 + noise, hidden)``.
-        log_noise: Law of the noise spins, ``(2**noise,)``; no noise if None.
-
-    Raises:
-        ValueError: If the weights do not fit.
-    """
-    J = torch.as_tensor(J, dtype=torch.float64, device=weights.device)
-    log_noise = J.new_zeros(1) if log_noise is None else log_noise
-    noise = len(log_noise).bit_length() - 1
-    if weights.dim() != 2 or len(weights) != SPINS + noise:
-        raise ValueError(f"got weights {tuple(weights.shape)}, expected ({SPINS + noise}, hidden)")
-    target = (PLAQUETTE.log_prob(J)[:, None] + log_noise).flatten()
-    joint = rbm_joint_log_prob(weights)  # (2**(4 + noise), H)
-    spins_and_hidden = joint.unflatten(0, (2**SPINS, -1)).logsumexp(1)
-    information = information_through(spins_and_hidden, [neighbour_channel(J)] * SPINS)
-    return Loss(kl_divergence(target, joint.logsumexp(1)), information)
-
-
-def train_block(J: float, beta: float, start: Tensor, log_noise: Tensor | None = None) -> Choice:
-    """Local minimum of ``D - beta I`` over all weights, from a given start.
-
-    Args:
-        J: Coupling of the four spins.
-        beta: Weight of the mutual information.
-        start: Weights to begin with, ``(4 + noise, hidden)``, float64.
-        log_noise: Law of the noise spins; none if None.
-
-    Raises:
-        ValueError: If the start does not fit.
-    """
-
-    def loss(weights: Tensor) -> Tensor:
-        divergence, information = block_loss(J, weights, log_noise)
-        return divergence - beta * information
-
-    best = minimize(loss, start)
-    signs = torch.where(best.argument.sum(0) < 0, -1.0, 1.0)
-    parts = block_loss(J, best.argument, log_noise)
-    return Choice(
-        best.argument * signs,
-        parts.divergence.item(),
-        parts.information.item(),
-        best.gradient_norm,
-    )
+from rgflow.realspace.rbm import kl_divergence
 
 
 def decoy_experiment(
@@ -119,7 +33,7 @@ def decoy_experiment(
         random_starts: Starts beside one on the spins and one on the decoy; the best end counts.
 
     Returns:
-        The best machine for each beta.
+        The best RBM for each beta.
     """
     log_noise = PLAQUETTE.log_prob(decoy_coupling)
     random = torch.randn(random_starts, 2 * SPINS, 1, generator=generator, dtype=torch.float64)
@@ -133,10 +47,11 @@ def decoy_experiment(
     return [best(beta) for beta in betas]
 
 
-def switching_beta(J: float, decoy_coupling: float, highest: float = 10.0) -> float:
-    """The beta above which a machine of the spins alone has less loss than one of the decoy.
+def switching_beta(J: float, decoy_coupling: float, highest: float = 50.0) -> float:
+    """The beta above which an RBM of the spins alone has less loss than one that sees the decoy.
 
-    Each misses all that the spins of the other plaquette know of each other.
+    The latter looks at the decoy alone, or, with a strong decoy and a large beta, at the spins a
+    little as well. Weights are uniform on the spins and on the decoy.
 
     Args:
         J: Coupling of the spins.
@@ -148,19 +63,41 @@ def switching_beta(J: float, decoy_coupling: float, highest: float = 10.0) -> fl
     """
     from scipy.optimize import brentq
 
-    start = torch.full((SPINS, 1), 0.5, dtype=torch.float64)
-    decoy = train_block(decoy_coupling, 0.0, start).divergence + _order(J)
-
     def advantage_of_decoy(beta: float) -> float:
-        spins = train_block(J, beta, start)
-        return spins.divergence - beta * spins.information + _order(decoy_coupling) - decoy
+        spins = _loss(_uniform(J, beta), beta).item() + _order(decoy_coupling)
+        return max(spins - _loss_with_decoy(J, decoy_coupling, beta), -1.0)
 
     if not advantage_of_decoy(0.0) > 0 > advantage_of_decoy(highest):
         raise ValueError(
             f"got couplings {J} of spins and {decoy_coupling} of decoys, expected a decoy that is "
             f"better at beta = 0 and worse at beta = {highest}"
         )
-    return brentq(advantage_of_decoy, 0.0, highest, xtol=1e-6)
+    return brentq(advantage_of_decoy, 0.0, highest, xtol=1e-5)
+
+
+def _loss_with_decoy(J: float, decoy_coupling: float, beta: float) -> float:
+    """Of the minimum next to the RBM that looks at the decoy alone, over two uniform weights.
+
+    Infinity if there is none beside that of the spins, which is so at large beta.
+    """
+    log_noise = PLAQUETTE.log_prob(decoy_coupling)
+
+    def loss(pair: Tensor) -> Tensor:
+        weights = pair.repeat_interleave(SPINS)[:, None]
+        return _loss(block_loss(J, weights, log_noise), beta)
+
+    start = torch.tensor([0.05, coupling_weight(decoy_coupling)], dtype=torch.float64)
+    best = minimize(loss, start)
+    return best.value if best.argument[1].abs() > 0.01 else math.inf
+
+
+def _loss(parts: Loss, beta: float) -> Tensor:
+    return parts.divergence - beta * parts.information
+
+
+def _uniform(J: float, beta: float) -> Loss:
+    """Both parts of the loss of the best uniform weight on a plaquette."""
+    return block_loss(J, torch.full((SPINS, 1), coupling_weight(J, beta), dtype=torch.float64))
 
 
 def _order(J: float) -> float:

@@ -39,7 +39,7 @@ def environment_mutual_information(J: float | Tensor, w: float | Tensor) -> Tens
         ``()``, nats, float64; differentiable in both.
 
     Raises:
-        ValueError: If there are not one or four weights, or something is not finite.
+        ValueError: If there are not one coupling and one or four weights, or one is not finite.
 
     Reference: arXiv:1704.06279; the lecture's step 5.
 
@@ -50,5 +50,7 @@ def environment_mutual_information(J: float | Tensor, w: float | Tensor) -> Tens
     if weights.numel() not in (1, 4) or not weights.isfinite().all():
         raise ValueError(f"got weights {weights.tolist()}, expected one or four finite numbers")
     J = torch.as_tensor(J, dtype=torch.float64, device=weights.device)
+    if J.dim() or not J.isfinite():
+        raise ValueError(f"got the coupling {J.tolist()}, expected one finite number")
     joint = rbm_joint_log_prob(weights.flatten().expand(4)[:, None])
     return information_through(joint, [neighbour_channel(J)] * 4)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
+from rgflow.realspace.block_loss import SPINS, Choice, Loss
 from rgflow.realspace.coupling_flow import CRITICAL_COUPLING, LinearisedFlow, fixed_point
-from rgflow.realspace.decoy import SPINS, Choice
-from rgflow.realspace.fit import Learning
+from rgflow.realspace.fit import Fit, Learning
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,9 +70,11 @@ def scaling_figure(
     axis.loglog(d, above, ".", ms=3, color="C3", label="ordered, J > J*")
     axis.loglog(d, below, ".", ms=3, color="C0", label="disordered, J < J*")
     middle = len(d) // 2
-    for exponent, style, name in ((nu, "-", "flow"), (1.0, ":", "exact model")):
-        line = below[middle] * (d / d[middle]) ** -exponent
-        axis.loglog(d, line, "k" + style, lw=0.8, label=rf"$\nu$ = {exponent:.4g} ({name})")
+    for side in (below, above):
+        for exponent, style, name in ((nu, "-", "flow"), (1.0, ":", "exact model")):
+            line = side[middle] * (d / d[middle]) ** -exponent
+            label = rf"$\nu$ = {exponent:.4g} ({name})" if side is below else None
+            axis.loglog(d, line, "k" + style, lw=0.8, label=label)
     axis.set(xlabel="distance |J - J*|", ylabel=r"correlation length $\xi$ (lattice spacings)")
     axis.legend(fontsize=7)
     return figure
@@ -105,28 +107,32 @@ def beta_figure(
 
 
 def hidden_units_figure(
-    learning: Learning, units: Sequence[int], coinciding: Sequence[float], free: Sequence[float]
+    learning: Learning, units: Sequence[int], coinciding: Sequence[float], free: Sequence[Fit]
 ) -> "Figure":
     """How three hidden units learn, and the divergence against their number.
 
     Args:
         learning: A descent from small weights.
         units: Numbers of hidden units.
-        coinciding: Divergence if all have one feature.
-        free: Divergence at the minimum.
+        coinciding: KL divergence if all have one feature.
+        free: Best fit of free weights.
     """
     figure, (left, right) = panels(2)
-    left.plot(learning.steps, learning.divergence, color="C0", label="divergence (nats)")
-    left.plot(
-        learning.steps, learning.likeness, color="C3", label="smallest |cosine| of two units"
-    )
+    left.plot(learning.steps, learning.divergence, color="C0", label="KL divergence (nats)")
+    cosine = learning.cosine_similarity
+    left.plot(learning.steps, cosine, color="C3", label="smallest |cosine| of two units")
     left.set(
         xlabel="steps of gradient descent, 3 hidden units",
         ylabel="nats, or cosine",
         ylim=(0, 1.05),
     )
+    values = [fit.divergence for fit in free]
     right.plot(units, coinciding, "o-", color="C3", label="all units share one feature")
-    right.plot(units, free, "s-", color="C0", label="free weights, at the minimum")
+    right.plot(units, values, "-", color="C0", label="free weights")
+    for converged, marker, name in ((True, "s", "minimum"), (False, "^", "limit of weights to ∞")):
+        of_kind = [fit.converged == converged for fit in free]
+        x, y = (np.array(v)[of_kind] for v in (units, values))
+        right.plot(x, y, marker, color="C0", mfc="C0" if converged else "w", label=name)
     right.set(
         xlabel="number of hidden units",
         ylabel=r"$D_{KL}(P_{loc}\,||\,P_{RBM})$ (nats)",
@@ -163,31 +169,42 @@ def causal_figure(tables: Mapping[str, Tensor]) -> "Figure":
         axis.set_title(name, fontsize=8)
         axis.set(xlabel="spin j", xticks=range(len(table)), yticks=range(len(table)))
     axes[0].set_ylabel("spin i")
-    figure.colorbar(image, ax=axes, label="mutual information (nats)", shrink=0.8)
+    figure.colorbar(image, ax=axes, label="mutual information (nats)", shrink=0.8, pad=0.03)
     return figure
 
 
-def decoy_figure(betas: Sequence[float], choices: Sequence[Choice], switch: float) -> "Figure":
-    """Weights on spins and on the decoy, and both parts of the loss, against beta.
+def decoy_figure(
+    betas: Sequence[float],
+    choices: Sequence[Choice],
+    switch: float,
+    decoys: Sequence[float],
+    switches: Sequence[float],
+) -> "Figure":
+    """Weights and both parts of the loss against beta, and where the choice changes.
 
     Args:
         betas: Weights of the mutual information.
         choices: What is learned with each.
         switch: Where spins and decoy are equally good.
+        decoys: Couplings of decoys.
+        switches: The same beta for each of those.
     """
-    figure, (left, right) = panels(2)
+    figure, (left, middle, right) = panels(3, 3.8)
     weights = np.array([c.weights.abs().mean(1).numpy() for c in choices])
     left.plot(betas, weights[:, :SPINS].mean(1), "o-", color="C0", label="on the four spins")
     left.plot(betas, weights[:, SPINS:].mean(1), "s-", color="C3", label="on the four decoys")
     left.set(ylabel="mean |weight|")
-    right.plot(betas, [c.divergence for c in choices], "o-", color="k", label="divergence")
-    right.plot(betas, [c.information for c in choices], "s-", color="C2", label="information")
-    right.set(ylabel="nats")
-    for axis in (left, right):
-        axis.axvline(
-            switch, color="gray", lw=0.8, ls="--", label=rf"switch at $\beta$ = {switch:.3f}"
-        )
+    divergence, information = ([getattr(c, n) for c in choices] for n in Loss._fields)
+    middle.plot(betas, divergence, "o-", color="k", label="KL divergence")
+    middle.plot(betas, information, "s-", color="C2", label="information on the environment")
+    middle.set(ylabel="nats")
+    for axis in (left, middle):
+        label = rf"switch at $\beta$ = {switch:.3f}"
+        axis.axvline(switch, color="gray", lw=0.8, ls="--", label=label)
         axis.set(xlabel=r"weight $\beta$ of the mutual information")
+    right.plot(decoys, switches, "o-", ms=3, color="C4", label="spins are picked above")
+    right.set(xlabel="coupling of the decoy", ylabel=r"switching $\beta$", ylim=(0, None))
+    for axis in (left, middle, right):
         axis.legend(fontsize=7)
     return figure
 

@@ -1,19 +1,22 @@
 """Summing out the spins: couplings between the block variables of neighbouring blocks."""
 
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from rgflow.realspace.block_geometry import Block, Site
-from rgflow.realspace.coupling_flow import LinearisedFlow
+from rgflow.realspace.coupling_flow import LinearisedFlow, linearise
 from rgflow.realspace.fit import Fit, fit_rbm
-from rgflow.realspace.rbm import kl_divergence, log_2cosh, rbm_log_prob, spin_states
+from rgflow.realspace.minimize import local_expansion
+from rgflow.realspace.rbm import log_2cosh, rbm_divergence, spin_states
+
+MAX_COUPLING = 40.0
+"""Largest coupling of `renormalize`."""
 
 
 class BlockMap(NamedTuple):
-    """Renormalized nearest-neighbour coupling of a block, its slope, and the machine's fit."""
+    """Renormalized nearest-neighbour coupling of a block, its slope, and the RBM's fit."""
 
     coupling: float
     slope: float
@@ -21,12 +24,13 @@ class BlockMap(NamedTuple):
 
 
 def block_couplings(block: Block, weights: Tensor) -> dict[Site, Tensor]:
-    r"""Pair couplings between hidden units of the block at the origin and of others.
+    r"""Pair couplings of the hidden units of the block at the origin.
 
     The sum over a spin that several blocks share is ``2 cosh h`` with the field ``h = sum w t`` of
     all their hidden units, and ``ln 2 cosh h`` is expanded in products of hidden units. Here are
-    the coefficients of products of two; a spin in more than two blocks, or blocks of several
-    hidden units, give products of more as well.
+    the coefficients of products of two. Products of four and more are left out; there are none
+    where two blocks of one hidden unit share a spin, but there are where more than two do, and
+    with several hidden units in a block.
 
     Args:
         block: The geometry.
@@ -34,6 +38,7 @@ def block_couplings(block: Block, weights: Tensor) -> dict[Site, Tensor]:
 
     Returns:
         For each neighbour, by its position, ``(hidden, hidden)``: row for the unit at the origin.
+        At the origin itself stand the couplings inside the block, with zeros on the diagonal.
 
     Raises:
         ValueError: If there is not a row for each visible spin.
@@ -57,50 +62,63 @@ def block_couplings(block: Block, weights: Tensor) -> dict[Site, Tensor]:
         pairs = _pair_coefficients(fields).unflatten(0, (-1, hidden)).unflatten(2, (-1, hidden))
         here = [where for where, _ in owners].index(origin)
         for other, (where, _) in enumerate(owners):
-            if other != here:
-                couplings[where] = couplings.get(where, 0) + pairs[here, :, other]
+            pair = pairs[here, :, other]
+            pair = pair - pair.diag().diag() if other == here else pair  # t t = 1: no coupling
+            couplings[where] = couplings.get(where, 0) + pair
     return couplings
 
 
 def nearest_coupling(block: Block, weights: Tensor) -> Tensor:
-    """Mean coupling to the nearest blocks, ``(hidden, hidden)``; further ones are left out."""
+    """Mean coupling to the nearest blocks, ``(hidden, hidden)``.
+
+    Couplings inside a block and to blocks further away, such as the diagonal neighbours of
+    `SQUARE`, are left out; see `block_couplings`.
+    """
     couplings = block_couplings(block, weights)
-    nearest = min(_length(where) for where in couplings)
+    nearest = min(_length(where) for where in couplings if any(where))
     return torch.stack([c for where, c in couplings.items() if _length(where) == nearest]).mean(0)
 
 
 def renormalize(block: Block, J: float, start: Tensor | None = None) -> BlockMap:
     r"""The map ``J -> J'`` of any block with one hidden unit, and ``dJ'/dJ``.
 
-    The machine is trained on the block's law with free weights; the slope follows from the
-    implicit function theorem, ``dw/dJ = -H^+ d(grad D)/dJ`` with the pseudo-inverse of the
-    Hessian, since the weights may have directions that change neither D nor J'.
+    The RBM is trained on the block's law with free weights; the slope follows from the implicit
+    function theorem, ``dw/dJ = -H^+ d(grad D)/dJ`` with the pseudo-inverse of the Hessian, since
+    the weights may have directions that change neither D nor J'.
 
     Args:
         block: The geometry.
-        J: Coupling > 0.
+        J: Coupling in (0, 40]; beyond, ``J'`` is not told apart by float64.
         start: Weights to begin with, ``(visible, 1)``; all 1/2 if None.
 
     Raises:
-        ValueError: If the coupling is not finite.
+        ValueError: If the coupling is out of range, the start has not one hidden unit, or no
+            minimum is found to float64's precision.
     """
+    if not 0 < J <= MAX_COUPLING:
+        raise ValueError(f"got the coupling {J}, expected one > 0 and <= {MAX_COUPLING:g}")
+    shape = (len(block.visible), 1)
     if start is None:
-        start = torch.full((len(block.visible), 1), 0.5, dtype=torch.float64)
+        start = torch.full(shape, 0.5, dtype=torch.float64)
+    if tuple(start.shape) != shape:
+        raise ValueError(f"got a start of shape {tuple(start.shape)}, expected {shape}")
     fit = fit_rbm(block.log_prob(J), start)
 
     def divergence(w: Tensor, J: Tensor) -> Tensor:
-        return kl_divergence(block.log_prob(J), rbm_log_prob(w))
+        return rbm_divergence(block.log_prob(J), w)
 
-    at = (fit.weights, torch.tensor(J, dtype=torch.float64))
-    size = fit.weights.numel()
-    by_weights, mixed = torch.func.jacrev(torch.func.grad(divergence), (0, 1))(*at)
-    hessian = by_weights.reshape(size, size)
-    by_weight = torch.func.grad(lambda w: nearest_coupling(block, w).sum())(fit.weights)
-    slope = (
-        -by_weight.flatten()
-        @ torch.linalg.pinv(hessian, rtol=1e-7, hermitian=True)
-        @ mixed.flatten()
-    )
+    at = torch.tensor(J, dtype=torch.float64)
+    mixed = torch.func.jacrev(torch.func.grad(divergence), 1)(fit.weights, at).flatten()
+    by_weight = torch.func.grad(lambda w: nearest_coupling(block, w).sum())(fit.weights).flatten()
+    local = local_expansion(lambda w: divergence(w, at), fit.weights)
+    directions, curvatures = local.directions[:, ~local.flat], local.curvatures[~local.flat]
+    left_open = (local.directions[:, local.flat].T @ by_weight).norm().item()
+    if not fit.converged or left_open > 1e-6:
+        raise ValueError(
+            f"got no minimum at J={J} that determines J' (gradient {fit.gradient_norm:.1e}), "
+            "expected a coupling at which the curvature of the divergence is above rounding errors"
+        )
+    slope = -(by_weight @ directions) @ ((directions.T @ mixed) / curvatures)
     return BlockMap(nearest_coupling(block, fit.weights).item(), slope.item(), fit)
 
 
@@ -123,13 +141,7 @@ def block_flow(block: Block, low: float = 0.1, high: float = 2.0) -> LinearisedF
     if not growth(low) < 0 < growth(high):
         raise ValueError(f"got no fixed point between {low} and {high}, expected J' < J, then > J")
     J = brentq(growth, low, high, xtol=1e-13)
-    there = renormalize(block, J)
-    reach = (abs(there.coupling - J) + 1e-13) / (there.slope - 1)
-    nu, *ends = (
-        math.log(block.rescaling) / math.log(renormalize(block, x).slope)
-        for x in (J, J - reach, J + reach)
-    )
-    return LinearisedFlow(J, there.slope, nu, max(abs(end - nu) for end in ends))
+    return linearise(lambda x: renormalize(block, x)[:2], J, block.rescaling)
 
 
 def _pair_coefficients(fields: Tensor) -> Tensor:

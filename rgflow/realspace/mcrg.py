@@ -119,6 +119,9 @@ def linearised_map(fine: Tensor, coarse: Tensor) -> Tensor:
     Returns:
         ``(couplings, couplings)``.
 
+    Raises:
+        ValueError: If a combination of couplings does not fluctuate.
+
     Reference: R. H. Swendsen, Phys. Rev. Lett. 42, 859 (1979).
     """
     return _solve(_moments(fine, coarse).mean(0))
@@ -137,8 +140,12 @@ def thermal_exponent(
             in turn for the error.
 
     Raises:
-        ValueError: If shapes differ or there are fewer times than bins, or fewer than 10 bins.
+        ValueError: If shapes differ or there are fewer times than bins, or fewer than 10 bins; if
+            the rescaling is not above 1; or if there is no eigenvalue above 1, or spins that never
+            change, in the measurements or those without one bin.
     """
+    if not 1 < rescaling < math.inf:
+        raise ValueError(f"got the rescaling {rescaling}, expected a finite number > 1")
     if fine.shape != coarse.shape or fine.dim() != 3 or not 10 <= bins <= len(fine):
         raise ValueError(
             f"got measurements of shape {tuple(fine.shape)} and {tuple(coarse.shape)} in {bins} "
@@ -150,6 +157,12 @@ def thermal_exponent(
     without = (by_bin.sum(0) - by_bin) / (bins - 1)
     full = _largest_eigenvalue(_solve(by_bin.mean(0)))
     parts = _largest_eigenvalue(_solve(without))
+    smallest = min(full.item(), parts.min().item())
+    if not smallest > 1:  # a NaN, too
+        raise ValueError(
+            f"got a largest eigenvalue of {smallest:.4g} of the linearised map, expected one above"
+            " 1, which takes correlations across the blocking and enough measurements"
+        )
     nu = math.log(rescaling) / full.log()
     return ThermalExponent(
         full.item(),
@@ -171,7 +184,13 @@ def _solve(moments: Tensor) -> Tensor:
     """Matrix of the linearised map from mean moments ``(..., 2, n + 1, n + 1)``."""
     connected = moments[..., 1:, 1:] - moments[..., 1:, :1] * moments[..., :1, 1:]
     mixed, own = connected.unbind(-3)
-    return torch.linalg.solve(own, mixed)
+    try:
+        return torch.linalg.solve(own, mixed)
+    except torch.linalg.LinAlgError as error:
+        raise ValueError(
+            "got measurements whose covariance has no inverse, expected couplings that fluctuate "
+            "and more configurations than couplings"
+        ) from error
 
 
 def _largest_eigenvalue(matrix: Tensor) -> Tensor:

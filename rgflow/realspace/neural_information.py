@@ -1,4 +1,4 @@
-r"""Mutual information of a learned block variable and its surroundings, from samples.
+r"""Mutual information of a learned block variable and its environment, from samples.
 
 A block variable ``t = +-1`` has ``P(t | v) ~ exp(t w.v)`` with a filter w on the spins v of a
 block. A network, the critic, scores pairs ``f(t, e)``; both bounds below hold for every critic,
@@ -11,14 +11,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rgflow.realspace.block_filter import block_law
+from rgflow.realspace.block_filter import block_law, symmetrize
 
 
 class Windows(NamedTuple):
     """Blocks ``(M, side * side)`` and what is seen around them, ``(M, sites)``, as floats."""
 
     blocks: Tensor
-    surroundings: Tensor
+    environment: Tensor
 
 
 class Bounds(NamedTuple):
@@ -43,12 +43,12 @@ def cut_windows(spins: Tensor, side: int, buffer: int, stride: int) -> Windows:
     Args:
         spins: +1 and -1, ``(N, H, W)``.
         side: Of a block.
-        buffer: Width of the ring between block and surroundings that is not looked at.
+        buffer: Width of the ring between block and environment that is not looked at.
         stride: Distance between blocks; it divides H and W.
 
     Returns:
         M = N (H / stride) (W / stride) windows, those of one configuration together. The
-        surroundings are a ring of width 1.
+        environment are a ring of width 1.
 
     Raises:
         ValueError: If the windows do not fit on the lattice.
@@ -56,11 +56,11 @@ def cut_windows(spins: Tensor, side: int, buffer: int, stride: int) -> Windows:
     reach = buffer + 1
     window = side + 2 * reach
     height, width = spins.shape[-2:]
-    fits = side >= 1 and buffer >= 0 and window <= min(height, width)
+    fits = side >= 1 and buffer >= 0 and stride >= 1 and window <= min(height, width)
     if not fits or height % stride or width % stride:
         raise ValueError(
             f"got side={side}, buffer={buffer}, stride={stride} on a {height}x{width} lattice, "
-            f"expected windows of {window} sites to fit and the stride to divide the sides"
+            f"expected windows of {window} sites to fit and a stride >= 1 that divides the sides"
         )
     spins = nn.functional.pad(spins[:, None].float(), (0, window - 1, 0, window - 1), "circular")
     patches = spins[:, 0].unfold(1, window, stride).unfold(2, window, stride)
@@ -69,6 +69,18 @@ def cut_windows(spins: Tensor, side: int, buffer: int, stride: int) -> Windows:
     inside[1:-1, 1:-1] = True
     block = patches[:, reach:-reach, reach:-reach].flatten(1)
     return Windows(block.clone(), patches[:, ~inside])
+
+
+def split_torus(spins: Tensor, side: int) -> Windows:
+    """The block in a corner of each configuration, and all other sites as its environment.
+
+    Args:
+        spins: +1 and -1, ``(N, H, W)``.
+        side: Of the block.
+    """
+    inside = torch.zeros(spins.shape[-2:], dtype=torch.bool, device=spins.device)
+    inside[:side, :side] = True
+    return Windows(spins[:, inside].float(), spins[:, ~inside].float())
 
 
 def donsker_varadhan(law: Tensor, scores: Tensor) -> Tensor:
@@ -114,9 +126,11 @@ def learn_filter(
     hidden: int = 64,
     learning_rate: float = 5e-3,
 ) -> LearnedFilter:
-    r"""Find the filter whose block variable knows most about its surroundings.
+    r"""Find the filter whose block variable knows most about its environment.
 
-    Filter and critic climb the sum of both bounds together, by Adam with cosine decay.
+    Filter and critic climb the sum of both bounds together, by Adam with cosine decay. The filter
+    is kept symmetric under rotations and reflections, as the model is: what sampling noise makes
+    of equivalent weights averages out.
 
     Args:
         training: Windows to learn from.
@@ -128,20 +142,23 @@ def learn_filter(
         learning_rate: Highest of the critic; that of the filter is ten times as high.
 
     Raises:
-        ValueError: If there are fewer training windows than in a batch.
+        ValueError: If there are fewer training windows than in a batch, or blocks are not square.
     """
     if len(training.blocks) < batch_size:
         raise ValueError(
             f"got {len(training.blocks)} windows, expected at least batch_size={batch_size}"
         )
-    spins, sites = training.blocks.shape[1], training.surroundings.shape[1]
+    if math.isqrt(training.blocks.shape[1]) ** 2 != training.blocks.shape[1]:
+        raise ValueError(f"got blocks of {training.blocks.shape[1]} spins, expected square ones")
+    spins, sites = training.blocks.shape[1], training.environment.shape[1]
     start, device = generator.device, training.blocks.device
-    weights = (0.1 * torch.randn(spins, generator=generator, device=start)).to(device)
-    weights.requires_grad_()
+    side = math.isqrt(spins)
+    free = (0.1 * torch.randn(side, side, generator=generator, device=start)).to(device)
+    free.requires_grad_()
     critic = _critic(sites, hidden, generator).to(device)
     groups = [
         {"params": critic.parameters(), "lr": learning_rate},
-        {"params": [weights], "lr": 10 * learning_rate},
+        {"params": [free], "lr": 10 * learning_rate},
     ]
     optimizer = torch.optim.Adam(groups)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -149,18 +166,18 @@ def learn_filter(
         chosen = torch.randint(
             len(training.blocks), (batch_size,), generator=generator, device=start
         ).to(device)
-        law = block_law(training.blocks[chosen], weights)
-        scores = critic(training.surroundings[chosen])
+        law = block_law(training.blocks[chosen], symmetrize(free).flatten())
+        scores = critic(training.environment[chosen])
         loss = -(info_nce(law, scores) + donsker_varadhan(law, scores))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
     with torch.no_grad():
-        final = weights * (1 if weights.sum() >= 0 else -1)
-        bounds = estimate(block_law(test.blocks, weights), critic(test.surroundings))
-    side = math.isqrt(spins)
-    return LearnedFilter(final.view(side, side), bounds)
+        weights = symmetrize(free)
+        law = block_law(test.blocks, weights.flatten())
+        bounds = estimate(law, critic(test.environment))
+    return LearnedFilter(weights * (1 if weights.sum() >= 0 else -1), bounds)
 
 
 def estimate(law: Tensor, scores: Tensor, bins: int = 20) -> Bounds:

@@ -17,15 +17,16 @@ class Row(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A part of a report; figures by the name of their file without suffix."""
+    """A part of a report; figures by the name of their file without suffix, notes below it."""
 
     title: str
     rows: list[Row]
     figures: "dict[str, Figure]"
+    notes: tuple[str, ...] = ()
 
 
-def format_rows(title: str, rows: Sequence[Row]) -> str:
-    """A table in plain text, one line for each row.
+def format_rows(title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> str:
+    """A table in plain text, one line for each row, with notes under it.
 
     >>> lines = format_rows("flow", [Row("nu", 1.0123, 1, 0.021)]).splitlines()
     >>> [line.split() for line in lines[1:]]
@@ -41,4 +42,4 @@ def format_rows(title: str, rows: Sequence[Row]) -> str:
         exact = f"{row.exact:.8g}" if known else ""
         difference = f"{row.value - row.exact:+.1e}" if known else ""
         lines.append(f"  {row.quantity:<51} {value:>20} {exact:>12} {difference:>11}".rstrip())
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"  {note}" for note in notes)])

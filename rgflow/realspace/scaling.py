@@ -24,8 +24,20 @@ def exact_correlation_length(J: float) -> float:
     r"""Of the Ising model on the infinite square lattice along an axis, in lattice spacings.
 
     ``1/xi = ln coth J - 2J`` in the disordered phase and twice its negative in the ordered one.
+
+    Args:
+        J: Coupling > 0.
+
+    Returns:
+        The length; infinity at the critical coupling.
+
+    Raises:
+        ValueError: If the coupling is not positive.
     """
+    _check(J)
     rate = -math.log(math.tanh(J)) - 2 * J
+    if abs(rate) < 1e-15:  # within rounding of the critical coupling
+        return math.inf
     return 1 / rate if J < CRITICAL_COUPLING else -1 / (2 * rate)
 
 
@@ -47,8 +59,7 @@ def correlation_length(J: float, beta: float = 0.0, low: float = 0.1, high: floa
     Raises:
         ValueError: If the coupling is not positive.
     """
-    if not 0 < J < math.inf:
-        raise ValueError(f"got the coupling {J}, expected a finite number > 0")
+    _check(J)
     factor = 1.0
     while low <= J <= high:
         previous, J = J, renormalized_coupling(J, beta)
@@ -56,3 +67,8 @@ def correlation_length(J: float, beta: float = 0.0, low: float = 0.1, high: floa
             return math.inf
         factor *= math.sqrt(2)
     return factor * exact_correlation_length(J)
+
+
+def _check(J: float) -> None:
+    if not 0 < J < math.inf:
+        raise ValueError(f"got the coupling {J}, expected a finite number > 0")

@@ -26,9 +26,9 @@ def wilson(field: Tensor, eta: Filter, cutoff: float) -> Tensor:
         cutoff: Lambda > 0, radians per site.
 
     Raises:
-        ValueError: If the cut-off is not positive.
+        ValueError: If the field is not one of floats on a lattice, or the cut-off not positive.
     """
-    height, width = field.shape[-2:]
+    height, width = _lattice(field)
     return torch.fft.ifft2(
         torch.fft.fft2(field) * _response(height, width, eta, cutoff, field)
     ).real
@@ -46,9 +46,9 @@ def kadanoff(field: Tensor, eta: Filter, cutoff: float) -> Tensor:
         cutoff: Lambda > 0, radians per site.
 
     Raises:
-        ValueError: If the cut-off is not positive.
+        ValueError: If the field is not one of floats on a lattice, or the cut-off not positive.
     """
-    height, width = field.shape[-2:]
+    height, width = _lattice(field)
     kernel = smearing_kernel(height, width, eta, cutoff, field)
     rows = torch.arange(height, device=field.device)
     columns = torch.arange(width, device=field.device)
@@ -61,6 +61,15 @@ def kadanoff(field: Tensor, eta: Filter, cutoff: float) -> Tensor:
 def smearing_kernel(height: int, width: int, eta: Filter, cutoff: float, like: Tensor) -> Tensor:
     """Kadanoff's weights ``eta~(r)``, ``(H, W)`` with r = 0 in the corner; they sum to eta(0)."""
     return torch.fft.ifft2(_response(height, width, eta, cutoff, like)).real
+
+
+def _lattice(field: Tensor) -> tuple[int, int]:
+    if field.dim() < 2 or not field.is_floating_point():
+        raise ValueError(
+            f"got a field of shape {tuple(field.shape)} and type {field.dtype}, expected "
+            "(..., H, W) of floats"
+        )
+    return field.shape[-2], field.shape[-1]
 
 
 def _response(height: int, width: int, eta: Filter, cutoff: float, like: Tensor) -> Tensor:

@@ -41,8 +41,26 @@ def pair_information(log_joint: Tensor) -> Tensor:
     return (pairs * ratio.log()).sum((0, -2, -1))
 
 
+def total_correlation(log_joint: Tensor) -> Tensor:
+    r"""All that the spins know of each other given the hidden units, ``sum_i S(s_i|t) - S(s|t)``.
+
+    It is zero if and only if the spins are independent given t, while informations of pairs can
+    be zero without that.
+
+    Args:
+        log_joint: Law of spins and hidden units, ``(2**spins, H)``, in the order of
+            `rbm.spin_states`; with H = 1 nothing is given.
+
+    Returns:
+        ``()``, nats.
+    """
+    given = log_joint - log_joint.logsumexp(0)  # ln P(s | t)
+    one_by_one = pair_information(log_joint).diagonal().sum()
+    return one_by_one + (log_joint.exp() * given).sum()
+
+
 def information_through(log_joint: Tensor, channels: list[Tensor]) -> Tensor:
-    r"""``I(e : t)`` between hidden units and what each spin alone has told to its surroundings.
+    r"""``I(e : t)`` between hidden units and what each spin alone has told to its environment.
 
     ``P(e, t) = sum_s P(s, t) prod_i P(e_i | s_i)``: the mutual information of the lecture's step
     5, by exact enumeration.

@@ -1,6 +1,7 @@
 """Scale invariance made visible: a configuration seen from farther and farther away."""
 
 import os
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -36,7 +37,7 @@ def blocked_views(
 
 def zoom_frames(
     spins: Tensor, levels: int, window: int, steps: int, generator: torch.Generator
-) -> Tensor:
+) -> tuple[Tensor, list[int]]:
     """Frames of a film that moves away steadily and blocks whenever two sites have become one.
 
     Args:
@@ -47,20 +48,48 @@ def zoom_frames(
         generator: For ties.
 
     Returns:
-        uint8 ``(levels * steps + 1, 4 * window, 4 * window)``, black for +1.
+        Frames, uint8 ``(levels * steps + 1, 4 * window, 4 * window)``, black for +1, and how many
+        of the original spins lie across each.
 
     Raises:
         ValueError: If the last lattice is smaller than the window.
     """
     _check(spins, levels, window)
-    frames = []
-    for _ in range(levels):
+    frames, sizes = [], []
+    for level in range(levels):
         for step in range(steps):
             size = round(window * 2 ** (step / steps) / 2) * 2
             frames.append(_picture(_middle(spins, size), 4 * window))
+            sizes.append(size << level)
         spins = block_spins(spins, generator=generator)
     frames.append(_picture(_middle(spins, window), 4 * window))
-    return torch.stack(frames)
+    return torch.stack(frames), [*sizes, window << levels]
+
+
+def caption(frames: Tensor, texts: Sequence[str], height: int = 24) -> Tensor:
+    """A line of text above each frame.
+
+    Args:
+        frames: uint8 ``(N, H, W)``, gray.
+        texts: One for each frame.
+        height: Of the line, pixels.
+
+    Returns:
+        uint8 ``(N, height + H, W)``.
+
+    Raises:
+        ValueError: If there is not one text for each frame.
+    """
+    from PIL import Image, ImageDraw
+
+    if len(texts) != len(frames):
+        raise ValueError(f"got {len(texts)} texts for {len(frames)} frames, expected as many")
+    lines = []
+    for text in texts:
+        line = Image.new("L", (frames.shape[-1], height), 255)
+        ImageDraw.Draw(line).text((4, height // 6), text, fill=0, font_size=height * 0.6)
+        lines.append(torch.frombuffer(bytearray(line.tobytes()), dtype=torch.uint8))
+    return torch.cat([torch.stack(lines).view(len(frames), height, -1), frames], 1)
 
 
 def black_and_white(spins: Tensor) -> Tensor:

@@ -1,17 +1,25 @@
-"""Training of a block's machine, which finds the block variable of real-space renormalization."""
+"""Training of a block's RBM, which finds the block variable of real-space renormalization."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from rgflow.realspace.block_geometry import PLAQUETTE
-from rgflow.realspace.decoy import block_loss
+from rgflow.realspace.block_loss import block_loss
 from rgflow.realspace.marginal import nearest_coupling
 from rgflow.realspace.rbm import BlockRBM
 from rgflow.training.base import FlowTraining
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+MAX_COUPLING = 1.5
+"""Largest coupling that gradient descent by Adam resolves in a thousand steps."""
 
 
 class RBMModule(FlowTraining):
@@ -21,15 +29,18 @@ class RBMModule(FlowTraining):
     its parts and every weight.
 
     Args:
-        flow: The machine, with four spins; it takes the place of a flow in the configuration.
-        coupling: J of the Ising model, which includes the inverse temperature.
+        flow: The RBM, with four spins; it takes the place of a flow in the configuration.
+        coupling: J of the Ising model, which includes the inverse temperature, 0 to 1.5. Beyond,
+            the gradient falls like ``exp(-4J)`` and only Newton's method finds the minimum, as in
+            `realspace.marginal.renormalize`.
         beta: Weight of the mutual information with the environment, >= 0.
         seed: Of nothing here, but of the initial weights in the configuration.
-        compile: Compile the machine's call.
+        compile: Compile the RBM's call.
         settings: Fields of `OptimizerSettings`.
 
     Raises:
-        ValueError: If the machine has not four spins, or a number is out of its range.
+        ValueError: If the RBM has not four spins, a number is out of its range, or there is an
+            energy.
 
     Reference: the lecture's steps 3 and 5; arXiv:1704.06279.
     """
@@ -46,12 +57,14 @@ class RBMModule(FlowTraining):
         compile: bool = False,
         **settings: Any,
     ) -> None:
+        if "energy" in settings:
+            raise ValueError("energy: got some, expected none: BlockRBM needs no energy")
         super().__init__(flow, seed=seed, compile=compile, **settings)
         spins = len(flow.weights)
-        if spins != 4 or not 0 <= coupling < torch.inf or not 0 <= beta < torch.inf:
+        if spins != 4 or not 0 <= coupling <= MAX_COUPLING or not 0 <= beta < torch.inf:
             raise ValueError(
                 f"training: got coupling={coupling} and beta={beta} for {spins} spins, expected "
-                "finite numbers >= 0 and four spins"
+                f"0 to {MAX_COUPLING}, a finite number >= 0, and four spins"
             )
         self.coupling = coupling
         self.beta = beta
@@ -91,6 +104,9 @@ class RBMModule(FlowTraining):
         self._scores = {name: float(value) for name, value in values.items()}
         for name, value in values.items():
             self.log(f"validation/{name}", value)
+        if isinstance(self.logger, TensorBoardLogger) and not self.trainer.sanity_checking:
+            step = self.trainer.global_step
+            self.logger.experiment.add_figure("observables", self.figure(), step)
 
     def scores(self) -> dict[str, float | None]:
         """What the latest validation gave."""
@@ -99,16 +115,21 @@ class RBMModule(FlowTraining):
     def report(self, directory: Path) -> None:
         """Write ``observables.png``: what spins know of each other, before and after."""
         from rgflow.plotting import save_figure
+
+        save_figure(self.figure(), directory / "observables.png")
+
+    @torch.no_grad()
+    def figure(self) -> "Figure":
+        """Mutual information of pairs of spins, without and given the hidden units."""
         from rgflow.realspace.exact_figures import causal_figure
         from rgflow.realspace.table_information import pair_information
 
-        with torch.no_grad():
-            joint = self.flow.joint_log_prob().cpu()
+        joint = self.flow.joint_log_prob().cpu()
         tables = {
-            "machine: I(i : j)": pair_information(joint.logsumexp(1, keepdim=True)),
-            "machine: I(i : j | t)": pair_information(joint),
+            "RBM: I(i : j)": pair_information(joint.logsumexp(1, keepdim=True)),
+            "RBM: I(i : j | t)": pair_information(joint),
         }
-        save_figure(causal_figure(tables), directory / "observables.png")
+        return causal_figure(tables)
 
 
 def _entries(matrix: Tensor) -> list[tuple[tuple[int, int], Tensor]]:

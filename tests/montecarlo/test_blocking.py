@@ -39,3 +39,5 @@ def test_wrong_arguments_are_refused():
         block_field(torch.zeros(4, 4), 3)
     with pytest.raises(ValueError, match="unknown"):
         block_spins(random_spins(4, 4), rule="median", generator=seeded())
+    with pytest.raises(ValueError, match="blocks of side 0, expected at least 1"):
+        block_spins(random_spins(4, 4), 0, generator=seeded())

@@ -35,6 +35,6 @@ def test_frequencies_are_the_law():
 
 
 def test_filters_that_do_not_tile_are_refused():
-    for shape in ((3, 3), (2, 1)):
-        with pytest.raises(ValueError, match="side divides"):
+    for shape, words in (((3, 3), "multiples of 3"), ((2, 1), "expected a square one")):
+        with pytest.raises(ValueError, match=words):
             filter_spins(random_spins(8, 8), torch.ones(shape), generator=torch.Generator())

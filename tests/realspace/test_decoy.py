@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from rgflow.realspace.block_geometry import PLAQUETTE
+from rgflow.realspace.block_loss import block_loss, train_block
 from rgflow.realspace.coupling_flow import CRITICAL_COUPLING, coupling_weight
-from rgflow.realspace.decoy import block_loss, decoy_experiment, switching_beta, train_block
+from rgflow.realspace.decoy import decoy_experiment, switching_beta
 from rgflow.realspace.environment import environment_mutual_information
 
 DECOY = 0.6

@@ -61,3 +61,9 @@ def test_derivatives():
 def test_wrong_weights_are_refused(w):
     with pytest.raises(ValueError, match="expected one or four finite numbers"):
         environment_mutual_information(0.5, w)
+
+
+@pytest.mark.parametrize("J", [float("nan"), [0.5, 0.5, 0.5]])
+def test_wrong_couplings_are_refused(J):
+    with pytest.raises(ValueError, match="expected one finite number"):
+        environment_mutual_information(torch.tensor(J), 1.0)

@@ -3,7 +3,7 @@ import torch
 
 from rgflow.realspace.block_geometry import PLAQUETTE
 from rgflow.realspace.coupling_flow import coupling_weight
-from rgflow.realspace.fit import fit_coinciding, fit_rbm, learn, likeness
+from rgflow.realspace.fit import cosine_similarity, fit_coinciding, fit_rbm, learn
 
 # REFERENCE.md, section 2: coupling, weight, divergence
 EXACT = [
@@ -30,12 +30,31 @@ def test_one_hidden_unit_from_any_start(J, weight, divergence, seed):
     assert fit.weights.flatten().tolist() == pytest.approx([coupling_weight(J)] * 4, abs=1e-10)
 
 
-@pytest.mark.parametrize("J", [0.1, 0.44, 1.0])
-def test_a_second_hidden_unit_makes_the_fit_exact(J):
-    # two units per plaquette are as many variables as there are spins: nothing is coarse-grained
-    fit = fit_rbm(PLAQUETTE.log_prob(J), start(2, seed=0))
+def test_start_with_the_symmetry_of_a_saddle_is_no_trap():
+    staggered = torch.tensor([[1.0], [-1.0], [-1.0], [1.0]], dtype=torch.float64)
+    fit = fit_rbm(PLAQUETTE.log_prob(0.5), staggered)
+    assert fit.converged
+    assert fit.weights.flatten().tolist() == pytest.approx([coupling_weight(0.5)] * 4, abs=1e-10)
+
+
+@pytest.mark.parametrize("J", [0.1, 0.6])
+def test_two_hidden_units_have_their_limit_at_infinity(J):
+    # as copies of two opposite spins, given which the others see the bare coupling
+    fit = fit_rbm(PLAQUETTE.log_prob(J), start(2, seed=1))
+    assert not fit.converged
     assert fit.divergence < 1e-6
+    assert fit.weights.abs().max() > 5
+    if J == 0.6:
+        others = fit.weights.abs().sum(1).topk(2, largest=False).indices
+        assert torch.allclose(fit.weights[others].abs(), torch.tensor(J).double(), atol=1e-4)
     assert fit_coinciding(PLAQUETTE.log_prob(J), 2).divergence > 1e-3
+
+
+def test_three_hidden_units_fit_exactly_with_finite_weights():
+    fit = fit_rbm(PLAQUETTE.log_prob(0.6), start(3, seed=0))
+    assert fit.converged
+    assert abs(fit.divergence) < 1e-14
+    assert fit.weights.abs().max() < 5
 
 
 def test_coinciding_units_are_stationary_but_no_minimum():
@@ -44,14 +63,14 @@ def test_coinciding_units_are_stationary_but_no_minimum():
         fit = fit_coinciding(law, hidden)
         assert fit.divergence == pytest.approx(divergence, abs=1e-7)
         assert fit.gradient_norm < 1e-10
-        assert likeness(fit.weights).item() == pytest.approx(1)
+        assert cosine_similarity(fit.weights).item() == pytest.approx(1)
     left = fit_rbm(law, fit.weights + 1e-3 * start(3, seed=0))
     assert left.divergence < 0.01
 
 
 def test_features_coincide_on_the_way_down():
     learning = learn(PLAQUETTE.log_prob(0.6), start(3, seed=1, scale=1e-3), steps=1600)
-    at_start, at_plateau, at_end = (learning.likeness[i].item() for i in (0, 20, -1))
+    at_start, at_plateau, at_end = (learning.cosine_similarity[i].item() for i in (0, 20, -1))
     assert at_start < 0.5
     assert at_plateau > 0.9999
     assert at_end < 0.5

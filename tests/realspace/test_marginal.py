@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rgflow.realspace.block_geometry import CHAIN, PLAQUETTE, SQUARE
-from rgflow.realspace.coupling_flow import linearised_flow, renormalized_coupling
+from rgflow.realspace.coupling_flow import flow_slope, linearised_flow, renormalized_coupling
 from rgflow.realspace.marginal import block_couplings, block_flow, nearest_coupling, renormalize
 from rgflow.realspace.rbm import log_2cosh
 
@@ -27,6 +27,27 @@ def test_chain_is_decimated_exactly_from_any_start(J, seed):
     assert result.fit.divergence == pytest.approx(0, abs=1e-14)
 
 
+@pytest.mark.parametrize("J", [1e-6, 3.0, 6.0, 10.0, 40.0])
+def test_couplings_from_weak_to_strong(J):
+    plaquette, chain = renormalize(PLAQUETTE, J), renormalize(CHAIN, J)
+    assert plaquette.coupling == pytest.approx(renormalized_coupling(J), rel=1e-12)
+    assert plaquette.slope == pytest.approx(flow_slope(J), abs=1e-11)
+    exact = (2 * J + math.log1p(math.exp(-4 * J)) - math.log(2)) / 2
+    assert chain.coupling == pytest.approx(exact, abs=1e-12)
+    assert chain.slope == pytest.approx(math.tanh(2 * J), abs=1e-11)
+
+
+def test_what_is_not_determined_is_refused():
+    for J in (0.0, -0.5, 41.0, math.nan):
+        with pytest.raises(ValueError, match="got the coupling"):
+            renormalize(PLAQUETTE, J)
+    with pytest.raises(ValueError, match=r"shape \(4, 2\), expected \(4, 1\)"):
+        renormalize(PLAQUETTE, 0.6, random_weights(4, 2))
+    assert renormalize(SQUARE, 8.0).slope == pytest.approx(3, abs=1e-6)
+    with pytest.raises(ValueError, match="above rounding errors"):
+        renormalize(SQUARE, 20.0)
+
+
 def test_free_weights_and_one_weight_agree():
     for J in (0.2, 0.4862611, 1.0):
         result = renormalize(PLAQUETTE, J)
@@ -42,7 +63,7 @@ def test_square_blocks_keep_the_symmetry_of_the_lattice():
     assert torch.allclose(corners, corners[0], atol=1e-10)
     assert torch.allclose(edges, edges[0], atol=1e-10)
     couplings = block_couplings(SQUARE, result.fit.weights)
-    assert set(couplings) == set(itertools.product((-2, 0, 2), repeat=2)) - {(0, 0)}
+    assert set(couplings) == set(itertools.product((-2, 0, 2), repeat=2))
     # a shared edge spin gives 1/2 ln cosh 2w, two corners as much as to the diagonal neighbour
     edge = math.log(math.cosh(2 * edges[0])) / 2
     diagonal = couplings[2, 2].item()
@@ -73,6 +94,14 @@ def test_couplings_of_several_hidden_units():
         expected += log_2cosh(w[3] @ a + w[0] @ b) * a[:, None] * b / len(states)
     assert torch.allclose(couplings[1, 1], expected, atol=1e-14)
     assert torch.allclose(couplings[-1, -1], couplings[1, 1].T, atol=1e-14)
+    # inside a block: all four spins couple its two units
+    inside = torch.zeros((), dtype=torch.float64)
+    for mine, other in ((3, 0), (0, 3), (1, 2), (2, 1)):
+        for state in states:
+            a, b = torch.tensor(state, dtype=torch.float64).view(2, 2)
+            inside += log_2cosh(w[mine] @ a + w[other] @ b) * a[0] * a[1] / len(states)
+    assert couplings[0, 0][0, 1].item() == pytest.approx(inside.item(), abs=1e-14)
+    assert couplings[0, 0].diag().tolist() == [0, 0]
     assert nearest_coupling(PLAQUETTE, w).shape == (2, 2)
 
 

@@ -79,10 +79,18 @@ def test_eigenvalue_and_its_error():
     )
 
 
-def test_exponent_of_the_ising_model():
+@pytest.mark.parametrize(("side", "sweeps"), [(32, 1200), (64, 1000)])
+def test_exponent_of_the_ising_model(side, sweeps):
     generator = torch.Generator().manual_seed(0)
     spins = swendsen_wang(
-        32, 32, CRITICAL_COUPLING, sweeps=1200, chains=8, warmup=50, generator=generator, thin=2
+        side,
+        side,
+        CRITICAL_COUPLING,
+        sweeps=sweeps,
+        chains=8,
+        warmup=50,
+        generator=generator,
+        thin=2,
     ).samples
     levels = measure_levels(spins, lambda s: block_spins(s, generator=generator), 2)
     result = thermal_exponent(levels[1][..., :4], levels[2][..., :4])
@@ -96,3 +104,15 @@ def test_wrong_shapes_are_refused():
         thermal_exponent(fine, coarse[:-1])
     with pytest.raises(ValueError, match="500 bins"):
         thermal_exponent(fine, coarse, bins=500)
+
+
+def test_measurements_without_an_exponent_are_refused():
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(2, 400, 2, 2, generator=generator, dtype=torch.float64)
+    with pytest.raises(ValueError, match="expected one above 1"):
+        thermal_exponent(*noise)
+    frozen = torch.ones(400, 2, 2, dtype=torch.float64)
+    with pytest.raises(ValueError, match="couplings that fluctuate"):
+        thermal_exponent(frozen, frozen)
+    with pytest.raises(ValueError, match="got the rescaling -2"):
+        thermal_exponent(*synthetic(0), rescaling=-2.0)

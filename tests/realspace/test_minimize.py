@@ -18,6 +18,18 @@ def test_directions_in_which_nothing_changes_are_left_alone():
     assert best.argument.prod().item() == pytest.approx(2, abs=1e-13)
 
 
+def test_saddle_is_left():
+    best = minimize(lambda x: (x[0] ** 2 - 1) ** 2 + x[1] ** 2, torch.tensor([0.0, 1.0]).double())
+    assert best.argument.tolist() == pytest.approx([1, 0], abs=1e-12)
+    assert best.converged
+
+
+def test_minimum_at_infinity_is_told():
+    best = minimize(lambda x: torch.exp(-x[0]) + x[1] ** 2, torch.tensor([0.0, 1.0]).double())
+    assert best.gradient_norm < 1e-9
+    assert not best.converged
+
+
 def test_single_precision_is_refused():
     with pytest.raises(ValueError, match="float64"):
         minimize(lambda x: x.square().sum(), torch.ones(2))

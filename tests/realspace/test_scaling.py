@@ -3,7 +3,11 @@ import math
 import numpy as np
 import pytest
 
-from rgflow.realspace.coupling_flow import correlation_length_exponent, fixed_point
+from rgflow.realspace.coupling_flow import (
+    CRITICAL_COUPLING,
+    correlation_length_exponent,
+    fixed_point,
+)
 from rgflow.realspace.scaling import correlation_length, exact_correlation_length, trajectory
 
 
@@ -30,6 +34,13 @@ def test_exact_length_of_the_ising_model():
     assert exact_correlation_length(dual) == pytest.approx(exact_correlation_length(J) / 2)
 
 
+def test_exact_length_diverges_at_the_critical_coupling():
+    assert exact_correlation_length(CRITICAL_COUPLING) == math.inf
+    assert exact_correlation_length(CRITICAL_COUPLING - 1e-6) == pytest.approx(1 / 4e-6, rel=1e-3)
+
+
 def test_wrong_coupling_is_refused():
     with pytest.raises(ValueError, match="got the coupling 0"):
         correlation_length(0.0)
+    with pytest.raises(ValueError, match="got the coupling -1"):
+        exact_correlation_length(-1.0)

@@ -40,3 +40,7 @@ def test_precision_is_kept_and_wrong_cut_offs_are_refused():
     )
     with pytest.raises(ValueError, match="cut-off 0"):
         wilson(random_field(8, 8), FILTERS["sharp"], 0.0)
+    for field in (torch.ones(8), torch.ones(8, 8, dtype=torch.int64)):
+        for smooth in (wilson, kadanoff):
+            with pytest.raises(ValueError, match="of floats"):
+                smooth(field, FILTERS["sharp"], 1.0)

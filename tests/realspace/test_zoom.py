@@ -2,7 +2,13 @@ import pytest
 import torch
 from PIL import Image
 
-from rgflow.realspace.zoom import black_and_white, blocked_views, save_film, zoom_frames
+from rgflow.realspace.zoom import (
+    black_and_white,
+    blocked_views,
+    caption,
+    save_film,
+    zoom_frames,
+)
 
 
 def stripes(side):
@@ -19,11 +25,18 @@ def test_views_are_the_middle_of_each_lattice():
 
 
 def test_film_ends_where_the_views_end(tmp_path):
-    frames = zoom_frames(stripes(64), 2, 16, steps=3, generator=torch.Generator())
+    frames, sizes = zoom_frames(stripes(64), 2, 16, steps=3, generator=torch.Generator())
     assert frames.shape == (7, 64, 64)
+    assert sizes == [16, 20, 26, 32, 40, 52, 64]
     last = blocked_views(stripes(64), 2, 16, torch.Generator())[-1]
     big = black_and_white(last).repeat_interleave(4, 0).repeat_interleave(4, 1)
     assert torch.equal(frames[-1], big)
+    captioned = caption(frames, [f"{size} spins" for size in sizes], height=20)
+    assert captioned.shape == (7, 84, 64)
+    assert torch.equal(captioned[:, 20:], frames)
+    assert (captioned[:, :20] < 128).flatten(1).any(1).all()
+    with pytest.raises(ValueError, match="got 1 texts"):
+        caption(frames, ["one"])
     save_film(frames, tmp_path / "film.gif")
     film = Image.open(tmp_path / "film.gif")
     assert (film.n_frames, film.size) == (7, (64, 64))
