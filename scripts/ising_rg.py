@@ -1,6 +1,7 @@
 """Real-space renormalization of the Ising model: python scripts/ising_rg.py [--out DIR]."""
 
 import argparse
+import tempfile
 import time
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def main() -> None:
         check("--sweeps", args.sweeps, 200, 1, MOST_SPINS // (4 * args.side**2))
         check("--zoom-side", args.zoom_side, 512, 512, 4096)
         check("--steps", args.steps, 1, 1, 100_000)
-        prepare(Path(args.out))
+        prepare(Path(args.out))  # before any work
         report(args)
 
 
@@ -44,10 +45,10 @@ def check(name: str, value: int, least: int, factor: int, most: int) -> None:
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder and write to it before any work is done."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out: got the file {folder}, expected a folder")
-    write_atomically(folder / "table.txt", lambda file: file.write(b""))
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
 
 
 def report(args: argparse.Namespace) -> None:
@@ -69,7 +70,7 @@ def report(args: argparse.Namespace) -> None:
     show(exact.decoy_section(generator_for("decoy", args.seed)))
     show(cutoff_section(generator_for("field", args.seed)))
     generator = generator_for("spins", args.seed)
-    show(sampling.check_section(generator, steps=args.steps))
+    show(sampling.check_section(generator, steps=3 * args.steps // 2))
     spins = sampling.critical_configurations(generator, args.side, args.sweeps)
     filters = sampling.learned_filters(spins, generator, args.steps)
     show(sampling.filters_section(filters, args.side))

@@ -20,7 +20,7 @@ from rgflow.realspace.decoy import decoy_experiment, switching_beta
 from rgflow.realspace.environment import environment_mutual_information
 from rgflow.realspace.fit import Fit, fit_coinciding, fit_rbm, learn
 from rgflow.realspace.marginal import block_couplings, block_flow, renormalize
-from rgflow.realspace.one_spin_copy import copy_advantage, flow_limit, uniform_limit
+from rgflow.realspace.one_spin_copy import copy_advantage, uniform_limit
 from rgflow.realspace.rbm import rbm_joint_log_prob
 from rgflow.realspace.report import Row, Section
 from rgflow.realspace.scaling import correlation_length, trajectory
@@ -175,8 +175,8 @@ def information_section() -> Section:
         Row("beta at which J* is exact", exact_beta),
         Row("  J* there", at_exact.fixed_point, CRITICAL_COUPLING),
         Row("  nu there", at_exact.exponent, 1.0),
-        Row("beta from which on J*(beta) is of a copy of one spin", flow_limit(), UNIFORM_BETA),
-        Row("  J* there", fixed_point(UNIFORM_BETA)),
+        Row("beta beyond which a copy of one spin wins at J*", UNIFORM_BETA),
+        Row("  J* at that beta", fixed_point(UNIFORM_BETA)),
         Row("  the same beta at fixed J = 0.1", uniform_limit(0.1)),
         Row("  uniform weights' gain over a copy, critical, beta 3", gain),
     ]

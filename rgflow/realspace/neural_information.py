@@ -125,12 +125,14 @@ def learn_filter(
     batch_size: int = 2048,
     hidden: int = 64,
     learning_rate: float = 5e-3,
+    symmetric: bool = True,
 ) -> LearnedFilter:
     r"""Find the filter whose block variable knows most about its environment.
 
-    Filter and critic climb the sum of both bounds together, by Adam with cosine decay. The filter
-    is kept symmetric under rotations and reflections, as the model is: what sampling noise makes
-    of equivalent weights averages out.
+    Filter and critic climb the sum of both bounds together, by Adam with cosine decay. A filter
+    that is kept symmetric under rotations and reflections, as the model is, is free of what
+    sampling noise makes of equivalent weights. A free one may know a little more: for 2x2 spins it
+    lets one spin decide the ties.
 
     Args:
         training: Windows to learn from.
@@ -140,6 +142,7 @@ def learn_filter(
         batch_size: Windows a step.
         hidden: Width of the critic.
         learning_rate: Highest of the critic; that of the filter is ten times as high.
+        symmetric: Whether the filter has the symmetry of the square.
 
     Raises:
         ValueError: If there are fewer training windows than in a batch, or blocks are not square.
@@ -166,7 +169,8 @@ def learn_filter(
         chosen = torch.randint(
             len(training.blocks), (batch_size,), generator=generator, device=start
         ).to(device)
-        law = block_law(training.blocks[chosen], symmetrize(free).flatten())
+        weights = symmetrize(free) if symmetric else free
+        law = block_law(training.blocks[chosen], weights.flatten())
         scores = critic(training.environment[chosen])
         loss = -(info_nce(law, scores) + donsker_varadhan(law, scores))
         optimizer.zero_grad()
@@ -174,7 +178,7 @@ def learn_filter(
         optimizer.step()
         schedule.step()
     with torch.no_grad():
-        weights = symmetrize(free)
+        weights = symmetrize(free) if symmetric else free
         law = block_law(test.blocks, weights.flatten())
         bounds = estimate(law, critic(test.environment))
     return LearnedFilter(weights * (1 if weights.sum() >= 0 else -1), bounds)

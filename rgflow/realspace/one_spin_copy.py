@@ -67,4 +67,4 @@ def flow_limit() -> float:
     def advantage(J: float) -> float:
         return copy_advantage(J, beta_of_fixed_point(J))
 
-    return beta_of_fixed_point(brentq(advantage, 0.13, 0.3, xtol=1e-9))
+    return beta_of_fixed_point(brentq(advantage, 0.17, 0.2, xtol=1e-9))

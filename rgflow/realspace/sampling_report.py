@@ -143,7 +143,7 @@ def zoom_pictures(
         generator: Of the configurations and of ties.
         side: Of the lattice, which is blocked until its side is twice the window.
         window: Sites across a view.
-        sweeps: Cluster updates of each configuration.
+        sweeps: Cluster updates of the critical configuration; half as many of the others.
 
     Returns:
         For each phase the views, uint8 ``(levels + 1, 1, window, window)``; all of them in a
@@ -152,8 +152,10 @@ def zoom_pictures(
     levels = (side // window).bit_length() - 2
     views, films = {}, []
     for name, coupling in PHASES.items():
+        # away from the critical point half of the updates are plenty
+        warmup = sweeps if coupling == CRITICAL_COUPLING else sweeps // 2
         spins = swendsen_wang(
-            side, side, coupling, sweeps=1, chains=1, warmup=sweeps, generator=generator
+            side, side, coupling, sweeps=1, chains=1, warmup=warmup, generator=generator
         ).samples[0, 0]
         seen = blocked_views(spins, levels, window, generator)
         views[name] = black_and_white(torch.stack(seen))[:, None]
@@ -161,6 +163,7 @@ def zoom_pictures(
         films.append(caption(frames, [f"{name}: {size} spins across" for size in sizes]))
     labels = [f"{window << n} spins" for n in range(levels + 1)]
     figure = labelled_grid(list(views.values()), list(views), [labels, *[[""] * len(labels)] * 2])
+    figure.set_size_inches(2 * figure.get_size_inches())  # more than one pixel for every spin
     gap = torch.full_like(films[0][:, :, :12], 128)
     film = torch.cat([films[0], gap, films[1], gap, films[2]], 2)
     return views, figure, film

@@ -63,8 +63,8 @@ class RBMModule(FlowTraining):
         spins = len(flow.weights)
         if spins != 4 or not 0 <= coupling <= MAX_COUPLING or not 0 <= beta < torch.inf:
             raise ValueError(
-                f"training: got coupling={coupling} and beta={beta} for {spins} spins, expected "
-                f"0 to {MAX_COUPLING}, a finite number >= 0, and four spins"
+                f"training: got coupling={coupling} and beta={beta} for {spins} spins, expected 0 "
+                f"to {MAX_COUPLING}, a finite number >= 0, and four spins"
             )
         self.coupling = coupling
         self.beta = beta

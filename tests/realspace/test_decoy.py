@@ -37,6 +37,15 @@ def test_choice_changes_where_both_machines_are_equally_good():
         switching_beta(CRITICAL_COUPLING, 0.3)
 
 
+def test_strong_decoy_is_seen_with_the_spins_before_the_jump():
+    switch = switching_beta(CRITICAL_COUPLING, 1.0)
+    assert switch == pytest.approx(3.83726, abs=1e-4)
+    betas = (2.0, switch - 0.02, switch + 0.02)
+    choices = decoy_experiment(CRITICAL_COUPLING, 1.0, betas, torch.Generator(), 0)
+    shares = [c.share_of_spins for c in choices]
+    assert shares == pytest.approx([0, 0.058, 1], abs=1e-3)
+
+
 @pytest.mark.parametrize("beta", [0.0, 0.5, 2.0])
 def test_free_weights_find_the_symmetric_solution(beta):
     choice = train_block(0.44, beta, start(4))

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from rgflow.realspace import exact_report
+from rgflow.realspace.cutoff_report import cutoff_section
 
 
 def rows(section):
@@ -9,10 +10,10 @@ def rows(section):
 
 
 SECTIONS = {
-    "machine": lambda: exact_report.machine_section(torch.Generator().manual_seed(0)),
+    "rbm": lambda: exact_report.rbm_section(torch.Generator().manual_seed(0)),
     "causal": exact_report.causal_section,
     "flow": exact_report.flow_section,
-    "cutoff": lambda: exact_report.cutoff_section(torch.Generator().manual_seed(0)),
+    "cutoff": lambda: cutoff_section(torch.Generator().manual_seed(0)),
 }
 # compared with another theory, hence not equal
 APPROXIMATE = ("against the exact", "3x3 blocks", "nu fitted")
@@ -41,10 +42,28 @@ def test_information_moves_the_fixed_point_and_not_the_exponent_to_the_exact_one
 
 
 def test_one_hidden_unit_coarse_grains_and_two_do_not():
-    found = exact_report.hidden_units_section(torch.Generator().manual_seed(0)).rows
-    by_units = [row.value for row in found if "minimum" in row.quantity]
-    assert by_units[0] == pytest.approx(0.0677981, abs=1e-7)
-    assert max(by_units[1:]) < 1e-6
+    section = exact_report.hidden_units_section(torch.Generator().manual_seed(0), starts=1)
+    kinds = [row for row in section.rows if "free weights" in row.quantity]
+    assert [row.quantity.split(": ")[1] for row in kinds] == [
+        "minimum",
+        "limit, no minimum",
+        "minimum",
+        "minimum",
+    ]
+    assert kinds[0].value == pytest.approx(0.0677981, abs=1e-7)
+    assert max(row.value for row in kinds[1:]) < 1e-6
+    (plateau,) = [row for row in section.rows if "steps 200 to 400" in row.quantity]
+    assert plateau.value > 0.999
+
+
+def test_decoy_is_picked_up_to_a_beta():
+    generator = torch.Generator().manual_seed(0)
+    section = exact_report.decoy_section(generator, decoy=0.6, decoys=(0.6,), betas=(0.0,))
+    share = [row.value for row in section.rows if "share of spins" in row.quantity]
+    assert share == pytest.approx([0, 0, 1], abs=1e-9)
+    (switch,) = [row.value for row in section.rows if "from which on" in row.quantity]
+    assert switch == pytest.approx(1.24267, abs=1e-4)
+    assert len(section.figures["decoy"].axes) == 3
 
 
 def test_figures_have_labelled_axes(section):

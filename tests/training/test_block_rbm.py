@@ -27,6 +27,7 @@ def test_preset_finds_the_block_variable(tmp_path):
     events = EventAccumulator(str(tmp_path)).Reload()
     wanted = {"train/loss_nats", "weights/spin3_unit0", "validation/information_nats"}
     assert wanted | {"train/gradient_norm"} <= set(events.Tags()["scalars"])
+    assert events.Tags()["images"] == ["observables"]
 
 
 def test_information_is_part_of_the_loss(tmp_path):
@@ -49,13 +50,17 @@ def test_run_can_be_resumed(tmp_path):
 def test_mistakes_are_one_line_and_leave_nothing(tmp_path, capsys):
     assert run(tmp_path / "run", "flow.spins=3") == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert "expected finite numbers >= 0 and four spins" in line
+    assert "and four spins" in line
     assert not (tmp_path / "run").exists()
     assert run(tmp_path / "run", "data=msds1") == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "BlockRBM needs no data" in line
-    with pytest.raises(ValueError, match="coupling=-1"):
-        RBMModule(BlockRBM(4), coupling=-1.0)
+    assert run(tmp_path / "run", "energy=ising") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "BlockRBM needs no energy" in line
+    for coupling in (-1.0, 1000.0):
+        with pytest.raises(ValueError, match=f"coupling={coupling}.*expected 0 to 1.5"):
+            RBMModule(BlockRBM(4), coupling=coupling)
 
 
 def test_initial_weights_come_from_a_generator():
