@@ -197,7 +197,7 @@ def decoy_figure(
     divergence, information = ([getattr(c, n) for c in choices] for n in Loss._fields)
     middle.plot(betas, divergence, "o-", color="k", label="KL divergence")
     middle.plot(betas, information, "s-", color="C2", label="information on the environment")
-    middle.set(ylabel="nats")
+    middle.set(ylabel="nats", ylim=(-0.1, 1.35 * max(divergence)))  # room for the legend
     for axis in (left, middle):
         label = rf"switch at $\beta$ = {switch:.3f}"
         axis.axvline(switch, color="gray", lw=0.8, ls="--", label=label)

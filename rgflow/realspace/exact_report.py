@@ -180,7 +180,7 @@ def information_section() -> Section:
         Row("  the same beta at fixed J = 0.1", uniform_limit(0.1)),
         Row("  uniform weights' gain over a copy, critical, beta 3", gain),
     ]
-    betas = np.linspace(0, 0.4, 33).tolist()
+    betas = np.linspace(0, 0.4, 17).tolist()
     flows = [linearised_flow(beta) for beta in betas]
     picture = figures.beta_figure(betas, flows, exact_beta)
     return Section("Mutual information with the environment", rows, {"beta": picture})
