@@ -52,7 +52,7 @@ def prepare(folder: Path) -> None:
 
 
 def report(args: argparse.Namespace) -> None:
-    # its tensors are small: on a busy machine threads would wait for each other
+    # its tensors are small: threads would only wait for each other
     torch.set_num_threads(1)
     start, out, texts = time.perf_counter(), Path(args.out), []
 

@@ -45,7 +45,7 @@ def filters_figure(filters: Mapping[str, LearnedFilter]) -> "Figure":
         for i in range(len(table)):
             for j in range(len(table)):
                 colour = "w" if abs(table[i, j]) > 0.6 * largest else "k"
-                text = f"{table[i, j]:.1f}"
+                text = f"{table[i, j]:.1f}".replace("-0.0", "0.0")
                 axis.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
         bounds = learned.bounds
         axis.set_title(

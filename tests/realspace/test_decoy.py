@@ -20,15 +20,15 @@ def test_likelihood_is_deceived_and_information_is_not():
     choices = decoy_experiment(CRITICAL_COUPLING, DECOY, betas, torch.Generator().manual_seed(0))
     assert [c.share_of_spins for c in choices] == pytest.approx([0, 0, 1, 1], abs=1e-9)
     assert all(c.gradient_norm < 1e-10 for c in choices)
-    deceived, machine = choices[0], choices[-1]
+    deceived, rbm = choices[0], choices[-1]
     assert deceived.weights[4:, 0].tolist() == pytest.approx([coupling_weight(DECOY)] * 4)
     assert deceived.information == pytest.approx(0, abs=1e-12)
     expected = coupling_weight(CRITICAL_COUPLING, 3.0)
-    assert machine.weights[:4, 0].tolist() == pytest.approx([expected] * 4, abs=1e-9)
-    assert machine.information > 0.3
+    assert rbm.weights[:4, 0].tolist() == pytest.approx([expected] * 4, abs=1e-9)
+    assert rbm.information > 0.3
 
 
-def test_choice_changes_where_both_machines_are_equally_good():
+def test_choice_changes_where_both_rbms_are_equally_good():
     switch = switching_beta(CRITICAL_COUPLING, DECOY)
     betas = (switch - 0.01, switch + 0.01)
     choices = decoy_experiment(CRITICAL_COUPLING, DECOY, betas, torch.Generator(), 0)
@@ -57,12 +57,12 @@ def test_parts_of_the_loss_add_up_over_spins_and_noise():
     only_spins = torch.cat([weights[:4], torch.zeros(4, 1)])
     loss = block_loss(0.44, only_spins, noise)
     alone = block_loss(0.44, weights[:4])
-    # a machine that does not look at the noise misses all that the noise spins know of each other
+    # an RBM that does not look at the noise misses all that the noise spins know of each other
     missed = (noise.exp() * noise).sum() + 4 * torch.tensor(2.0).log()
     assert loss.divergence.item() == pytest.approx((alone.divergence + missed).item())
     expected = environment_mutual_information(0.44, weights[:4, 0]).item()
     assert loss.information.item() == pytest.approx(expected)
-    # given the block variable the machine's noise is independent of its spins
+    # given the block variable the noise of the RBM is independent of its spins
     both = block_loss(0.44, weights, noise)
     assert both.information.item() == pytest.approx(expected)
     assert both.divergence > loss.divergence

@@ -55,12 +55,12 @@ def test_precision_is_kept(dtype):
     assert rbm_joint_log_prob(random_weights(4, 2).to(dtype)).dtype == dtype
 
 
-def test_divergence_is_zero_for_the_machine_itself_only():
-    machine = BlockRBM(4, 2, scale=1.0)
-    own, other = machine.log_prob().detach(), BlockRBM(4, 2, scale=0.5).log_prob().detach()
-    assert machine(own).item() == pytest.approx(0, abs=1e-15)
-    assert machine(other).item() == pytest.approx(kl_divergence(other, own).item())
-    assert machine(other) > 0.01
+def test_divergence_is_zero_for_the_rbm_itself_only():
+    rbm = BlockRBM(4, 2, scale=1.0)
+    own, other = rbm.log_prob().detach(), BlockRBM(4, 2, scale=0.5).log_prob().detach()
+    assert rbm(own).item() == pytest.approx(0, abs=1e-15)
+    assert rbm(other).item() == pytest.approx(kl_divergence(other, own).item())
+    assert rbm(other) > 0.01
 
 
 def test_wrong_sizes_are_refused():

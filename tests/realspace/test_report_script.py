@@ -2,6 +2,7 @@ import pytest
 from PIL import Image
 from script_calls import call_script, load_script
 
+from rgflow.realspace import exact_report, sampling_report
 from rgflow.realspace.report import Row, Section
 
 # those of their own tests, which take longer
@@ -39,11 +40,13 @@ def test_folder_that_cannot_be_is_refused_before_any_work(script, tmp_path, caps
 
 
 def test_small_run_writes_table_figures_and_film(script, tmp_path, capsys, monkeypatch):
-    from rgflow.realspace import exact_report
+    def replace(module, name):
+        section = Section(name, [Row("one", 1.0, 1.0)], {}, ("a note",))
+        monkeypatch.setattr(module, f"{name}_section", lambda *_, **__: section)
 
     for name in EXACT:
-        section = Section(name, [Row("one", 1.0, 1.0)], {}, ("a note",))
-        monkeypatch.setattr(exact_report, f"{name}_section", lambda *_, section=section: section)
+        replace(exact_report, name)
+    replace(sampling_report, "check")
     sizes = ["--side", 32, "--sweeps", 400, "--zoom-side", 512, "--steps", 20]
     assert call_script(script, "--out", tmp_path, *sizes) == 0
     printed, table = capsys.readouterr().out, (tmp_path / "table.txt").read_text()
