@@ -33,7 +33,7 @@ def main() -> None:
         check("--side", args.side, 32, 8, 1024)
         check("--sweeps", args.sweeps, 200, 1, MOST_SPINS // (4 * args.side**2))
         check("--zoom-side", args.zoom_side, 512, 512, 4096)
-        check("--steps", args.steps, 1, 1, 100_000)
+        check("--steps", args.steps, 200, 1, 100_000)  # an unlearned filter has no exponent
         prepare(Path(args.out))  # before any work
         report(args)
 

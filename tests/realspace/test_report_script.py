@@ -1,8 +1,10 @@
 import pytest
+import torch
 from PIL import Image
 from script_calls import call_script, load_script
 
 from rgflow.realspace import exact_report, sampling_report
+from rgflow.realspace.neural_information import Bounds, LearnedFilter
 from rgflow.realspace.report import Row, Section
 
 # those of their own tests, which take longer
@@ -47,11 +49,13 @@ def test_small_run_writes_table_figures_and_film(script, tmp_path, capsys, monke
     for name in EXACT:
         replace(exact_report, name)
     replace(sampling_report, "check")
-    sizes = ["--side", 32, "--sweeps", 400, "--zoom-side", 512, "--steps", 20]
+    learned = LearnedFilter(torch.full((2, 2), 1.8), Bounds(0.4, 0.01, 0.4, 0.01))
+    monkeypatch.setattr(sampling_report, "learned_filters", lambda *_: {2: learned})
+    sizes = ["--side", 32, "--sweeps", 400, "--zoom-side", 512, "--steps", 200]
     assert call_script(script, "--out", tmp_path, *sizes) == 0
     printed, table = capsys.readouterr().out, (tmp_path / "table.txt").read_text()
     assert table.strip() in printed
-    for words in (*EXACT, "a note", "Cut-off sums", "4x4: InfoNCE", "32 to 16, 7 couplings: nu"):
+    for words in (*EXACT, "a note", "Cut-off sums", "2x2: InfoNCE", "32 to 16, 7 couplings: nu"):
         assert words in table
     pictures = {"cutoff", "smearing", "filters", "mcrg", "zoom", "zoom_critical"}
     assert {f"{name}.png" for name in pictures} < {file.name for file in tmp_path.iterdir()}
