@@ -99,7 +99,8 @@ def cutoff_expansion(
 
     Sums at some sizes are the check: without all terms to ``N^-12`` nothing must be left that
     could be a part of a coefficient. For an analytic eta what is beyond all powers falls
-    exponentially with N, according to its poles.
+    exponentially with N, according to its poles. The constant that is returned is the sum at the
+    largest N without the other terms, not the -1/12 that it has to be.
 
     Args:
         eta: The cut-off.
@@ -119,10 +120,10 @@ def cutoff_expansion(
     if not sizes:
         raise ValueError("got no sizes, expected some values of N for the check")
     with mpmath.workdps(digits):
-        sums = [cutoff_sum(eta, N, digits) for N in sizes]
+        sums = [(N, cutoff_sum(eta, N, digits)) for N in sorted(sizes)]
         quadratic = integral_from(lambda x: x * eta(x), mpmath.mpf(0), mpmath.mpf(10) ** -digits)
         coefficients = [quadratic, -mpmath.mpf(1) / 12, *_inverse_powers(eta)]
-        for N, total in zip(sizes, sums, strict=True):
+        for N, total in sums:
             powers = [mpmath.mpf(N) ** (2 - 2 * k) for k in range(len(coefficients))]
             rest = total - mpmath.fdot(coefficients, powers)
             names = ("N^2", "1", "N^-2", "N^-4")
@@ -133,6 +134,7 @@ def cutoff_expansion(
                         f"Euler-Maclaurin formula and {mpmath.nstr(value + rest / power, 8)} by "
                         f"the sum at N={N}, expected the same: an analytic eta, or larger sizes"
                     )
+        coefficients[1] += rest
         return Expansion(*(float(c) for c in coefficients[:4]))
 
 
