@@ -2,11 +2,13 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid
 
 from rgflow.bijectors.base import Bijector
 from rgflow.flow import Flow
 from rgflow.montecarlo.hmc import HMCChains, hmc
 from rgflow.montecarlo.target import Target
+from rgflow.priors import Prior
 
 
 class LatentTarget:
@@ -14,15 +16,24 @@ class LatentTarget:
 
     If z has the law ``exp(-U)``, then g(z) has exactly the law ``exp(-E)``, for any bijector.
 
+    For an even energy and a flow whose density is the mixture of both signs, the field with a
+    random sign, ``+-g(z)``, is what is sampled. Either of the two latents of a field then gets
+    the share of it that the mixture has from there:
+    ``U(z) = E(x) - log|det dg/dz| - ln(q(x) / (q(x) + q(-x)))`` at ``x = g(z)``, with q the
+    flow's density without the mirror image. That is ``-ln prior(z) + ln q_mixture(x) + E(x)``, up
+    to a constant: nearly the prior, where without the share the phase that q leaves to its mirror
+    image would weigh as much, far out in the tails, where no chain gets.
+
     Args:
         target: The law of x.
         bijector: Its inverse is g.
+        prior: That of a flow with ``z2``, for the mixture; None for a flow without.
 
     Raises:
         ValueError: If their event shapes differ.
     """
 
-    def __init__(self, target: Target, bijector: Bijector) -> None:
+    def __init__(self, target: Target, bijector: Bijector, prior: Prior | None = None) -> None:
         if tuple(target.event_shape) != tuple(bijector.event_shape):
             raise ValueError(
                 f"the energy acts on {tuple(target.event_shape)}, "
@@ -30,12 +41,19 @@ class LatentTarget:
             )
         self.target = target
         self.bijector = bijector
+        self.prior = prior
         self.event_shape = tuple(target.event_shape)
 
     def energy(self, z: Tensor) -> Tensor:
         """``U(z)``, ``(B,)``."""
         x, log_det = self.bijector.inverse(z)
-        return self.target.energy(x) - log_det
+        energy = self.target.energy(x) - log_det
+        if self.prior is None:
+            return energy
+        mirrored, mirrored_log_det = self.bijector(-x)
+        here = self.prior.log_prob(z) - log_det
+        there = self.prior.log_prob(mirrored) + mirrored_log_det
+        return energy - logsigmoid(here - there)
 
     def force(self, z: Tensor) -> Tensor:
         """``-grad U(z)``, by automatic differentiation."""
@@ -60,13 +78,13 @@ def latent_hmc(
 ) -> HMCChains:
     r"""HMC on the latents of a flow, whose target ``exp(-E)`` the flow has made nearly simple.
 
-    The latent energy is ``U(z) = E(g(z)) - log|det dg/dz|`` with g the inverse of the flow's
-    bijector. The prior does not enter, hence the samples have exactly the law ``exp(-E) / Z``
-    whatever the flow's density. Samples of a flow with ``z2``, which is for even energies, get a
-    random sign: its bijector may know one of two phases only.
+    The latent energy is that of `LatentTarget`, ``U(z) = E(g(z)) - log|det dg/dz|`` with g the
+    inverse of the flow's bijector, and its form for the mixture of both signs if the flow has
+    ``z2``; samples then get a random sign. In both cases they have exactly the law
+    ``exp(-E) / Z``, whatever the flow's density.
 
     Args:
-        flow: Its weights are left as they are; its prior only draws the starts.
+        flow: Its weights are left as they are.
         energy: The target, differentiable by autograd.
         chains: B.
         steps: See `hmc`, as the arguments below.
@@ -86,7 +104,7 @@ def latent_hmc(
     Reference: arXiv:1802.02840.
     """
     latent = hmc(
-        LatentTarget(energy, flow.bijector),
+        LatentTarget(energy, flow.bijector, flow.prior if flow.z2 else None),
         flow.prior.sample(chains, generator=generator),
         steps=steps,
         warmup=warmup,

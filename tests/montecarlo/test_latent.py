@@ -56,6 +56,38 @@ def test_the_force_is_minus_the_gradient_of_the_pulled_back_energy(flow):
     assert torch.allclose(change, -work, rtol=1e-5)
 
 
+class Mixture:
+    """The law of a flow with z2, as a target."""
+
+    def __init__(self, flow):
+        self.flow, self.event_shape = flow, flow.event_shape
+
+    def energy(self, x):
+        return -self.flow.log_prob(x)
+
+
+def test_with_both_signs_the_latents_of_a_perfect_flow_are_those_of_its_prior():
+    flow = perturbed(Flow(conv().bijector, Gaussian((1, 4, 4)), z2=True), scale=0.2)
+    latent = LatentTarget(Mixture(flow), flow.bijector, flow.prior)
+    z = 2 * torch.randn(50, 1, 4, 4, generator=seeded(), dtype=torch.float64)
+    difference = latent.energy(z) + flow.prior.log_prob(z)
+    assert difference.std() < 1e-10
+    assert (LatentTarget(Mixture(flow), flow.bijector).energy(z) - latent.energy(z)).std() > 0.1
+
+
+def test_both_latents_of_a_field_together_have_its_whole_weight():
+    flow = perturbed(Flow(conv().bijector, Gaussian((1, 4, 4)), z2=True), scale=0.2)
+    target = GaussianTarget(4)
+    latent = LatentTarget(target, flow.bijector, flow.prior)
+    x = torch.randn(20, 1, 4, 4, generator=seeded(), dtype=torch.float64)
+    parts = []
+    for field in (x, -x):
+        z, log_det = flow.bijector(field)
+        parts.append(-latent.energy(z) + log_det)
+    torch.testing.assert_close(torch.logaddexp(*parts), -target.energy(x))
+    assert (parts[0] - parts[1]).abs().max() > 0.1
+
+
 def test_weights_get_no_gradients_and_shapes_are_checked(flow):
     latent_hmc(flow, GaussianTarget(4), chains=2, steps=2, warmup=1, generator=seeded())
     assert all(weight.grad is None for weight in flow.parameters())
