@@ -13,7 +13,7 @@ from rgflow.energies import XY, Energy, Ising
 from rgflow.energies.user import UserEnergy
 from rgflow.flow import Flow
 from rgflow.montecarlo import independence_metropolis, latent_hmc, swendsen_wang
-from rgflow.montecarlo.tuned import Advance, hmc_of_angles, tuned_hmc
+from rgflow.montecarlo.tuned import Advance, hmc_of_angles, scaled_start, tuned_hmc
 from rgflow.seeds import generator_for
 
 Method = Literal["auto", "exact", "cluster", "hmc"]
@@ -62,8 +62,8 @@ def reference_samples(
 
     ``auto`` takes an energy's own ``sample(n, generator)``, which must be exact; for an Ising
     model of positive coupling Swendsen-Wang spins and the field given them; otherwise HMC, Fourier
-    accelerated where the energy has a spectrum, which keeps one state in about an
-    autocorrelation time; for `XY` in the space of its angles.
+    accelerated where the energy has a spectrum or a symmetry under translations, which keeps one
+    state in about an autocorrelation time; for `XY` in the space of its angles.
 
     Args:
         energy: The target.
@@ -74,7 +74,8 @@ def reference_samples(
         seconds: If given, states are drawn for about so long instead, without the warm-up.
 
     Raises:
-        ValueError: If a number is out of its range, or the energy cannot be sampled so.
+        ValueError: If a number is out of its range, or the energy cannot be sampled so: HMC finds
+            no step size, or states have energies that are not finite.
 
     >>> from rgflow.energies import GaussianField
     >>> run = reference_samples(GaussianField(side=4, m2=1.0), chains=3, states=5)
@@ -101,6 +102,9 @@ def reference_samples(
     end = time.perf_counter()
     # of the fields as they are stored
     energies = torch.stack([energy.energy(x).double() for x in samples])
+    bad = int((~energies.isfinite()).sum())
+    if bad:
+        raise ValueError(f"got {bad} of {energies.numel()} states whose energy is not finite")
     acceptance = sum(acceptances) / done
     return Reference(samples, energies, method, acceptance, end - begin, begin - start)
 
@@ -168,8 +172,8 @@ def _prepared(energy: Energy, method: str, chains: int, generator: torch.Generat
     if method == "hmc":
         if isinstance(energy, XY):
             return hmc_of_angles(energy, chains, generator)
-        start = torch.randn(chains, *energy.event_shape, generator=generator)
-        return tuned_hmc(energy, start, generator, energy.spectrum)
+        noise = torch.randn(chains, *energy.event_shape, generator=generator)
+        return tuned_hmc(energy, scaled_start(energy, noise), generator, energy.spectrum)
     raise ValueError(f"method: got {method!r}, expected auto, exact, cluster or hmc")
 
 
