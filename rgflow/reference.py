@@ -3,14 +3,13 @@
 import copy
 import math
 import time
-from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from rgflow.energies import XY, Energy, Ising
-from rgflow.energies.user import UserEnergy
+from rgflow.energies.user import own_sampler
 from rgflow.flow import Flow
 from rgflow.montecarlo import independence_metropolis, latent_hmc, swendsen_wang
 from rgflow.montecarlo.tuned import Advance, hmc_of_angles, scaled_start, tuned_hmc
@@ -149,20 +148,15 @@ def flow_chains(
 
 def best_method(energy: Energy) -> str:
     """What ``auto`` takes for this energy: ``exact``, ``cluster`` or ``hmc``."""
-    if _own_sampler(energy) is not None:
+    if own_sampler(energy) is not None:
         return "exact"
     return "cluster" if isinstance(energy, Ising) and energy.coupling >= 0 else "hmc"
-
-
-def _own_sampler(energy: Energy) -> Callable[..., Tensor] | None:
-    model = energy.inner if isinstance(energy, UserEnergy) else energy
-    return getattr(model, "sample", None)
 
 
 def _prepared(energy: Energy, method: str, chains: int, generator: torch.Generator) -> Advance:
     name = type(energy).__name__
     if method == "exact":
-        if _own_sampler(energy) is None:
+        if own_sampler(energy) is None:
             raise ValueError(f"method: got 'exact', but {name} has no sample(n, generator)")
         return _exact(energy, chains, generator)
     if method == "cluster":
@@ -178,7 +172,7 @@ def _prepared(energy: Energy, method: str, chains: int, generator: torch.Generat
 
 
 def _exact(energy: Energy, chains: int, generator: torch.Generator) -> Advance:
-    sample = _own_sampler(energy)
+    sample = own_sampler(energy)
 
     def advance(count: int) -> tuple[Tensor, float]:
         return sample(count * chains, generator).unflatten(0, (count, chains)), 1.0

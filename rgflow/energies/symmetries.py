@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 PROBES = 4
 """Fields of white noise, and as many shifted by one: of a tilt the sites then add up."""
-TOLERANCE = {torch.float64: 1e-7}
+TOLERANCE = {torch.float64: 1e-9}
 """Of differences, relative to the largest energy; `ROUGH` for coarser types."""
 ROUGH = 1e-4
 
