@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 
 from rgflow.energies.nodes import same_energy
 from rgflow.reference import FlowMethod
-from rgflow.summary import WARNING, is_trustworthy, shown
+from rgflow.summary import cautions, shown
 
 Report = Mapping[str, Any]
 
@@ -151,9 +151,17 @@ def comparison_table(flow: Report, chains: Report, training: float | None = None
             row = _line(name, *(shown(one["value"], one["error"]) for one in (mine, other)))
             lines.append(f"{row}{apart:>8}{exact:>14}".rstrip())
     lines += ["", *_quality(flow), "", *_speeds(rates)]
-    if not is_trustworthy(flow):
-        lines += ["", WARNING]
-    return "\n".join(lines)
+    warnings = [*cautions(flow), *_unlike(flow, chains)]
+    return "\n".join([*lines, "", *warnings] if warnings else lines)
+
+
+def _unlike(flow: Report, chains: Report) -> list[str]:
+    """Warnings about rates that were measured under different conditions."""
+    return [
+        f"warning: the rates do not compare: {name} {flow[name]} (flow), {chains[name]} (chains)"
+        for name in ("device", "threads")
+        if name in flow and name in chains and flow[name] != chains[name]
+    ]
 
 
 def _title(chains: Report) -> str:

@@ -17,6 +17,7 @@ from rgflow.flow import Flow
 from rgflow.objectives import negative_log_likelihood, path_gradient, reverse_kl
 from rgflow.seeds import generator_for
 from rgflow.statistics import effective_sample_size, metropolis_acceptance
+from rgflow.summary import cautions
 from rgflow.training.base import FlowTraining
 from rgflow.training.states import TargetStates
 from rgflow.training.target import check_annealing, check_symmetries, match_spectrum
@@ -261,6 +262,8 @@ class EnergyModule(FlowTraining):
             self._scores = self._scores | missing | {"report_error": str(error)}
             return
         self._scores = scores | missing
+        for line in cautions(scores):
+            log.warning("%s", line.removeprefix("warning: "))
         save_figure(figure, directory / "observables.png")
 
 
