@@ -37,6 +37,7 @@ class Reference(NamedTuple):
         acceptance: Mean acceptance probability; 1 where nothing is rejected.
         seconds: Wall time of these states.
         warmup_seconds: Wall time before the first of them.
+        device: Where they were drawn.
     """
 
     samples: Tensor
@@ -45,6 +46,7 @@ class Reference(NamedTuple):
     acceptance: float
     seconds: float
     warmup_seconds: float
+    device: str = "cpu"
 
 
 @torch.no_grad()
@@ -143,7 +145,9 @@ def flow_chains(
     seconds = time.perf_counter() - start
     warmup = seconds * FLOW_WARMUP / (FLOW_WARMUP + states)  # steps of equal cost
     samples, energies = run.samples.float().cpu(), run.energies.cpu()
-    return Reference(samples, energies, method, run.acceptance, seconds - warmup, warmup)
+    return Reference(
+        samples, energies, method, run.acceptance, seconds - warmup, warmup, str(device)
+    )
 
 
 def best_method(energy: Energy) -> str:

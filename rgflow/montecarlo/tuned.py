@@ -23,6 +23,9 @@ MOST_STEPS = 128
 """Leapfrog steps of a trajectory, on average; a longer one is cut."""
 SMALLEST_STEP = 1e-4
 """In units of a trajectory's length; below, HMC has found none."""
+STUCK = 10.0
+"""Variance of the energy between chains over that within them, above which they do not move; after
+N independent states it is 1 / N."""
 FOURIER_COST = 2.0
 """Of a leapfrog step with masses by Fourier mode, in those without: on phi^4, whose force is among
 the cheapest, 2 to 3."""
@@ -172,12 +175,17 @@ class _Chains:
             self.step_size, self.x = tuned.step_size, tuned.samples[-1]
         if not self.step_size >= SMALLEST_STEP * self.length:
             raise ValueError(
-                f"HMC found no step size: at {self.step_size:.2g}, for trajectories of length "
-                f"{self.length:.2g}, it still rejects, as if the energy were not smooth or often "
-                "not finite"
+                f"HMC does not move: it rejects with steps as short as {self.step_size:.2g}, as "
+                "if the energy were not smooth or often not finite"
             )
         self.leapfrog_steps = min(MOST_STEPS, max(2, round(self.length / self.step_size)))
         pilot = self.run(WARMUP)
+        between, within = pilot.energies.mean(0).var(), pilot.energies.var(0).mean()
+        if between > STUCK * within:
+            raise ValueError(
+                f"HMC does not move: with steps of {self.step_size:.2g} the chains keep their "
+                "energies, as if the energy were not smooth or often not finite"
+            )
         tau = max(
             integrated_autocorrelation_time(series).tau
             for series in (pilot.energies, slow(pilot.samples))
