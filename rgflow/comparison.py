@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 
 from rgflow.energies.nodes import same_energy
 from rgflow.reference import FlowMethod
-from rgflow.summary import WARNING, is_trustworthy, shown
+from rgflow.summary import cautions, shown
 
 Report = Mapping[str, Any]
 
@@ -150,10 +150,22 @@ def comparison_table(flow: Report, chains: Report, training: float | None = None
             exact = f"{mine['exact']:.6g}" if "exact" in mine else ""
             row = _line(name, *(shown(one["value"], one["error"]) for one in (mine, other)))
             lines.append(f"{row}{apart:>8}{exact:>14}".rstrip())
+    if any(name.startswith("field_") for name in measured):
+        lines.append("field_...: of the auxiliary field x; those above are of the spins or angles")
     lines += ["", *_quality(flow), "", *_speeds(rates)]
-    if not is_trustworthy(flow):
-        lines += ["", WARNING]
-    return "\n".join(lines)
+    warnings = [*cautions(flow), *_unlike(flow, chains)]
+    return "\n".join([*lines, "", *warnings] if warnings else lines)
+
+
+def _unlike(flow: Report, chains: Report) -> list[str]:
+    """A warning about rates that were measured on other hardware, if the reports tell."""
+    for name in ("device", "threads"):
+        mine, theirs = flow.get(name), chains.get(name)
+        if None not in (mine, theirs) and mine != theirs:
+            return [
+                f"warning: rates do not compare, {name} of the flow {mine}, of chains {theirs}"
+            ]
+    return []
 
 
 def _title(chains: Report) -> str:

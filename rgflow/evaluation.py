@@ -21,7 +21,8 @@ from rgflow.statistics import (
     log_z_estimates,
     metropolis_acceptance,
 )
-from rgflow.weighted import WeightedSamples, draw_weighted, log_weights_of
+from rgflow.statistics.chains import one_warning
+from rgflow.weighted import WeightedSamples, device_of, draw_weighted, log_weights_of
 
 __all__ = [
     "Reference",
@@ -37,6 +38,7 @@ LEAST_FOR_ESS = 10_000
 """Samples below which no effective sample size is quoted."""
 
 
+@one_warning()
 def evaluate_energy(
     flow: Flow,
     energy: Energy,
@@ -90,6 +92,8 @@ def evaluate_energy(
         "energy": describe_energy(energy),
         "samples": samples,
         "seconds": seconds,
+        "device": device_of(flow),
+        "threads": torch.get_num_threads(),
         "seed": seed,
         **_free_energies(weighted.log_weights, target, energy.log_z),
         **_quality(weighted.log_weights, target),
@@ -104,6 +108,7 @@ def evaluate_energy(
     return report | {"reference": chains}
 
 
+@one_warning()
 def reference_report(energy: Energy, reference: Reference, *, seed: int = 0) -> dict[str, Any]:
     """Report on states of a target by Monte Carlo, of plain numbers.
 
@@ -131,6 +136,8 @@ def reference_report(energy: Energy, reference: Reference, *, seed: int = 0) -> 
         "acceptance": reference.acceptance,
         "seconds": reference.seconds,
         "warmup_seconds": reference.warmup_seconds,
+        "device": reference.device,
+        "threads": torch.get_num_threads(),
         "tau": tau,
         "independent_samples_per_second": states * chains / (2 * tau) / reference.seconds,
         "log_z_exact": energy.log_z,

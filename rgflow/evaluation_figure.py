@@ -13,6 +13,7 @@ from rgflow.reference import Reference
 from rgflow.reports import two_point_report
 from rgflow.seeds import generator_for
 from rgflow.spins import kind_of, spins_of
+from rgflow.statistics.chains import one_warning
 from rgflow.weighted import WeightedSamples
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ PART = 1024
 """Configurations whose spins are drawn at a time."""
 
 
+@one_warning()
 def evaluation_figure(
     energy: Energy, weighted: WeightedSamples, reference: Reference | None = None
 ) -> "Figure":
@@ -64,6 +66,7 @@ def evaluation_figure(
     return figure
 
 
+@one_warning()
 def reference_figure(energy: Energy, reference: Reference) -> "Figure":
     """States of a target by Monte Carlo: pictures, magnetization, two-point function.
 

@@ -1,7 +1,8 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and output that may end early."""
 
 import os
 import secrets
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,3 +32,13 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], A
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)  # still there only if something above failed
+
+
+def write_stdout(text: str) -> None:
+    """Write a line to standard output; a reader that has seen enough, as ``head``, is no error."""
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # what is still buffered must go somewhere when the program ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -153,7 +153,8 @@ def correlation_length(m2: Tensor, structure: Tensor, side: int) -> Tensor:
 
     ``xi = 1 / (2 sin(pi / L)) sqrt(G(k=0) / G(k_min) - 1)`` with ``G(k=0) = N <m^2>`` and
     ``k_min = 2 pi / L``; exactly ``1 / m`` for a free field of propagator ``1 / (m^2 + khat^2)``.
-    Not a number where ``G(k=0) < G(k_min)``.
+    Not a number where ``G(k=0) < G(k_min)``. G is not connected: in the ordered phase, where m^2
+    does not vanish, this is no length but grows with the volume.
     """
     ratio = side**2 * m2 / structure
     return (ratio - 1).sqrt() / (2 * math.sin(math.pi / side))

@@ -3,17 +3,16 @@
 import copy
 import math
 import time
-from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from rgflow.energies import XY, Energy, Ising
-from rgflow.energies.user import UserEnergy
+from rgflow.energies.user import own_sampler
 from rgflow.flow import Flow
 from rgflow.montecarlo import independence_metropolis, latent_hmc, swendsen_wang
-from rgflow.montecarlo.tuned import Advance, hmc_of_angles, tuned_hmc
+from rgflow.montecarlo.tuned import Advance, hmc_of_angles, scaled_start, tuned_hmc
 from rgflow.seeds import generator_for
 
 Method = Literal["auto", "exact", "cluster", "hmc"]
@@ -38,6 +37,7 @@ class Reference(NamedTuple):
         acceptance: Mean acceptance probability; 1 where nothing is rejected.
         seconds: Wall time of these states.
         warmup_seconds: Wall time before the first of them.
+        device: Where they were drawn.
     """
 
     samples: Tensor
@@ -46,6 +46,7 @@ class Reference(NamedTuple):
     acceptance: float
     seconds: float
     warmup_seconds: float
+    device: str = "cpu"
 
 
 @torch.no_grad()
@@ -62,8 +63,8 @@ def reference_samples(
 
     ``auto`` takes an energy's own ``sample(n, generator)``, which must be exact; for an Ising
     model of positive coupling Swendsen-Wang spins and the field given them; otherwise HMC, Fourier
-    accelerated where the energy has a spectrum, which keeps one state in about an
-    autocorrelation time; for `XY` in the space of its angles.
+    accelerated where the energy has a spectrum or a symmetry under translations, which keeps one
+    state in about an autocorrelation time; for `XY` in the space of its angles.
 
     Args:
         energy: The target.
@@ -74,7 +75,8 @@ def reference_samples(
         seconds: If given, states are drawn for about so long instead, without the warm-up.
 
     Raises:
-        ValueError: If a number is out of its range, or the energy cannot be sampled so.
+        ValueError: If a number is out of its range, or the energy cannot be sampled so: HMC finds
+            no step size, or states have energies that are not finite.
 
     >>> from rgflow.energies import GaussianField
     >>> run = reference_samples(GaussianField(side=4, m2=1.0), chains=3, states=5)
@@ -101,6 +103,9 @@ def reference_samples(
     end = time.perf_counter()
     # of the fields as they are stored
     energies = torch.stack([energy.energy(x).double() for x in samples])
+    bad = int((~energies.isfinite()).sum())
+    if bad:
+        raise ValueError(f"got {bad} of {energies.numel()} states whose energy is not finite")
     acceptance = sum(acceptances) / done
     return Reference(samples, energies, method, acceptance, end - begin, begin - start)
 
@@ -140,25 +145,22 @@ def flow_chains(
     seconds = time.perf_counter() - start
     warmup = seconds * FLOW_WARMUP / (FLOW_WARMUP + states)  # steps of equal cost
     samples, energies = run.samples.float().cpu(), run.energies.cpu()
-    return Reference(samples, energies, method, run.acceptance, seconds - warmup, warmup)
+    return Reference(
+        samples, energies, method, run.acceptance, seconds - warmup, warmup, str(device)
+    )
 
 
 def best_method(energy: Energy) -> str:
     """What ``auto`` takes for this energy: ``exact``, ``cluster`` or ``hmc``."""
-    if _own_sampler(energy) is not None:
+    if own_sampler(energy) is not None:
         return "exact"
     return "cluster" if isinstance(energy, Ising) and energy.coupling >= 0 else "hmc"
-
-
-def _own_sampler(energy: Energy) -> Callable[..., Tensor] | None:
-    model = energy.inner if isinstance(energy, UserEnergy) else energy
-    return getattr(model, "sample", None)
 
 
 def _prepared(energy: Energy, method: str, chains: int, generator: torch.Generator) -> Advance:
     name = type(energy).__name__
     if method == "exact":
-        if _own_sampler(energy) is None:
+        if own_sampler(energy) is None:
             raise ValueError(f"method: got 'exact', but {name} has no sample(n, generator)")
         return _exact(energy, chains, generator)
     if method == "cluster":
@@ -168,13 +170,13 @@ def _prepared(energy: Energy, method: str, chains: int, generator: torch.Generat
     if method == "hmc":
         if isinstance(energy, XY):
             return hmc_of_angles(energy, chains, generator)
-        start = torch.randn(chains, *energy.event_shape, generator=generator)
-        return tuned_hmc(energy, start, generator, energy.spectrum)
+        noise = torch.randn(chains, *energy.event_shape, generator=generator)
+        return tuned_hmc(energy, scaled_start(energy, noise), generator, energy.spectrum)
     raise ValueError(f"method: got {method!r}, expected auto, exact, cluster or hmc")
 
 
 def _exact(energy: Energy, chains: int, generator: torch.Generator) -> Advance:
-    sample = _own_sampler(energy)
+    sample = own_sampler(energy)
 
     def advance(count: int) -> tuple[Tensor, float]:
         return sample(count * chains, generator).unflatten(0, (count, chains)), 1.0

@@ -30,7 +30,8 @@ def observable_report(
 
     ``abs_m``, ``m2``, ``m4``, ``susceptibility`` (``N <m^2>``), ``connected_susceptibility``
     (``N (<m^2> - <|m|>^2)``), ``binder``, ``energy_per_site``, ``specific_heat``,
-    ``correlation_length``; without those whose ingredients were not measured.
+    ``correlation_length`` (meaningless in the ordered phase, since nothing is subtracted); without
+    those whose ingredients were not measured.
 
     Args:
         moments: Measured on independent samples ``(n,)``, or on chains ``(T,)`` or ``(T, B)``.

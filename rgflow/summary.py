@@ -1,22 +1,26 @@
 """Reports of flows in a few lines for a reader."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 LEAST_ESS = 0.01
 LARGEST_SHARE = 0.1
-WARNING = (
+FEW_SAMPLES = (
     "warning: the importance estimate and the reweighted observables are not to be trusted, "
     "a few samples have most of the weight"
 )
+FORWARD_RATIO = 0.5
+"""Of the forward effective sample size to the other, which estimate the same number."""
+SIGMAS = 3.0
+ROUNDING = 1e-6
+"""Relative to ln Z: what single precision may be off, where errors are smaller still."""
 
 
 def evaluation_summary(report: Mapping[str, Any]) -> str:
     """Free energies, quality of the weights and m^2 of a report, as text of a few lines.
 
-    The last line is a warning where the effective sample size is below 1%, or one sample has more
-    than 10% of all weight: then the importance estimates are those of a few samples.
+    The last lines are the warnings of `cautions`.
 
     Args:
         report: Of `rgflow.evaluation.evaluate_energy`.
@@ -30,9 +34,50 @@ def evaluation_summary(report: Mapping[str, Any]) -> str:
         f"weights   {_weights(report)}",
         f"m2        {_squared_magnetization(report)}",
     ]
-    if not is_trustworthy(report):
-        lines.append(WARNING)
-    return "\n".join(lines)
+    return "\n".join([*lines, *cautions(report)])
+
+
+def cautions(report: Mapping[str, Any]) -> list[str]:
+    """Reasons not to trust a report, each a line that begins with ``warning:``.
+
+    The effective sample size is below 1% or one sample has more than 10% of all weight: importance
+    estimates are those of a few samples. The forward effective sample size is, by more than two of
+    its errors, less than half of the other: states of the target lie where the flow hardly goes,
+    and its own samples do not tell. Something whose exact value is known is more than three
+    standard errors off.
+
+    Args:
+        report: Of `rgflow.evaluation.evaluate_energy`.
+    """
+    found = [] if is_trustworthy(report) else [FEW_SAMPLES]
+    ess, forward = report.get("ess"), report.get("forward_ess")
+    highest = math.inf if forward is None else forward + 2 * (report["forward_ess_error"] or 0.0)
+    if ess is not None and highest < FORWARD_RATIO * ess:
+        found.append(
+            f"warning: the forward ESS {forward:.2g} contradicts the ESS {ess:.2g}: states of the "
+            "target lie where the flow hardly goes, its ESS, importance estimate and reweighted "
+            "observables are not to be trusted"
+        )
+    off = [f"{name} by {number:+.1f}" for name, number in _sigmas(report) if abs(number) > SIGMAS]
+    if off:
+        found.append(f"warning: off its exact value, in standard errors: {', '.join(off)}")
+    return found
+
+
+def _sigmas(report: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """What is known exactly, by how many standard errors it is off."""
+    exact, value, error = (
+        report.get(name) for name in ("log_z_exact", "log_z_importance", "log_z_importance_error")
+    )
+    if None not in (exact, value, error) and error > 0:
+        is_rounding = abs(value - exact) <= ROUNDING * max(1.0, abs(exact))
+        yield "ln Z", 0.0 if is_rounding else (value - exact) / error
+    for name, row in report["observables"].items():
+        if row.get("sigmas") is not None:
+            yield name, row["sigmas"]
+    for row in report.get("two_point", ()):
+        if row.get("sigmas") is not None:
+            yield f"G(r = {row['r']})", row["sigmas"]
 
 
 def is_trustworthy(report: Mapping[str, Any]) -> bool:

@@ -72,6 +72,11 @@ def log_weights_of(flow: Flow, x: Tensor, energies: Tensor, batch_size: int = 20
     return -energies - torch.cat(log_q).view_as(energies)
 
 
+def device_of(flow: Flow) -> str:
+    """Where a flow computes: ``cpu``, ``cuda:0``, ..."""
+    return str(_anchor(flow).device)
+
+
 def _anchor(flow: Flow) -> Tensor:
     """Of the device and type of the flow."""
     tensors = [*flow.parameters(), *flow.buffers()]

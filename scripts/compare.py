@@ -2,6 +2,7 @@
 
 from rgflow.cli import Parser, one_line_errors
 from rgflow.comparison import comparison_table, read_report, training_seconds
+from rgflow.files import write_stdout
 
 
 def main() -> None:
@@ -15,7 +16,7 @@ def main() -> None:
         args = parser.parse_args()
         flow, chains = read_report(args.flow, "ess"), read_report(args.chains, "method")
         training = training_seconds(args.run) if args.run else args.training_seconds
-        print(comparison_table(flow, chains, training))
+        write_stdout(comparison_table(flow, chains, training))
 
 
 if __name__ == "__main__":

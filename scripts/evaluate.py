@@ -15,6 +15,7 @@ from rgflow.evaluation import (
     evaluation_figure,
     reference_samples,
 )
+from rgflow.files import write_stdout
 from rgflow.image_evaluation import evaluate_split
 from rgflow.json_text import json_text, write_json
 from rgflow.plotting import check_png, save_figure
@@ -46,7 +47,7 @@ def main() -> None:
             write_json(args.json, report)
         if config.get("energy"):
             print(evaluation_summary(report), file=sys.stderr)
-        print(json_text(report))
+        write_stdout(json_text(report))
 
 
 def bits(args: argparse.Namespace, config: dict) -> dict:

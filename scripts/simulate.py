@@ -16,6 +16,7 @@ from rgflow.energies import Energy
 from rgflow.energies.nodes import build_energy
 from rgflow.evaluation import Reference, reference_report, reference_samples
 from rgflow.evaluation_figure import reference_figure
+from rgflow.files import write_stdout
 from rgflow.json_text import json_text, write_json
 from rgflow.plotting import check_png, save_figure
 from rgflow.reference import flow_chains
@@ -51,7 +52,7 @@ def simulate(args: argparse.Namespace) -> None:
         save_figure(reference_figure(energy, states), args.out)
     if args.json:
         write_json(args.json, report)
-    print(json_text(report))
+    write_stdout(json_text(report))
 
 
 def by_energy(args: argparse.Namespace) -> tuple[Energy, Reference]:

@@ -93,6 +93,24 @@ def test_table():
     assert "warning" in comparison_table(changed(FLOW, ess=0.001), CHAINS)
 
 
+def test_rates_from_other_hardware_are_marked():
+    flow = changed(FLOW, device="cpu", threads=2)
+    assert "warning" not in comparison_table(flow, changed(CHAINS, device="cpu", threads=2))
+    assert "warning" not in comparison_table(flow, CHAINS)  # not told
+    text = comparison_table(flow, changed(CHAINS, device="cpu", threads=1))
+    assert "warning: rates do not compare, threads of the flow 2, of chains 1" in text
+    assert "device of the flow cpu" in comparison_table(flow, changed(CHAINS, device="cuda:0"))
+
+
+def test_rows_of_the_auxiliary_field_are_told_once():
+    assert "auxiliary" not in comparison_table(FLOW, CHAINS)
+    more = {f"field_{name}": {"value": 1.0, "error": 0.1} for name in ("m2", "binder")}
+    flow, chains = (
+        changed(report, observables=report["observables"] | more) for report in (FLOW, CHAINS)
+    )
+    assert comparison_table(flow, chains).count("auxiliary") == 1
+
+
 @pytest.mark.parametrize(
     ("method", "title"),
     [

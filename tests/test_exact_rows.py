@@ -18,6 +18,14 @@ def test_rows_of_the_ising_model(coupling):
     )
 
 
+@pytest.mark.parametrize(("energy", "known"), [(Ising(10), True), (Ising(10, 0.05), False)])
+def test_magnetization_beyond_dense_matrices(energy, known):
+    rows = exact_observables(energy)
+    assert ("m2" in rows) == known
+    if known:  # between those of sides 8 and 16
+        assert 0.5445 < rows["m2"] < 0.6469
+
+
 def test_a_large_lattice_is_not_enumerated():
     rows = exact_observables(Ising(64))
     assert set(rows) == {"energy_per_site", "specific_heat"}

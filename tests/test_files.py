@@ -1,5 +1,7 @@
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -28,3 +30,13 @@ def test_permissions_are_those_of_any_other_file(tmp_path):
     write_atomically(tmp_path / "x", lambda file: file.write(b""))
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "x")]
     assert modes[0] == modes[1]
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    code = "from rgflow.files import write_stdout\nfor i in range(9): write_stdout('x' * 99999)"
+    writer = [sys.executable, "-c", code]
+    with subprocess.Popen(writer, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0

@@ -7,6 +7,7 @@ from omegaconf import OmegaConf
 from support import perturbed
 
 from rgflow.config import build, config_dir
+from rgflow.energies import Phi4
 
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
 
@@ -43,6 +44,12 @@ def known_energy(config):
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name != "energy"])
 def test_flow_of_the_preset_has_the_shape_of_its_images(name):
     assert fits(composed(f"experiment={name}"))
+
+
+@pytest.mark.parametrize("side", Phi4.LADDER)
+def test_the_ladder_is_the_published_one(side):
+    energy = composed(f"experiment=phi4_l{side}")["energy"]
+    assert (energy["side"], energy["m2"], energy["lam"]) == (side, -4.0, Phi4.LADDER[side])
 
 
 @pytest.mark.parametrize("data", sorted(p.stem for p in (config_dir() / "data").glob("*.yaml")))

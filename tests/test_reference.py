@@ -2,9 +2,11 @@ import math
 
 import pytest
 import torch
+from plain_energy import Wells
 
 from rgflow.energies import XY, ComplexPhi4, GaussianField, Ising, Phi4, as_energy
 from rgflow.energies.exact import ising_brute_force
+from rgflow.montecarlo.tuned import mode_variances, scaled_start
 from rgflow.observables import measure
 from rgflow.reference import best_method, reference_samples
 from rgflow.reports import energy_report, two_point_report
@@ -25,12 +27,30 @@ class Sampled(Quadratic):
         return torch.randn((n, *self.event_shape), generator=generator)
 
 
+class Stiff(Quadratic):
+    """Of a width far below one."""
+
+    def energy(self, x):
+        return 1e6 * super().energy(x)
+
+
+class Field:
+    """A free field whose user knows no spectrum."""
+
+    event_shape = (1, 8, 8)
+
+    def energy(self, x):
+        return GaussianField(8, 0.01).energy(x)
+
+
 GAUSSIAN = {  # name: energy, method, <m^2>
     "own sampler": (GaussianField(6, 0.5), "exact", 1 / 36),
     "accelerated": (Phi4(6, m2=0.5, lam=0.0), "hmc", 1 / 36),
     "two channels": (ComplexPhi4(4, t=1.0, mu=2.5, lam=0.0), "hmc", 2 / 16),
     "scaled": (GaussianField(6, 0.5).scaled(2.0), "hmc", 0.5 / 36),
     "a user's": (as_energy(Quadratic()), "hmc", 1 / 16),
+    "stiff": (as_energy(Stiff()), "hmc", 1e-6 / 16),
+    "measured masses": (as_energy(Field()), "hmc", 50 / 64),
     "a user's sampler": (as_energy(Sampled()), "exact", 1 / 16),
 }
 
@@ -48,6 +68,51 @@ def test_moments_are_exact_within_errors(name):
     mean = mean_with_error(run.energies)
     assert abs(mean.value - sites / 2) < 4 * mean.error < 0.05 * sites
     assert torch.allclose(run.energies[5], energy.energy(run.samples[5]).double(), rtol=1e-5)
+
+
+def test_a_law_that_is_not_gaussian():
+    x = torch.linspace(-4, 4, 4001, dtype=torch.float64)
+    law = torch.softmax(-((x**2 - 1) ** 2), 0)
+    run = reference_samples(as_energy(Wells()), chains=32, states=128, seed=1)
+    for power in (2, 4):
+        got = mean_with_error(run.samples.double().pow(power).mean((-3, -2, -1)))
+        exact = float((law * x**power).sum())
+        assert abs(got.value - exact) < 4 * got.error < 0.05 * exact
+
+
+class Holes(Wells):
+    """Nowhere smooth: half of all values of one site have no energy."""
+
+    def energy(self, x):
+        hole = (x[:, 0, 0, 0] * 1e4).frac().abs() > self.solid
+        return torch.where(hole, math.nan, super().energy(x))
+
+    solid = 1.0
+
+
+def test_an_energy_on_which_no_chain_can_move_is_refused():
+    energy = as_energy(Holes())
+    energy.inner.solid = 0.5
+    with pytest.raises(ValueError, match=r"HMC does not move|of a start is not finite"):
+        reference_samples(energy, chains=8, states=4)
+
+
+def test_the_gaussian_part_of_the_variances_is_measured():
+    field = GaussianField(6, 0.3)
+    x = field.sample(40 * 64, torch.Generator().manual_seed(0)).unflatten(0, (40, 64))
+    x = x + 5 * torch.sign(torch.randn(64, 1, 1, 1))  # chains in different phases
+    assert torch.allclose(mode_variances(x), field.spectrum * 39 / 40, rtol=0.15)
+
+
+@pytest.mark.parametrize(("width", "expected"), [(1e-3, 1e-3), (1.0, 1.0), (50.0, 50.0)])
+def test_a_start_is_as_wide_as_the_law(width, expected):
+    class Narrow(Quadratic):
+        def energy(self, x):
+            return super().energy(x / width)
+
+    noise = torch.randn(64, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    x = scaled_start(as_energy(Narrow()), noise)
+    assert 0.45 * expected < x.std() < 1.1 * expected
 
 
 @pytest.mark.parametrize(("coupling", "method"), [(0.44, "cluster"), (0.44, "hmc"), (-0.3, "hmc")])

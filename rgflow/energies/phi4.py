@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,12 +15,31 @@ from rgflow.energies.exact import free_field_log_z
 from rgflow.lattice import gradient_squared, khat_squared, neighbour_sum
 
 
+class Hopping(NamedTuple):
+    """A phi^4 theory as ``T = sum_x [-2 kappa sum_mu psi psi' + (1 - 2 lam) psi^2 + lam psi^4]``.
+
+    Attributes:
+        kappa: Hopping parameter.
+        beta: ``2 kappa``, of the convention that writes the hopping with it.
+        lam: Quartic coupling of this convention.
+        field_scale: ``psi / phi``, with phi the field of `Phi4`: ``kappa**-0.5``.
+        log_z_shift: ``ln Z_T - ln Z_S = N ln field_scale``, to be added to the ln Z of `Phi4`.
+    """
+
+    kappa: float
+    beta: float
+    lam: float
+    field_scale: float
+    log_z_shift: float
+
+
 class Phi4(Energy):
     """Real field, ``S = sum_x [sum_mu (phi_{x+mu} - phi_x)^2 + m2 phi_x^2 + lam phi_x^4]``.
 
     Other conventions are the same theory for ``psi = field_scale * phi``: with their action T,
     ``T(field_scale * phi) = S(phi)``, densities differ by the Jacobian ``field_scale**N`` and
     ``ln Z_T = ln Z_S + N ln field_scale``. Observables of psi are those of ``field_scale * x``.
+    `from_kappa` and `from_beta` come from them, `hopping` goes back.
 
     Args:
         side: L, at least 2; with L = 2 both neighbours along an axis are the same site.
@@ -37,6 +57,8 @@ class Phi4(Energy):
     >>> same = Phi4.from_beta(side=8, beta=2 * (0.5 / 6.008) ** 0.5)
     >>> round(same.m2, 9), round(same.lam, 9)
     (-4.0, 6.008)
+    >>> round(model.hopping.beta, 6), round(model.hopping.lam, 6)
+    (0.576966, 0.5)
     """
 
     LADDER: ClassVar[Mapping[int, float]] = MappingProxyType(
@@ -94,6 +116,22 @@ class Phi4(Energy):
         """
         check_positive(beta=beta)
         return cls.from_kappa(side, beta / 2, lam)
+
+    @property
+    def hopping(self) -> Hopping:
+        """The same theory in the conventions of kappa and of beta, whatever this one came from.
+
+        With ``lam_T = lam kappa^2`` and ``1 - 2 lam_T = (m2 + 4) kappa`` the positive root of
+        ``2 lam kappa^2 + (m2 + 4) kappa = 1`` is
+        ``kappa = 2 / (m2 + 4 + sqrt((m2 + 4)^2 + 8 lam))``.
+        """
+        mass = self.m2 + 4
+        root = math.sqrt(mass**2 + 8 * self.lam)
+        # of the two forms of the root the one that does not subtract
+        kappa = 2 / (mass + root) if mass > 0 else (root - mass) / (4 * self.lam)
+        sites = math.prod(self.event_shape)
+        shift = -0.5 * sites * math.log(kappa)
+        return Hopping(kappa, 2 * kappa, self.lam * kappa**2, kappa**-0.5, shift)
 
     @property
     def log_z(self) -> float | None:

@@ -9,6 +9,8 @@ LARGEST_SIDE = 16
 """``2**16`` states of a row; eight seconds."""
 DENSE_SIDE = 8
 """Up to here all eigenvectors are found, instantly."""
+LEAST_COUPLING = 0.1
+"""Above `DENSE_SIDE`, where few eigenvectors suffice."""
 KEPT = 40
 """Leading eigenvectors above; the rest weighs less than 1e-10 at the critical point of side 16."""
 
@@ -34,10 +36,10 @@ def ising_m2(side: int, coupling: float) -> float:
     """
     if not 2 <= side <= LARGEST_SIDE:
         raise ValueError(f"side: got {side}, expected 2 to {LARGEST_SIDE}")
-    if not math.isfinite(coupling) or (side > DENSE_SIDE and coupling < 0.1):
+    if not math.isfinite(coupling) or (side > DENSE_SIDE and coupling < LEAST_COUPLING):
         raise ValueError(
-            f"coupling: got {coupling} on side {side}, expected a finite number, at least 0.1 "
-            f"above side {DENSE_SIDE}"
+            f"coupling: got {coupling} on side {side}, expected a finite number, at least "
+            f"{LEAST_COUPLING} above side {DENSE_SIDE}"
         )
     bits = np.arange(2**side)[:, None] >> np.arange(side) & 1
     rows = 1.0 - 2 * bits

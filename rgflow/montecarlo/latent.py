@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from rgflow.bijectors.base import Bijector
+from rgflow.energies.symmetries import is_even
 from rgflow.flow import Flow
 from rgflow.montecarlo.hmc import HMCChains, hmc
 from rgflow.montecarlo.target import Target
@@ -99,10 +100,15 @@ def latent_hmc(
         Samples x and their energies ``E(x)``.
 
     Raises:
-        ValueError: See `hmc`.
+        ValueError: See `hmc`; or if the flow has ``z2`` and the energy is not even.
 
     Reference: arXiv:1802.02840.
     """
+    if flow.z2 and not is_even(energy):
+        raise ValueError(
+            "got a flow with z2 for an energy whose E(-x) is not E(x), expected a flow without "
+            "(flow.symmetry=none): its samples would get random signs"
+        )
     latent = hmc(
         LatentTarget(energy, flow.bijector, flow.prior if flow.z2 else None),
         flow.prior.sample(chains, generator=generator),

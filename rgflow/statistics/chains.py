@@ -8,7 +8,8 @@ is taken off. For a single chain the errors agree to all digits.
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -107,6 +108,26 @@ def derived_with_error(
         return Measured(float(value.detach()), math.nan, math.nan)
     error, time = _gamma_method(projection, s)
     return Measured(float(value.detach()), error, time.tau)
+
+
+@contextmanager
+def one_warning() -> Iterator[None]:
+    """Lets through only the first warning inside about an autocorrelation that does not decay.
+
+    It is for tables, whose rows are all measured on the same chains.
+    """
+    seen = 0
+
+    def is_first(record: logging.LogRecord) -> bool:
+        nonlocal seen
+        seen += 1
+        return seen == 1
+
+    logger.addFilter(is_first)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_first)
 
 
 def _as_chains(series: Tensor) -> Tensor:

@@ -12,19 +12,22 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from rgflow.energies import Energy
-from rgflow.evaluation import Reference, evaluate_energy, reference_samples
+from rgflow.evaluation import Reference, evaluate_energy
 from rgflow.flow import Flow
 from rgflow.objectives import negative_log_likelihood, path_gradient, reverse_kl
-from rgflow.seeds import derived_seed, generator_for
+from rgflow.seeds import generator_for
 from rgflow.statistics import effective_sample_size, metropolis_acceptance
+from rgflow.summary import cautions
 from rgflow.training.base import FlowTraining
-from rgflow.training.target import is_even, match_spectrum, translated
+from rgflow.training.states import TargetStates
+from rgflow.training.target import check_annealing, check_symmetries, match_spectrum
 
 log = logging.getLogger(__name__)
 
 OBJECTIVES = ("path", "reverse", "forward", "mixture")
+MONITORS = {"forward": "cross_entropy", "mixture": "mixture"}
+"""What tells the best checkpoint, where it is not the bound."""
 ANNEALING_STAGES = 50
-REFERENCE_CHAINS = 64
 MINIMUM_FOR_ESS = 10_000
 
 
@@ -47,22 +50,26 @@ class EnergyModule(FlowTraining):
         report_samples: Samples of the final evaluation.
         reference_states: States of the target that Monte Carlo draws once, for comparison and for
             the upper bound on ln Z, and as many others as the data of the forward KL; 0 for none.
+            Where they cannot be drawn there is no comparison, and a warning.
         anneal_from: Factor on the coupling at the first step, of the reverse objectives; 1 for no
             annealing.
-        anneal_steps: Steps until the factor is 1.
+        anneal_steps: Steps until the factor is 1; 0 for no annealing.
         z2: Whether the energy is even, so that the forward KL may turn the sign of samples.
         translations: Whether it does not change under lattice translations, in the same way.
         seed: Of all noise.
         compile: Compile the flow's call.
         settings: Fields of `OptimizerSettings`.
 
+    The best checkpoint has the smallest value of what is minimised: the bound, for the forward KL
+    the cross-entropy of states that are neither trained on nor in the report, for the mixture the
+    same mixture of both (``monitor``).
+
     Raises:
-        ValueError: If shapes differ or a setting is out of its range.
+        ValueError: If shapes differ, a setting is out of its range, or the flow or the forward KL
+            has a symmetry that the energy has not.
 
     Reference: NeuralRG, arXiv:1802.02840; path gradients, arXiv:2207.08219.
     """
-
-    monitor = "validation/free_energy_bound"
 
     def __init__(
         self,
@@ -109,23 +116,22 @@ class EnergyModule(FlowTraining):
                 f"training.anneal_steps: got {anneal_steps} for objective={objective}, whose "
                 "samples are those of the full coupling, expected 0"
             )
-        if z2 and not is_even(energy):
-            raise ValueError(
-                "training.z2: got true for an energy whose E(-x) is not E(x), expected false, "
-                "with flow.symmetry=none"
-            )
+        check_annealing(anneal_from, anneal_steps)
+        check_symmetries(flow, energy, even=z2, translations=translations and needs_states)
         self.energy = energy.requires_grad_(False)  # what it is made of is not trained
         self.objective = objective
-        self.forward_weight = forward_weight
+        self.monitor = f"validation/{MONITORS.get(objective, 'free_energy_bound')}"
+        shares = {"forward": 1.0, "mixture": forward_weight}
+        self._forward_share: float | None = shares.get(objective)
         self.batch_size = batch_size
         self.eval_samples = eval_samples
         self.report_samples = report_samples
-        self.reference_states = reference_states
         self.annealing = (anneal_from, anneal_steps)
-        self.even_energy, self.translations = z2, translations
-        self._reference: Reference | None = None
-        self._states: Tensor | None = None
+        self.states = TargetStates(
+            energy, reference_states, eval_samples, seed, even=z2, translations=translations
+        )
         self._weights: list[Tensor] = []
+        self._held_out = torch.zeros(2)  # sum of -log q of held-out states, and their number
         self._scores: dict[str, Any] = {}
         self._annealed = lru_cache(maxsize=2)(energy.scaled)
         match_spectrum(flow, energy)
@@ -135,7 +141,7 @@ class EnergyModule(FlowTraining):
         return DataLoader([torch.zeros(self.batch_size, 0)] * 1000, batch_size=None)
 
     def val_dataloader(self) -> DataLoader:
-        """Place holders for the batches of a validation, over all processes."""
+        """Place holders for the batches of a validation, which every process has."""
         batch = min(self.eval_samples, 2048)
         batches = -(-self.eval_samples // batch)
         return DataLoader([torch.zeros(batch, 0)] * batches, batch_size=None)
@@ -149,7 +155,7 @@ class EnergyModule(FlowTraining):
     def training_loss(self, batch: Tensor, generator: torch.Generator) -> Tensor:
         """Nats per site of ``len(batch)`` fresh samples."""
         losses: list[tuple[float, Tensor]] = []
-        share = {"forward": 1.0, "mixture": self.forward_weight}.get(self.objective, 0.0)
+        share = self._forward_share or 0.0
         if share < 1:
             estimate = reverse_kl if self.objective == "reverse" else path_gradient
             values = estimate(self.flow, self.current_energy(), len(batch), generator)
@@ -159,7 +165,7 @@ class EnergyModule(FlowTraining):
             self.log("train/spread_of_log_weights", values.detach().std())
             losses.append((1 - share, values.mean()))
         if share > 0:
-            x = self._states_of_target(len(batch), generator)
+            x = self.states.batch(len(batch), generator)
             nats = negative_log_likelihood(self.flow, x).mean()
             self.log("train/cross_entropy", nats.detach(), prog_bar=True)
             losses.append((share, nats))
@@ -175,33 +181,43 @@ class EnergyModule(FlowTraining):
         return self._annealed(factor).to(self.device)
 
     def reference(self) -> Reference | None:
-        """States of the target, drawn at the first call; None if none are wanted."""
-        if self._reference is None and self.reference_states:
-            self._reference = self._draw(self.seed)
-        return self._reference
+        """States of the target, drawn at the first call; None if none are wanted or can be had."""
+        return self.states.reference()
 
-    def _draw(self, seed: int) -> Reference:
-        chains = min(REFERENCE_CHAINS, self.reference_states)
-        per_chain = -(-self.reference_states // chains)
-        return reference_samples(self.energy, chains=chains, states=per_chain, seed=seed)
+    def on_fit_start(self) -> None:
+        """Draw the states that are trained on and validated with.
+
+        Raises:
+            ValueError: If Monte Carlo fails on the energy.
+        """
+        if self._forward_share is not None:
+            self.states.prepare()
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the weights of the validation before."""
+        """Forget the numbers of the validation before."""
         self._weights = []
+        self._held_out = torch.zeros(2, dtype=torch.float64, device=self.device)
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
-        """Weights of fresh samples, the same latents at each validation."""
+        """Weights of fresh samples, the same latents at each validation, and held-out states."""
         key = ("validation", self.seed, self.global_rank, batch_idx)
         with torch.autocast(self.device.type, enabled=False):
             generator = generator_for(*key, device=self.device)
             x, log_prob = self.flow.sample_and_log_prob(len(batch), generator=generator)
             self._weights.append(-self.energy.energy(x).double() - log_prob.double())
+            if self._forward_share is not None:
+                ranks, batches = self.trainer.world_size, self.trainer.num_val_batches[0]
+                part = batch_idx * ranks + self.global_rank
+                mine = self.states.held_out(part, batches * ranks)
+                if len(mine):
+                    nats = negative_log_likelihood(self.flow, mine.to(x)).double()
+                    self._held_out += torch.stack([nats.sum(), nats.new_tensor(len(nats))])
 
     def on_validation_epoch_end(self) -> None:
         """Log the bound and the quality of the weights, of all samples of all processes."""
         log_weights = self.all_gather(torch.cat(self._weights)).flatten().cpu()
-        self._weights = []
         bound = float(-log_weights.mean())
+        share = self._forward_share
         numbers: dict[str, float | None] = {"free_energy_bound": bound}
         if self.energy.log_z is not None:
             numbers["kl_nats"] = bound + self.energy.log_z
@@ -210,6 +226,11 @@ class EnergyModule(FlowTraining):
             numbers["ess" if len(log_weights) >= MINIMUM_FOR_ESS else "ess_of_few"] = quality.ess
             numbers["largest_share"] = quality.largest_share
             numbers["acceptance"] = metropolis_acceptance(log_weights)
+        if share is not None:
+            total, count = self.all_gather(self._held_out).view(-1, 2).sum(0).tolist()
+            numbers["cross_entropy"] = total / count if count else math.nan
+            if self.objective == "mixture":
+                numbers["mixture"] = (1 - share) * bound + share * numbers["cross_entropy"]
         self._scores = numbers
         for name, value in numbers.items():
             shown = name in ("kl_nats", "ess")
@@ -224,38 +245,26 @@ class EnergyModule(FlowTraining):
         """Evaluate at length, and write ``observables.png``.
 
         Where samples are not finite the scores stay those of the last validation, with a
-        ``report_error`` beside them.
+        ``report_error`` beside them; where Monte Carlo failed, there is a ``reference_error``.
         """
         from rgflow.evaluation import draw_weighted, evaluation_figure
         from rgflow.plotting import save_figure
 
         arguments = {"samples": self.report_samples, "seed": self.seed}
         reference = self.reference()
+        missing = {} if self.states.error is None else {"reference_error": self.states.error}
         try:
             scores = evaluate_energy(self.flow, self.energy, reference=reference, **arguments)
             shown = draw_weighted(self.flow, self.energy, 10_000, seed=self.seed)
             figure = evaluation_figure(self.energy, shown, reference)
         except ValueError as error:
             log.warning("no final evaluation: %s", error)
-            self._scores["report_error"] = str(error)
+            self._scores = self._scores | missing | {"report_error": str(error)}
             return
-        self._scores = scores
+        self._scores = scores | missing
+        for line in cautions(scores):
+            log.warning("%s", line.removeprefix("warning: "))
         save_figure(figure, directory / "observables.png")
-
-    def _states_of_target(self, n: int, generator: torch.Generator) -> Tensor:
-        """Random states of the target, moved by its symmetries."""
-        if self._states is None:
-            # others than those of the report, whose bound would else be that of training data
-            states = self._draw(derived_seed("training states", self.seed)).samples
-            self._states = states.flatten(0, 1)
-        chosen = torch.randint(len(self._states), (n,), generator=generator, device=self.device)
-        x = self._states[chosen.to(self._states.device)].to(self.device)
-        if self.translations:
-            x = translated(x, generator)
-        if self.even_energy:
-            uniform = torch.rand(n, generator=generator, device=self.device)
-            x = x * torch.where(uniform < 0.5, -1.0, 1.0).view(-1, 1, 1, 1)
-        return x
 
 
 def _check(*settings: tuple[str, object, bool, str]) -> None:

@@ -33,7 +33,10 @@ class Stopwatch(Callback):
 
     @property
     def training_seconds(self) -> float:
-        """Of all steps and validations; without set-up and what is `reporting`."""
+        """Of all steps and validations, and of states drawn to be trained on.
+
+        Without set-up and what is `reporting`.
+        """
         since = self._training_since
         return self._training + (0.0 if since is None else time.perf_counter() - since)
 
@@ -55,8 +58,8 @@ class Stopwatch(Callback):
             if is_training:
                 self._training_since = time.perf_counter()
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the time of training."""
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the time of training: what a module draws to be trained on is part of it."""
         self._training_since = time.perf_counter()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

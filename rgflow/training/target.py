@@ -1,10 +1,12 @@
-"""What training asks of a target: its symmetries, and its Gaussian part."""
+"""What training asks of a target: symmetries, a coupling to anneal, a Gaussian part."""
 
 import torch
 from torch import Tensor, nn
 
 from rgflow.bijectors import CirculantRoot
+from rgflow.conditioners import Equivariant
 from rgflow.energies import Energy
+from rgflow.energies.symmetries import is_even, is_translation_invariant
 from rgflow.flow import Flow
 
 
@@ -24,14 +26,42 @@ def translated(x: Tensor, generator: torch.Generator) -> Tensor:
     return x[at, channel, rows[:, None, :, None], columns[:, None, None, :]]
 
 
-@torch.no_grad()
-def is_even(energy: Energy) -> bool:
-    """Whether E(-x) = E(x) on a few random fields."""
-    like = next((t for t in (*energy.parameters(), *energy.buffers())), torch.zeros(()))
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn((4, *energy.event_shape), generator=generator).to(like.device)
-    there, back = energy.energy(x), energy.energy(-x)
-    return bool(torch.allclose(there, back, rtol=1e-3, atol=1e-3))
+def check_annealing(start: float, steps: int) -> None:
+    """Refuse, with a ValueError, one half of the two settings, which alone would do nothing."""
+    if start != 1 and not steps:
+        raise ValueError(
+            f"training.anneal_steps: got 0 with anneal_from={start}, expected at least 1"
+        )
+    if start == 1 and steps:
+        raise ValueError(
+            f"training.anneal_from: got 1 with anneal_steps={steps}, expected another factor"
+        )
+
+
+def check_symmetries(flow: Flow, energy: Energy, *, even: bool, translations: bool) -> None:
+    """Refuse symmetries of the flow, or of what it is trained on, that the energy has not.
+
+    Args:
+        flow: Its density is even by mixture, by its couplings, or not at all.
+        energy: The target.
+        even: Whether training takes the energy for even.
+        translations: Whether it takes it for invariant under translations.
+
+    Raises:
+        ValueError: If the energy has not one of them.
+    """
+    symmetric = flow.z2 or any(isinstance(module, Equivariant) for module in flow.modules())
+    if (even or symmetric) and not is_even(energy):
+        got = "flow.symmetry: got mixture or equivariant" if symmetric else "training.z2: got true"
+        raise ValueError(
+            f"{got} for an energy whose E(-x) is not E(x), expected training.z2=false with "
+            "flow.symmetry=none"
+        )
+    if translations and not is_translation_invariant(energy):
+        raise ValueError(
+            "training.translations: got true for an energy that changes when the field is moved "
+            "by a site, expected false"
+        )
 
 
 def match_spectrum(flow: Flow, energy: Energy) -> None:

@@ -3,14 +3,14 @@ import sys
 
 import pytest
 import torch
-from gaussian_target import GaussianTarget
+from plain_energy import Wells
 
 from rgflow.config import compose_preset, config_dir
 from rgflow.energies import Energy, Ising, Phi4, as_energy
 from rgflow.energies.nodes import build_energy, describe_energy, same_energy
 
 PRESETS = sorted(p.stem for p in (config_dir() / "energy").glob("*.yaml") if p.stem != "user")
-MINE = {"_target_": "gaussian_target.GaussianTarget", "side": 4}
+MINE = {"_target_": "plain_energy.Wells", "side": 4}
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -32,13 +32,13 @@ def test_presets_are_the_published_points():
 
 
 def test_an_energy_from_elsewhere_is_neither_imported_nor_called_unless_trusted(monkeypatch):
-    monkeypatch.delitem(sys.modules, "gaussian_target")
+    monkeypatch.delitem(sys.modules, "plain_energy")
     with pytest.raises(ValueError, match="--trust"):
         build_energy(MINE)
-    assert "gaussian_target" not in sys.modules
+    assert "plain_energy" not in sys.modules
     energy = build_energy(MINE, trust=True)
     assert isinstance(energy, Energy)
-    assert describe_energy(energy)["name"] == GaussianTarget.__name__
+    assert describe_energy(energy)["name"] == Wells.__name__
 
 
 @pytest.mark.parametrize(

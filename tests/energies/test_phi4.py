@@ -59,8 +59,42 @@ def test_densities_differ_by_the_jacobian():
     ours = (-model.energy(grid / 2)).logsumexp(0) + volume - 4 * math.log(2)
     theirs = (-hopping_action(grid, 2 * kappa, lam)).logsumexp(0) + volume
     assert model.field_scale == pytest.approx(2.0)
+    assert model.hopping.log_z_shift == pytest.approx(4 * math.log(2))
     assert float(theirs - ours) == pytest.approx(4 * math.log(model.field_scale), abs=1e-6)
     # on another grid, so that the two sums do not share their points
     finer = 0.45 * grid
     ours = (-model.energy(finer)).logsumexp(0) + volume + 4 * math.log(0.45)
     assert float(theirs - ours) == pytest.approx(4 * math.log(2), abs=1e-6)
+
+
+@pytest.mark.parametrize(("kappa", "lam"), [*KAPPA_ACTIONS, (0.1, 0.0)])
+def test_there_and_back(kappa, lam):
+    back = Phi4.from_kappa(4, kappa, lam).hopping
+    assert back.kappa == pytest.approx(kappa, rel=1e-12)
+    assert back.lam == pytest.approx(lam, rel=1e-12)
+    assert back.beta == 2 * back.kappa
+    again = Phi4.from_beta(4, back.beta, back.lam).hopping
+    assert again == pytest.approx(back, rel=1e-12)
+
+
+@pytest.mark.parametrize(("m2", "lam"), [(-4.0, 6.008), (-9.0, 2.0), (-4.5, 1e-3), (0.3, 0.0)])
+def test_a_theory_of_any_couplings_has_the_action_of_its_hopping_form(m2, lam):
+    model = Phi4(3, m2, lam)
+    kappa, beta, theirs, scale, shift = model.hopping
+    phi = fields(3)
+    action = hopping_action(scale * phi, 2 * kappa, theirs)
+    torch.testing.assert_close(action, model.energy(phi), rtol=1e-10, atol=1e-9)
+    same = Phi4.from_beta(3, beta, theirs)
+    assert (same.m2, same.lam) == pytest.approx((m2, lam), rel=1e-9)
+    assert shift == pytest.approx(9 * math.log(scale))
+    assert same.field_scale == pytest.approx(scale)
+
+
+def test_the_shift_of_log_z_is_that_of_the_free_field():
+    """In hopping form ``T = 1/2 psi^T A psi`` with ``A(k) = 2 (1 - 2 kappa sum_mu cos k_mu)``."""
+    model = Phi4(4, 0.7, 0.0)
+    kappa, _, _, _, shift = model.hopping
+    cos = torch.cos(torch.arange(4, dtype=torch.float64) * math.pi / 2)
+    stiffness = 2 * (1 - 2 * kappa * (cos[:, None] + cos))
+    theirs = 8 * math.log(2 * math.pi) - 0.5 * float(stiffness.log().sum())
+    assert theirs == pytest.approx(model.log_z + shift, abs=1e-10)

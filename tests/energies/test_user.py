@@ -2,16 +2,10 @@
 
 import pytest
 import torch
+from plain_energy import Wells
 from torch import nn
 
 from rgflow.energies import Phi4, as_energy
-
-
-class Wells:
-    event_shape = (1, 4, 4)
-
-    def energy(self, x):
-        return (x**2 - 1).square().sum((1, 2, 3))
 
 
 class Module(nn.Module):
@@ -83,3 +77,31 @@ def test_an_energy_stays_what_it_is():
 def test_what_is_no_energy_is_refused(model, message):
     with pytest.raises(ValueError, match=message):
         as_energy(model)
+
+
+def own(**attributes):
+    """A sound energy with something more."""
+    return type("Own", (Wells,), attributes)()
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (own(energy=lambda self, x: x.detach().square().sum((1, 2, 3))), "differentiated"),
+        (own(energy=lambda self, x: x.round().square().sum((1, 2, 3))), "derivative that is zero"),
+        (own(energy=lambda self, x: x.abs().sqrt().sub(9).abs().sum((1, 2))), r"\(5, 4\)"),
+        (own(energy=lambda self, x: x @ "a"), "Own.energy: got TypeError"),
+        (own(force=lambda self, x: 4 * x * (x**2 - 1)), "Own.force: got .* where -dE/dx is"),
+        (own(force=lambda self, x: x.sum()), r"Own.force: got \(\)"),
+        (own(force=lambda self: 0), "Own.force: got TypeError"),
+        (own(log_z=lambda self: 3.0), "Own.log_z: got TypeError"),
+        (own(log_z=float("nan")), "Own.log_z: got nan"),
+        (own(spectrum=torch.ones(4, 3)), "Own.spectrum"),
+        (own(sample=lambda self, rows: rows), "Own.sample: got TypeError"),
+        (own(sample=lambda self, n, generator: torch.zeros(4, 4)), r"Own.sample: got \(4, 4\)"),
+    ],
+)
+def test_what_it_has_beside_an_energy_is_tried(model, message):
+    with pytest.raises(ValueError, match=message):
+        as_energy(model)
+    assert as_energy(own()).event_shape == (1, 4, 4)  # without, it is sound

@@ -46,12 +46,12 @@ def test_means_are_those_of_the_enumeration(height, width, coupling):
 @pytest.mark.parametrize(("side", "exact"), [(4, 0.7613589), (8, 0.6469116)])
 def test_magnetization_at_criticality(side, exact):
     chains = swendsen_wang(
-        side, side, CRITICAL, sweeps=300, chains=150, warmup=40, generator=seeded()
+        side, side, CRITICAL, sweeps=800, chains=150, warmup=40, generator=seeded()
     )
     plain = mean_with_error(chains.samples.double().mean((-2, -1)) ** 2)
     improved = mean_with_error(chains.cluster_m2)
     for estimate in (plain, improved):
-        assert abs(estimate.value - exact) < 4 * estimate.error < 0.03 * exact
+        assert abs(estimate.value - exact) < 3 * estimate.error < 0.01 * exact
     assert improved.error < plain.error
 
 

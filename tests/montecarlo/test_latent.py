@@ -9,6 +9,7 @@ from rgflow.flow import Flow
 from rgflow.models import conv_flow
 from rgflow.montecarlo import LatentTarget, latent_hmc
 from rgflow.priors import Gaussian
+from rgflow.statistics import mean_with_error
 
 
 def conv():
@@ -93,3 +94,19 @@ def test_weights_get_no_gradients_and_shapes_are_checked(flow):
     assert all(weight.grad is None for weight in flow.parameters())
     with pytest.raises(ValueError, match="the energy acts on"):
         latent_hmc(flow, GaussianTarget(8), chains=2, steps=2, warmup=1, generator=seeded())
+
+
+def test_random_signs_are_refused_for_an_energy_that_is_not_even():
+    class Tilted:
+        event_shape = (1, 4, 4)
+
+        def energy(self, x):
+            return (x.square() / 2 - x).sum((1, 2, 3))
+
+    budget = {"chains": 32, "steps": 60, "warmup": 60, "generator": seeded()}
+    white = Flow(ElementwiseSpline((1, 4, 4), bins=4), Gaussian((1, 4, 4)))
+    per_site = mean_with_error(latent_hmc(white, Tilted(), **budget).energies / 16)
+    assert abs(per_site.value) < 4 * per_site.error < 0.1
+    white.z2 = True
+    with pytest.raises(ValueError, match="not E"):
+        latent_hmc(white, Tilted(), **budget)

@@ -5,6 +5,7 @@ import torch
 from gaussian_target import seeded
 
 from rgflow.statistics import derived_with_error, integrated_autocorrelation_time, mean_with_error
+from rgflow.statistics.chains import one_warning
 
 
 def ar1(steps, chains, phi, generator):
@@ -103,3 +104,13 @@ def test_derived_quantities_need_series_of_one_shape():
         derived_with_error(lambda a, b: a + b, torch.ones(5), torch.ones(6))
     with pytest.raises(ValueError, match="equal shape"):
         derived_with_error(lambda: torch.ones(()))
+
+
+def test_a_table_warns_once(caplog):
+    drift = torch.linspace(0, 1, 50)
+    with one_warning():
+        for _ in range(3):
+            mean_with_error(drift)
+    assert len(caplog.records) == 1
+    mean_with_error(drift)
+    assert len(caplog.records) == 2

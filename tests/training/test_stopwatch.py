@@ -70,7 +70,7 @@ def test_reporting_in_the_middle_of_training_and_outside(clock):
     clock.now = 5.0
     with watch.reporting():
         clock.now += 1
-    watch.on_train_start(None, None)
+    watch.on_fit_start(None, None)
     clock.now += 10
     with watch.reporting():
         clock.now += 100

@@ -1,0 +1,77 @@
+"""Symmetries are found, and so are small violations of them on large lattices."""
+
+import pytest
+import torch
+from test_base import ENERGIES
+from torch import nn
+
+from rgflow.energies import Ising, Phi4
+from rgflow.energies.symmetries import is_even, is_translation_invariant
+
+
+class Added:
+    """A sound energy and something small."""
+
+    def __init__(self, more, side=64):
+        self.inner, self.more = Phi4(side, -4.0, 4.4), more
+        self.event_shape = self.inner.event_shape
+
+    def energy(self, x):
+        return self.inner.energy(x) + self.more(x).sum((1, 2, 3))
+
+
+@pytest.mark.parametrize("name", ENERGIES)
+def test_the_energies_of_the_package_have_both(name):
+    energy = ENERGIES[name]()
+    assert is_even(energy)
+    assert is_translation_invariant(energy)
+
+
+BUMP = torch.zeros(64, 64)
+BUMP[3, 5] = 1e-3
+STRIPES = 1e-3 * torch.arange(64) % 2
+ADDED = {
+    "tilt": (lambda x: 1e-4 * x, False, True),
+    "cubic": (lambda x: 1e-4 * x**3, False, True),
+    "impurity": (lambda x: BUMP.to(x) * x**2, True, False),
+    "stripes of rows": (lambda x: STRIPES.to(x)[:, None] * x**2, True, False),
+    "stripes of columns": (lambda x: STRIPES.to(x) * x**2, True, False),
+    "local field": (lambda x: BUMP.to(x) * x, False, False),
+    "walls": (lambda x: nn.functional.pad(x[..., 1:] - x[..., :-1], (0, 1)) ** 2, True, False),
+    "invariant": (lambda x: (x - x.roll((1, 2), (-1, -2))) ** 4, True, True),
+}
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_small_violations_are_seen(name):
+    more, even, invariant = ADDED[name]
+    energy = Added(more)
+    assert is_even(energy) == even
+    assert is_translation_invariant(energy) == invariant
+
+
+def test_an_energy_of_single_precision_alone():
+    torch.manual_seed(0)
+    layer = nn.Conv2d(1, 3, 3, padding=1, padding_mode="circular", bias=False)
+
+    class Net:
+        event_shape = (1, 32, 32)
+
+        def energy(self, x):
+            return layer(x).cosh().log().sum((1, 2, 3))
+
+    assert is_even(Net())
+    assert is_translation_invariant(Net())
+    layer.padding_mode = "zeros"
+    assert not is_translation_invariant(Net())
+
+
+def test_what_is_not_finite_is_no_violation():
+    class Bounded:
+        event_shape = (1, 4, 4)
+
+        def energy(self, x):
+            return -(2.5 - x.abs()).log().sum((1, 2, 3))
+
+    assert is_even(Bounded())
+    assert is_even(Ising(4))
