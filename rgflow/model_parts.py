@@ -17,8 +17,8 @@ from rgflow.bijectors import (
     SplineCoupling,
 )
 from rgflow.bijectors.polyphase import CouplingFactory
-from rgflow.conditioners import Equivariant
 from rgflow.flow import Flow
+from rgflow.lattice_conditioners import Equivariant
 from rgflow.priors import make_prior
 
 MakeNet = Callable[[int, int, tuple[int, ...]], nn.Module]

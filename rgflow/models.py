@@ -18,8 +18,9 @@ from rgflow.bijectors import (
     RealNVP,
 )
 from rgflow.bijectors.memory import Memory
-from rgflow.conditioners import MLP, ConvNet, PatchMLP, ResidualMLP
+from rgflow.conditioners import MLP, ResidualMLP
 from rgflow.flow import Flow
+from rgflow.lattice_conditioners import ConvNet, PatchMLP
 from rgflow.model_parts import (
     check_kernels,
     coupling_factory,

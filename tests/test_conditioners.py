@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from rgflow.conditioners import MLP, ConvNet, PatchMLP, ResidualMLP
+from rgflow.conditioners import MLP, ResidualMLP
+from rgflow.lattice_conditioners import ConvNet, PatchMLP
 from rgflow.residual import make_layout
 
 

@@ -43,7 +43,7 @@ class ConvLevel(Bijector):
     Raises:
         ValueError: If the side is odd or there is no coupling.
 
-    >>> from rgflow.conditioners import ConvNet
+    >>> from rgflow.lattice_conditioners import ConvNet
     >>> from rgflow.bijectors import AffineCoupling
     >>> def make(split, lattice, reads):
     ...     net = ConvNet(split[reads], 2 * split[1 - reads], hidden=8)

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from rgflow.bijectors import CirculantRoot
-from rgflow.conditioners import Equivariant
 from rgflow.energies import Energy
 from rgflow.energies.symmetries import is_even, is_translation_invariant
 from rgflow.flow import Flow
+from rgflow.lattice_conditioners import Equivariant
 
 
 def translated(x: Tensor, generator: torch.Generator) -> Tensor:

@@ -8,7 +8,8 @@ from support import perturbed
 
 from rgflow.bijectors import AffineCoupling, CouplingChain, SplineCoupling
 from rgflow.bijectors.explicit import run_plainly
-from rgflow.conditioners import MLP, ConvNet, PatchMLP, ResidualMLP
+from rgflow.conditioners import MLP, ResidualMLP
+from rgflow.lattice_conditioners import ConvNet, PatchMLP
 
 SPLIT = (3, 2)
 LATTICE = (3, 4)

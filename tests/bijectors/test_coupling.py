@@ -12,7 +12,8 @@ from rgflow.bijectors import (
     PolyphaseCoupling,
     SplineCoupling,
 )
-from rgflow.conditioners import MLP, ConvNet, ResidualMLP
+from rgflow.conditioners import MLP, ResidualMLP
+from rgflow.lattice_conditioners import ConvNet
 
 
 @pytest.mark.parametrize(
