@@ -3,15 +3,21 @@
 import copy
 import math
 import time
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from rgflow.energies import XY, Energy, Ising
+from rgflow.energies import XY, ComplexPhi4, Energy, Ising, Phi4
 from rgflow.energies.user import own_sampler
 from rgflow.flow import Flow
-from rgflow.montecarlo import independence_metropolis, latent_hmc, swendsen_wang
+from rgflow.montecarlo import (
+    embedded_clusters,
+    independence_metropolis,
+    latent_hmc,
+    swendsen_wang,
+)
 from rgflow.montecarlo.tuned import Advance, hmc_of_angles, scaled_start, tuned_hmc
 from rgflow.seeds import generator_for
 
@@ -61,10 +67,11 @@ def reference_samples(
 ) -> Reference:
     """Samples the target on the CPU.
 
-    ``auto`` takes an energy's own ``sample(n, generator)``, which must be exact; for an Ising
-    model of positive coupling Swendsen-Wang spins and the field given them; otherwise HMC, Fourier
-    accelerated where the energy has a spectrum or a symmetry under translations, which keeps one
-    state in about an autocorrelation time; for `XY` in the space of its angles.
+    ``auto`` takes an energy's own ``sample(n, generator)``, which must be exact; where neighbours
+    attract, for an Ising model Swendsen-Wang spins and the field given them, for `XY` and phi^4
+    without a mass gap of its quadratic part HMC and embedded clusters in turn; otherwise HMC,
+    Fourier accelerated where the energy has a spectrum or a symmetry under translations. HMC
+    keeps one state in about an autocorrelation time; for `XY` it runs in the space of its angles.
 
     Args:
         energy: The target.
@@ -154,7 +161,26 @@ def best_method(energy: Energy) -> str:
     """What ``auto`` takes for this energy: ``exact``, ``cluster`` or ``hmc``."""
     if own_sampler(energy) is not None:
         return "exact"
-    return "cluster" if isinstance(energy, Ising) and energy.coupling >= 0 else "hmc"
+    if _hopping(energy) is None:
+        return "hmc"
+    # of a massive field, which masses by Fourier mode make as fast
+    massive = isinstance(energy, (Phi4, ComplexPhi4)) and energy.spectrum is not None
+    return "hmc" if massive else "cluster"
+
+
+def _hopping(energy: Energy) -> float | None:
+    """t of ``-t sum_<ij> phi_i . phi_j``, where clusters are known and t is not negative.
+
+    Not for classes derived from these, whose energies may have further terms.
+    """
+    kinds = {
+        Ising: lambda: energy.coupling,
+        XY: lambda: energy.coupling,
+        Phi4: lambda: 2.0,
+        ComplexPhi4: lambda: energy.t,
+    }
+    hopping = kinds[type(energy)]() if type(energy) in kinds else None
+    return hopping if hopping is not None and hopping >= 0 else None
 
 
 def _prepared(energy: Energy, method: str, chains: int, generator: torch.Generator) -> Advance:
@@ -163,16 +189,23 @@ def _prepared(energy: Energy, method: str, chains: int, generator: torch.Generat
         if own_sampler(energy) is None:
             raise ValueError(f"method: got 'exact', but {name} has no sample(n, generator)")
         return _exact(energy, chains, generator)
-    if method == "cluster":
-        if not isinstance(energy, Ising):
-            raise ValueError(f"method: got 'cluster' for {name}, expected an Ising model")
-        return _cluster(energy, chains, generator)
-    if method == "hmc":
-        if isinstance(energy, XY):
-            return hmc_of_angles(energy, chains, generator)
-        noise = torch.randn(chains, *energy.event_shape, generator=generator)
-        return tuned_hmc(energy, scaled_start(energy, noise), generator, energy.spectrum)
-    raise ValueError(f"method: got {method!r}, expected auto, exact, cluster or hmc")
+    if method not in ("cluster", "hmc"):
+        raise ValueError(f"method: got {method!r}, expected auto, exact, cluster or hmc")
+    clusters = method == "cluster"
+    hopping = _hopping(energy)
+    if clusters and hopping is None:
+        raise ValueError(
+            f"method: got 'cluster' for {name}, expected an Ising or XY model or phi^4, with a "
+            "coupling or hopping that is not negative"
+        )
+    if clusters and isinstance(energy, Ising):
+        return _spins(energy, chains, generator)
+    if isinstance(energy, XY):
+        return hmc_of_angles(energy, chains, generator, clusters=clusters)
+    noise = torch.randn(chains, *energy.event_shape, generator=generator)
+    start = scaled_start(energy, noise)
+    move = partial(embedded_clusters, hopping=hopping) if clusters else None
+    return tuned_hmc(energy, start, generator, energy.spectrum, move=move)
 
 
 def _exact(energy: Energy, chains: int, generator: torch.Generator) -> Advance:
@@ -184,7 +217,7 @@ def _exact(energy: Energy, chains: int, generator: torch.Generator) -> Advance:
     return advance
 
 
-def _cluster(energy: Ising, chains: int, generator: torch.Generator) -> Advance:
+def _spins(energy: Ising, chains: int, generator: torch.Generator) -> Advance:
     side = energy.event_shape[-1]
 
     def sweeps(count: int, warmup: int, spins: Tensor | None) -> Tensor:

@@ -27,6 +27,13 @@ class Sampled(Quadratic):
         return torch.randn((n, *self.event_shape), generator=generator)
 
 
+class Shifted(Phi4):
+    """With a further term, of which clusters know nothing."""
+
+    def energy(self, x):
+        return super().energy(x) + x.sum((1, 2, 3))
+
+
 class Stiff(Quadratic):
     """Of a width far below one."""
 
@@ -132,6 +139,22 @@ def test_spins_of_the_ising_model_are_exact_within_errors(coupling, method):
         assert abs(rows[name].value - answer) < 4 * rows[name].error < 0.4 * abs(answer), name
 
 
+@pytest.mark.parametrize(
+    ("energy", "method"),
+    [
+        (Phi4(4, -4.0, 6.0), "cluster"),
+        (Phi4(4, 0.5, 6.0), "hmc"),
+        (Shifted(4, -4.0, 6.0), "hmc"),
+        (ComplexPhi4(4, t=1.0, mu=1.0, lam=0.5), "cluster"),
+        (ComplexPhi4(4, t=-1.0, mu=1.0, lam=0.5), "hmc"),
+        (XY(4, 1.0), "cluster"),
+        (XY(4, -1.0), "hmc"),
+    ],
+)
+def test_clusters_are_the_best_method_where_neighbours_attract(energy, method):
+    assert best_method(energy) == method
+
+
 def test_free_angles():
     energy = XY(4, coupling=0.0)
     run = reference_samples(energy, chains=16, states=64)
@@ -142,7 +165,8 @@ def test_free_angles():
     assert abs(row.value - 1 / 16) < 4 * row.error < 0.02
 
 
-def test_ring_of_angles_has_the_exact_bond():
+@pytest.mark.parametrize("method", ["cluster", "hmc"])
+def test_ring_of_angles_has_the_exact_bond(method):
     # on a side of 2 every bond is double: a ring of four sites with coupling 2J, whose bonds are
     # <cos> = sum_n I_n^3 I_n' / sum_n I_n^4
     from scipy.special import iv, ivp
@@ -150,7 +174,8 @@ def test_ring_of_angles_has_the_exact_bond():
     coupling, n = 0.4, range(-20, 21)
     energy = XY(2, coupling)
     exact = sum(iv(k, 0.8) ** 3 * ivp(k, 0.8) for k in n) / sum(iv(k, 0.8) ** 4 for k in n)
-    run = reference_samples(energy, chains=32, states=128)
+    run = reference_samples(energy, chains=32, states=128, method=method)
+    assert run.method == method
     bonds = [energy.angle_energy(energy.angles(x)) / (-8 * coupling) for x in run.samples]
     got = mean_with_error(torch.stack(bonds))
     assert abs(got.value - exact) < 4 * got.error < 0.05
@@ -180,7 +205,9 @@ def test_seeds_and_time_budget():
         (Ising(4), {"seconds": math.nan}, "seconds=nan"),
         (Ising(4), {"method": "exact"}, "sample"),
         (Ising(4, -0.3), {"method": "cluster"}, "coupling"),
-        (Phi4(4, -4.0, 6.0), {"method": "cluster"}, "Ising"),
+        (XY(4, -0.3), {"method": "cluster"}, "coupling"),
+        (GaussianField(4, 0.5), {"method": "cluster"}, "Ising"),
+        (Shifted(4, -4.0, 6.0), {"method": "cluster"}, "Shifted"),
         (Phi4(4, -4.0, 6.0), {"method": "heatbath"}, "heatbath"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from rgflow.montecarlo.blocking import block_field, block_spins
 from rgflow.montecarlo.cluster import ClusterChains, swendsen_wang
+from rgflow.montecarlo.embedded import embedded_clusters
 from rgflow.montecarlo.hmc import HMCChains, hmc
 from rgflow.montecarlo.latent import LatentTarget, latent_hmc
 from rgflow.montecarlo.metropolis import IndependenceChains, independence_metropolis
@@ -15,6 +16,7 @@ __all__ = [
     "Target",
     "block_field",
     "block_spins",
+    "embedded_clusters",
     "hmc",
     "independence_metropolis",
     "latent_hmc",

@@ -73,17 +73,15 @@ def swendsen_wang(
         )
     if not 0 <= coupling < float("inf"):
         raise ValueError(f"got the coupling {coupling}, expected a finite number >= 0")
-    # numpy's generator is several times as fast as torch's on a CPU
-    seed = torch.randint(2**63 - 1, (), generator=generator, device=generator.device)
-    rng = np.random.default_rng(int(seed))
+    rng = numpy_generator(generator)
     shape = (chains, height, width)
     state = _start(shape, rng) if spins is None else _checked(spins, shape)
-    neighbours = _neighbours(shape)
+    bonds = neighbours(shape)
     kept = sweeps // thin
     samples = np.empty((kept, *shape), dtype=np.int8)
     moments = np.empty((2, kept, chains))
     for sweep in range(1 - warmup, sweeps + 1):
-        sizes = _update(state, neighbours, coupling, rng)
+        sizes = update(state, bonds, coupling, rng)
         if sweep > 0 and sweep % thin == 0:
             samples[sweep // thin - 1] = state.reshape(shape)
             moments[:, sweep // thin - 1] = _cluster_moments(sizes.reshape(chains, -1))
@@ -106,26 +104,39 @@ def _checked(spins: Tensor, shape: tuple[int, int, int]) -> np.ndarray:
     return spins.to("cpu", torch.int8, copy=True).numpy().ravel()
 
 
-def _neighbours(shape: tuple[int, int, int]) -> np.ndarray:
+def numpy_generator(generator: torch.Generator) -> np.random.Generator:
+    """One of its own, seeded by torch's; several times as fast on a CPU."""
+    seed = torch.randint(2**63 - 1, (), generator=generator, device=generator.device)
+    return np.random.default_rng(int(seed))
+
+
+def neighbours(shape: tuple[int, int, int]) -> np.ndarray:
     """Right and lower neighbour of each site of each chain, ``(chains * sites, 2)``."""
     site = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
     return np.stack([np.roll(site, -1, 2).ravel(), np.roll(site, -1, 1).ravel()], 1)
 
 
-def _update(
-    state: np.ndarray, neighbours: np.ndarray, coupling: float, rng: np.random.Generator
+def update(
+    state: np.ndarray, bonds: np.ndarray, coupling: float | np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """One sweep in place; returns the size of each site's cluster."""
+    """One sweep in place; returns the size of each site's cluster.
+
+    Args:
+        state: Spins, int8, of all sites of all chains in one axis.
+        bonds: `neighbours` of them.
+        coupling: J, or that of each bond, like the bonds.
+        rng: Source of all randomness.
+    """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
 
     sites = len(state)
-    bound = state[neighbours] == state[:, None]
+    bound = state[bonds] == state[:, None]
     bound &= rng.random((sites, 2), dtype=np.float32) < -np.expm1(-2 * coupling)
     # the bonds are sorted by site: rows of a sparse matrix, with nothing to be converted
     rows = np.zeros(sites + 1, dtype=np.int32)
     np.cumsum(bound.sum(1), out=rows[1:])
-    columns = neighbours[bound]
+    columns = bonds[bound]
     graph = csr_array((np.ones(len(columns), dtype=np.int8), columns, rows), (sites, sites))
     count, label = connected_components(graph, directed=False)
     sign = rng.integers(0, 2, count, dtype=np.int8) * np.int8(2) - np.int8(1)

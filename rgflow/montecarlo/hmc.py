@@ -1,5 +1,6 @@
 """Hamiltonian Monte Carlo on any energy, many chains at once."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -7,6 +8,9 @@ from torch import Tensor
 
 from rgflow.montecarlo.integrator import DualAveraging, Kinetic, leapfrog
 from rgflow.montecarlo.target import Target
+
+Move = Callable[[Tensor, torch.Generator], Tensor]
+"""A further update of states ``(B, *event_shape)``, under which the law does not change."""
 
 
 class HMCChains(NamedTuple):
@@ -43,6 +47,7 @@ def hmc(
     target_acceptance: float = 0.8,
     thin: int = 1,
     mass_spectrum: Tensor | None = None,
+    move: Move | None = None,
 ) -> HMCChains:
     r"""Hamiltonian Monte Carlo, ``H(x, p) = E(x) + K(p)``, with independent chains in the batch.
 
@@ -65,6 +70,7 @@ def hmc(
         thin: Every ``thin``-th state is kept.
         mass_spectrum: Masses per Fourier mode, ``(H, W)``, see `Kinetic`; e.g. the inverse
             propagator ``m^2 + khat^2``, one over the covariance of the modes.
+        move: A further update after each trajectory, e.g. of clusters.
 
     Raises:
         ValueError: If a number is out of its range, shapes do not fit, or the energy or force
@@ -79,21 +85,27 @@ def hmc(
     state = _State(x.detach().clone(), energy.energy(x).double())
     if not (state.energy.isfinite().all() and energy.force(state.x).isfinite().all()):
         raise ValueError("the energy or the force of a start is not finite")
+
+    def advance(state: _State, step_size: float) -> tuple[_State, Tensor]:
+        state, acceptance = _trajectory(
+            energy, kinetic, state, step_size, leapfrog_steps, generator
+        )
+        if move is not None:
+            x = move(state.x, generator)
+            state = _State(x, energy.energy(x).double())
+        return state, acceptance
+
     for trajectories, average in ((warmup // 2, _harmonic_mean), (-(-warmup // 2), torch.mean)):
         tuning = DualAveraging(step_size, target_acceptance)
         for _ in range(trajectories):
-            state, acceptance = _trajectory(
-                energy, kinetic, state, tuning.step_size, leapfrog_steps, generator
-            )
+            state, acceptance = advance(state, tuning.step_size)
             tuning.update(float(average(acceptance)))
         step_size = tuning.average
     kept = steps // thin
     samples, energies = x.new_empty(kept, *x.shape), state.energy.new_empty(kept, len(x))
     total = torch.zeros_like(state.energy[0])  # summed on the device: no waiting for it
     for step in range(1, steps + 1):
-        state, acceptance = _trajectory(
-            energy, kinetic, state, step_size, leapfrog_steps, generator
-        )
+        state, acceptance = advance(state, step_size)
         total += acceptance.mean()
         if step % thin == 0:
             samples[step // thin - 1], energies[step // thin - 1] = state

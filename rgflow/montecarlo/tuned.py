@@ -8,7 +8,8 @@ from torch import Tensor
 
 from rgflow.energies import XY
 from rgflow.energies.symmetries import is_translation_invariant
-from rgflow.montecarlo.hmc import HMCChains, hmc
+from rgflow.montecarlo.embedded import embedded_clusters
+from rgflow.montecarlo.hmc import HMCChains, Move, hmc
 from rgflow.montecarlo.target import Target
 from rgflow.statistics import integrated_autocorrelation_time
 
@@ -30,6 +31,8 @@ N independent states it is 1 / N."""
 FOURIER_COST = 3.0
 """Of a leapfrog step with masses by Fourier mode, in those without: 3 to 4 on phi^4, whose force
 is among the cheapest; there they halve the steps for an independent state, which is no gain."""
+MOVE_COST = 30.0
+"""Of a cluster update, in leapfrog steps of phi^4."""
 MAX_THIN = 32
 """Most trajectories between two states that are kept."""
 OCTAVES = 30
@@ -86,13 +89,15 @@ def tuned_hmc(
     spectrum: Tensor | None = None,
     slow: Callable[[Tensor], Tensor] = _squared_magnetization,
     longest_step: float = math.inf,
+    move: Move | None = None,
 ) -> Advance:
     """HMC made ready: tuned, in equilibrium, keeping a state in about an autocorrelation time.
 
     With a spectrum its reciprocals are the masses. Without one, a first run measures the variances
     of the modes; where translations are a symmetry, masses made of them and plain ones compete:
-    those stay that need fewer force evaluations for an independent state. Whatever the masses, the
-    law is exact.
+    those stay that need fewer force evaluations for an independent state. Beside a further move
+    that takes care of slow modes, short trajectories compete as well. Whatever wins, the law is
+    exact.
 
     Args:
         energy: The target.
@@ -102,6 +107,7 @@ def tuned_hmc(
         slow: Of states ``(T, B, *event_shape)``, what moves most slowly beside the energy,
             ``(T, B)``.
         longest_step: Bound on the step size, for laws on a torus, which have no covariance.
+        move: A further update after each trajectory, e.g. of clusters.
 
     Raises:
         ValueError: If the chains do not move, or only with absurdly short steps.
@@ -110,7 +116,7 @@ def tuned_hmc(
     def ready(
         x: Tensor, masses: Tensor | None, length: float, step_size: float, warmup: int
     ) -> _Chains:
-        chains = _Chains(energy, x, generator, masses, length)
+        chains = _Chains(energy, x, generator, masses, length, move)
         chains.tune(step_size, longest_step, slow, warmup)
         return chains
 
@@ -126,12 +132,16 @@ def tuned_hmc(
             warmup=half,
             generator=generator,
             step_size=0.1 * float(start.std()),
+            move=move,
         )
         x, variances = first.samples[-1], mode_variances(first.samples[half // 2 :])
-        chosen = ready(x, None, LENGTH * float(variances.max().sqrt()), first.step_size, half)
+        widths = [variances.max()] if move is None else [variances.max(), variances.median()]
+        candidates = [
+            ready(x, None, LENGTH * float(width.sqrt()), first.step_size, half) for width in widths
+        ]
         if is_translation_invariant(energy):
-            other = ready(x, variances.reciprocal(), LENGTH, 0.1, half)
-            chosen = min(chosen, other, key=lambda chains: chains.cost)
+            candidates.append(ready(x, variances.reciprocal(), LENGTH, 0.1, half))
+        chosen = min(candidates, key=lambda chains: chains.cost)
     chosen.run(1, thin=10 * chosen.thin)  # on to equilibrium
 
     def advance(count: int) -> tuple[Tensor, float]:
@@ -156,9 +166,10 @@ class _Chains:
         generator: torch.Generator,
         masses: Tensor | None,
         length: float,
+        move: Move | None,
     ) -> None:
         self.energy, self.x, self.generator = energy, x, generator
-        self.masses, self.length = masses, length
+        self.masses, self.length, self.move = masses, length, move
 
     def tune(
         self,
@@ -176,6 +187,7 @@ class _Chains:
             generator=self.generator,
             step_size=step_size,
             mass_spectrum=self.masses,
+            move=self.move,
         )
         if tuned.step_size > longest_step:  # nothing was ever rejected, the states have run away
             self.step_size = longest_step
@@ -199,7 +211,8 @@ class _Chains:
             for series in (pilot.energies, slow(pilot.samples))
         )
         self.thin = max(1, min(MAX_THIN, round(tau)))
-        self.cost = tau * self.leapfrog_steps * (1 if self.masses is None else FOURIER_COST)
+        steps = self.leapfrog_steps * (1 if self.masses is None else FOURIER_COST)
+        self.cost = tau * (steps if self.move is None else steps + MOVE_COST)
 
     def run(self, count: int, thin: int = 1) -> HMCChains:
         """The next so many states."""
@@ -213,6 +226,7 @@ class _Chains:
             step_size=self.step_size,
             leapfrog_steps=self.leapfrog_steps,
             mass_spectrum=self.masses,
+            move=self.move,
         )
         self.x = run.samples[-1]
         return run
@@ -231,24 +245,35 @@ class _Angles:
         shifts = [(step, axis) for axis in (-2, -1) for step in (1, -1)]
         return self.coupling * sum((angles.roll(*shift) - angles).sin() for shift in shifts)
 
+    def clusters(self, angles: Tensor, generator: torch.Generator) -> Tensor:
+        """One update of the clusters of unit vectors."""
+        vectors = torch.cat([angles.cos(), angles.sin()], 1)  # (B, 2, L, L)
+        first, second = embedded_clusters(vectors, generator, self.coupling).chunk(2, 1)
+        return torch.atan2(second, first)
 
-def hmc_of_angles(energy: XY, chains: int, generator: torch.Generator) -> Advance:
+
+def hmc_of_angles(
+    energy: XY, chains: int, generator: torch.Generator, *, clusters: bool = False
+) -> Advance:
     """HMC of the XY model in the space of its angles, made ready.
 
     Args:
         energy: The model; states are fields of it.
         chains: B.
         generator: Source of all randomness.
+        clusters: Whether clusters are updated after each trajectory; wants J >= 0.
     """
+    model = _Angles(energy)
     shape = (chains, *energy.event_shape)
     # in float64, since in float32 some angles would round to the cut, where the field is infinite
     start = math.pi * (2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1)
     angles = tuned_hmc(
-        _Angles(energy),
+        model,
         start,
         generator,
         slow=lambda theta: _squared_magnetization(torch.cat([theta.cos(), theta.sin()], -3)),
         longest_step=math.pi / 2,
+        move=model.clusters if clusters else None,
     )
 
     def advance(count: int) -> tuple[Tensor, float]:
