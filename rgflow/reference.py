@@ -18,7 +18,8 @@ from rgflow.montecarlo import (
     latent_hmc,
     swendsen_wang,
 )
-from rgflow.montecarlo.tuned import Advance, hmc_of_angles, scaled_start, tuned_hmc
+from rgflow.montecarlo.angles import hmc_of_angles
+from rgflow.montecarlo.tuned import Advance, scaled_start, tuned_hmc
 from rgflow.seeds import generator_for
 
 Method = Literal["auto", "exact", "cluster", "hmc"]

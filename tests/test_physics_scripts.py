@@ -150,7 +150,11 @@ MISTAKES = {
     "nonsense": ("simulate", ["nonsense"], "nonsense"),
     "no target": ("simulate", ["energy=user"], "energy._target_"),
     "no module": ("simulate", ["energy=user", "energy._target_=no.Such"], "no.Such"),
-    "no clusters": ("simulate", ["energy=gaussian_field", "--method", "cluster"], "expected an Ising"),
+    "no clusters": (
+        "simulate",
+        ["energy=gaussian_field", "--method", "cluster"],
+        "expected an Ising",
+    ),
     "no flow": ("simulate", ["--method", "latent_hmc"], "--flow"),
     "not of flows": ("simulate", ["--flow", "flow.ckpt", "--method", "hmc"], "metropolis"),
     "its own energy": ("simulate", ["--flow", "flow.ckpt", "energy=xy"], "--flow: got settings"),

@@ -40,7 +40,12 @@ def test_one_update_of_vectors_keeps_the_law_and_their_lengths():
     y = embedded_clusters(x, seeded(1), model.t)
     assert torch.allclose(y.square().sum(1), x.square().sum(1))
     assert (y != x).any(1).double().mean() > 0.2
-    for statistic in (model.energy, lambda v: v[:, 0].mean((1, 2)), lambda v: v.prod(1).sum((1, 2))):
+    statistics = (
+        model.energy,
+        lambda v: v[:, 0].mean((1, 2)),
+        lambda v: v.prod(1).sum((1, 2)),
+    )
+    for statistic in statistics:
         for power in (1, 2):
             change = statistic(y) ** power - statistic(x) ** power
             assert 0 < abs(change.mean()) < 4 * change.std() / len(x) ** 0.5
