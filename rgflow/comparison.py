@@ -67,23 +67,27 @@ def read_report(path: str | os.PathLike[str], wanted: str) -> dict[str, Any]:
     return report
 
 
-def training_seconds(directory: str | os.PathLike[str]) -> float:
-    """Wall time of a training, from the ``metrics.json`` of its run directory.
+def training_seconds(*directories: str | os.PathLike[str]) -> float:
+    """Wall time of trainings together, from the ``metrics.json`` of their run directories.
 
-    It is that of all steps and validations, over all sessions if it was resumed, without the final
-    report.
+    It is that of all steps and validations, over all sessions if one was resumed, without the
+    final report. A flow that was grown has that of the smaller ones as well.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it does not tell the seconds.
+        ValueError: If one does not tell the seconds.
     """
-    path = Path(directory) / "metrics.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"got no file at {path}, expected one of a finished training run")
-    try:
-        return float(json.loads(path.read_text())["training_seconds"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: got no number of training_seconds") from error
+    total = 0.0
+    for path in (Path(directory) / "metrics.json" for directory in directories):
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"got no file at {path}, expected one of a finished training run"
+            )
+        try:
+            total += float(json.loads(path.read_text())["training_seconds"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: got no number of training_seconds") from error
+    return total
 
 
 def sampling_rates(flow: Report, chains: Report, training: float | None = None) -> Rates:

@@ -68,11 +68,15 @@ def reference_samples(
 ) -> Reference:
     """Samples the target on the CPU.
 
-    ``auto`` takes an energy's own ``sample(n, generator)``, which must be exact; where neighbours
-    attract, for an Ising model Swendsen-Wang spins and the field given them, for `XY` and phi^4
-    without a mass gap of its quadratic part HMC and embedded clusters in turn; otherwise HMC,
-    Fourier accelerated where the energy has a spectrum or a symmetry under translations. HMC
-    keeps one state in about an autocorrelation time; for `XY` it runs in the space of its angles.
+    ``auto`` takes, in this order,
+
+    * an energy's own ``sample(n, generator)``, which must be exact;
+    * for `Ising` Swendsen-Wang spins, and the field given them;
+    * for `XY` and interacting phi^4, real or complex, HMC with embedded clusters in between;
+    * HMC: for free fields, where neighbours repel, and for a user's own energy.
+
+    Of chains about one state in an autocorrelation time is kept. Masses by Fourier mode are tried
+    where they may help; `XY` moves in the space of its angles.
 
     Args:
         energy: The target.
@@ -162,25 +166,19 @@ def best_method(energy: Energy) -> str:
     """What ``auto`` takes for this energy: ``exact``, ``cluster`` or ``hmc``."""
     if own_sampler(energy) is not None:
         return "exact"
-    if _hopping(energy) is None:
-        return "hmc"
-    # of a massive field, which masses by Fourier mode make as fast
-    massive = isinstance(energy, (Phi4, ComplexPhi4)) and energy.spectrum is not None
-    return "hmc" if massive else "cluster"
+    free = isinstance(energy, (Phi4, ComplexPhi4)) and energy.lam == 0  # exact masses do as well
+    return "hmc" if free or _hopping(energy) is None else "cluster"
 
 
 def _hopping(energy: Energy) -> float | None:
-    """t of ``-t sum_<ij> phi_i . phi_j``, where clusters are known and t is not negative.
-
-    Not for classes derived from these, whose energies may have further terms.
-    """
-    kinds = {
-        Ising: lambda: energy.coupling,
-        XY: lambda: energy.coupling,
-        Phi4: lambda: 2.0,
-        ComplexPhi4: lambda: energy.t,
-    }
-    hopping = kinds[type(energy)]() if type(energy) in kinds else None
+    """t of ``-t sum_<ij> phi_i . phi_j``, where clusters are known and t is not negative."""
+    hopping = None
+    if isinstance(energy, (Ising, XY)):
+        hopping = energy.coupling
+    elif isinstance(energy, Phi4):
+        hopping = 2.0
+    elif isinstance(energy, ComplexPhi4):
+        hopping = energy.t
     return hopping if hopping is not None and hopping >= 0 else None
 
 

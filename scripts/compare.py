@@ -11,11 +11,13 @@ def main() -> None:
     parser.add_argument("chains", help="written by scripts/simulate.py --json")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--training-seconds", type=float, help="wall time of the training")
-    source.add_argument("--run", help="run directory whose metrics.json tells that time")
+    source.add_argument(
+        "--run", nargs="+", help="run directories whose metrics.json tell it; of a grown flow, all"
+    )
     with one_line_errors():
         args = parser.parse_args()
         flow, chains = read_report(args.flow, "ess"), read_report(args.chains, "method")
-        training = training_seconds(args.run) if args.run else args.training_seconds
+        training = training_seconds(*args.run) if args.run else args.training_seconds
         write_stdout(comparison_table(flow, chains, training))
 
 

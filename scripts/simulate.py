@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--flow", help="checkpoint, for metropolis (if auto) and latent_hmc")
     parser.add_argument("--chains", type=int, default=64)
     parser.add_argument("--trust", action="store_true", help="call a flow's energy outside rgflow")
+    parser.add_argument("--device", default="cpu", help="of a flow's chains")
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--states", type=int, default=256, help="of each chain")
     budget.add_argument("--seconds", type=float, help="draw for so long after the warm-up")
@@ -58,6 +59,8 @@ def simulate(args: argparse.Namespace) -> None:
 def by_energy(args: argparse.Namespace) -> tuple[Energy, Reference]:
     if args.method in METHODS_OF_FLOWS:
         raise ValueError(f"--method {args.method}: expected a checkpoint in --flow with it")
+    if args.device != "cpu":
+        raise ValueError(f"--device {args.device}: expected a checkpoint in --flow with it")
     energy = build_energy(compose_preset("simulate", args.overrides)["energy"], trust=True)
     return energy, reference_samples(
         energy,
@@ -81,9 +84,11 @@ def by_flow(args: argparse.Namespace) -> tuple[Energy, Reference]:
     node = load_config(args.flow).get("energy")
     if not node:
         raise ValueError(f"{args.flow}: got a config without energy, expected a flow of fields")
-    energy = build_energy(node, trust=args.trust)
+    flow = load_flow(args.flow, args.device)
+    energy = build_energy(node, trust=args.trust).to(args.device)
     counts = {"chains": args.chains, "states": args.states, "seed": args.seed}
-    return energy, flow_chains(load_flow(args.flow), energy, method, **counts)
+    states = flow_chains(flow, energy, method, **counts)
+    return energy.cpu(), states
 
 
 if __name__ == "__main__":

@@ -165,6 +165,9 @@ def test_training_time_is_that_of_the_run(tmp_path):
         training_seconds(tmp_path)
     (tmp_path / "metrics.json").write_text('{"seconds": 60.0, "training_seconds": 12.5}')
     assert training_seconds(tmp_path) == 12.5
+    (tmp_path / "larger").mkdir()
+    (tmp_path / "larger" / "metrics.json").write_text('{"training_seconds": 30.0}')
+    assert training_seconds(tmp_path, tmp_path / "larger") == 42.5
     (tmp_path / "metrics.json").write_text("{}")
     with pytest.raises(ValueError, match="training_seconds"):
         training_seconds(tmp_path)

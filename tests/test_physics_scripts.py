@@ -155,6 +155,8 @@ MISTAKES = {
         ["energy=gaussian_field", "--method", "cluster"],
         "expected an Ising",
     ),
+    "no device": ("simulate", ["--flow", "stiff.ckpt", "--device", "moon"], "moon"),
+    "device without flow": ("simulate", ["--device", "cuda"], "--flow"),
     "no flow": ("simulate", ["--method", "latent_hmc"], "--flow"),
     "not of flows": ("simulate", ["--flow", "flow.ckpt", "--method", "hmc"], "metropolis"),
     "its own energy": ("simulate", ["--flow", "flow.ckpt", "energy=xy"], "--flow: got settings"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +16,26 @@ class Energy(nn.Module, ABC):
     Constants on the lattice are float64 buffers, cast to the field's type at use and no part of
     the state: leave an energy in double precision and give it fields of either.
 
+    What is known of an energy, its ln Z, samplers and exact answers, is of that energy alone: a
+    class that changes the ``energy`` of one of this package is a TypeError.
+
     Args:
         event_shape: Shape of one field without the batch axis, ``(C, L, L)``.
 
     Raises:
         ValueError: If there is not at least one axis, or an empty one.
     """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for base in cls.__mro__[1:]:
+            ours = base.__module__.startswith(f"{__package__}.") and base is not Energy
+            if ours and issubclass(base, Energy) and "energy" in cls.__dict__:
+                raise TypeError(
+                    f"{cls.__name__} gives {base.__name__} another energy, but would keep its "
+                    f"samplers and exact answers: derive it from Energy, with a {base.__name__} "
+                    "as an attribute"
+                )
 
     def __init__(self, event_shape: tuple[int, ...]) -> None:
         super().__init__()

@@ -31,6 +31,8 @@ FOURIER_COST = 3.0
 is among the cheapest; there they halve the steps for an independent state, which is no gain."""
 MOVE_COST = 30.0
 """Of a cluster update, in leapfrog steps of phi^4."""
+CHEAP = 60.0
+"""Leapfrog steps for an independent state that are few enough not to look for better masses."""
 MAX_THIN = 32
 """Most trajectories between two states that are kept."""
 OCTAVES = 30
@@ -92,11 +94,11 @@ def tuned_hmc(
 ) -> Advance:
     """HMC made ready: tuned, in equilibrium, keeping a state in about an autocorrelation time.
 
-    With a spectrum its reciprocals are the masses. Without one, a first run measures the variances
-    of the modes; where translations are a symmetry, masses made of them and plain ones compete:
-    those stay that need fewer force evaluations for an independent state. Beside a further move
-    that takes care of slow modes, short trajectories compete as well. Whatever wins, the law is
-    exact.
+    With a spectrum, its reciprocals are the masses if chains with them decorrelate at once.
+    Otherwise a first run measures the variances of the modes, and these compete: plain masses;
+    where translations are a symmetry, masses made of the variances; those of the spectrum; beside
+    a further move, which takes care of slow modes, short trajectories. What needs the fewest force
+    evaluations for an independent state stays. Whatever stays, the law is exact.
 
     Args:
         energy: The target.
@@ -116,13 +118,18 @@ def tuned_hmc(
         x: Tensor, masses: Tensor | None, length: float, step_size: float, warmup: int
     ) -> _Chains:
         chains = _Chains(energy, x, generator, masses, length, move)
-        chains.tune(step_size, longest_step, slow, warmup)
+        try:
+            chains.tune(step_size, longest_step, slow, warmup)
+        except ValueError as error:
+            chains.error = error
         return chains
 
-    if spectrum is not None or longest_step < math.inf:
-        masses = None if spectrum is None else spectrum.reciprocal()
-        chosen = ready(start, masses, LENGTH, 0.1, WARMUP)
-    else:
+    candidates = []
+    if longest_step < math.inf:
+        candidates.append(ready(start, None, LENGTH, 0.1, WARMUP))
+    elif spectrum is not None:
+        candidates.append(ready(start, 1 / spectrum, LENGTH, 0.1, WARMUP))
+    if longest_step == math.inf and not (candidates and candidates[0].cost <= CHEAP):
         half = WARMUP // 2
         first = hmc(
             energy,
@@ -134,13 +141,17 @@ def tuned_hmc(
             move=move,
         )
         x, variances = first.samples[-1], mode_variances(first.samples[half // 2 :])
+        if move is not None:  # which changes the phase, so that k = 0 has the variance of that
+            variances[0, 0] = variances.flatten()[1:].max()
         widths = [variances.max()] if move is None else [variances.max(), variances.median()]
-        candidates = [
-            ready(x, None, LENGTH * float(width.sqrt()), first.step_size, half) for width in widths
-        ]
+        for width in widths:
+            length = LENGTH * float(width.sqrt())
+            candidates.append(ready(x, None, length, first.step_size, half))
         if is_translation_invariant(energy):
-            candidates.append(ready(x, variances.reciprocal(), LENGTH, 0.1, half))
-        chosen = min(candidates, key=lambda chains: chains.cost)
+            candidates.append(ready(x, 1 / variances, LENGTH, 0.1, half))
+    chosen = min(candidates, key=lambda chains: chains.cost)
+    if chosen.error is not None:
+        raise chosen.error
     chosen.run(1, thin=10 * chosen.thin)  # on to equilibrium
 
     def advance(count: int) -> tuple[Tensor, float]:
@@ -155,7 +166,9 @@ class _Chains:
 
     Attributes:
         thin: Trajectories between two states that are kept.
-        cost: Leapfrog steps for an independent state, in those without Fourier masses.
+        cost: Leapfrog steps for an independent state, in those without Fourier masses; infinite
+            as long as that is not known.
+        error: Why they do not move, or None.
     """
 
     def __init__(
@@ -169,6 +182,7 @@ class _Chains:
     ) -> None:
         self.energy, self.x, self.generator = energy, x, generator
         self.masses, self.length, self.move = masses, length, move
+        self.cost, self.error = math.inf, None
 
     def tune(
         self,

@@ -184,3 +184,16 @@ NAN = float("nan")
 def test_wrong_parameters_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_answers_that_are_known_are_not_inherited_by_another_energy():
+    with pytest.raises(TypeError, match="Quartic gives GaussianField another energy"):
+
+        class Quartic(GaussianField):
+            def energy(self, x):
+                return super().energy(x) + x.pow(4).sum((1, 2, 3))
+
+    class Named(GaussianField):
+        name = "of a mass of 0.3"
+
+    assert Named(4, 0.3).log_z == GaussianField(4, 0.3).log_z

@@ -9,7 +9,7 @@ from test_resume import assert_equal, stop_after
 from tiny_run import checkpoint, train
 
 from rgflow.checkpoint import load_flow
-from rgflow.energies import GaussianField, Ising, Phi4
+from rgflow.energies import Energy, GaussianField, Ising, Phi4
 from rgflow.models import conv_flow
 from rgflow.training.energy import EnergyModule
 from rgflow.training.target import translated
@@ -221,25 +221,27 @@ def test_a_mistake_is_one_line(overrides, message, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-class Tilted(GaussianField):
+class Tilted(Energy):
     """Not even, and with a parameter."""
 
     def __init__(self):
-        super().__init__(4, 1.0)
+        super().__init__((1, 4, 4))
+        self.field = GaussianField(4, 1.0)
         self.tilt = torch.nn.Parameter(torch.tensor(0.5))
 
     def energy(self, x):
-        return super().energy(x) + self.tilt * x.sum((1, 2, 3))
+        return self.field.energy(x) + self.tilt * x.sum((1, 2, 3))
 
 
-class Impure(GaussianField):
+class Impure(Energy):
     """Another mass at one site."""
 
     def __init__(self):
-        super().__init__(4, 1.0)
+        super().__init__((1, 4, 4))
+        self.field = GaussianField(4, 1.0)
 
     def energy(self, x):
-        return super().energy(x) + 0.5 * x[:, 0, 1, 2].square()
+        return self.field.energy(x) + 0.5 * x[:, 0, 1, 2].square()
 
 
 @pytest.mark.parametrize("symmetry", ["mixture", "equivariant"])
