@@ -21,7 +21,7 @@ from rgflow.statistics import (
     log_z_estimates,
     metropolis_acceptance,
 )
-from rgflow.statistics.chains import one_warning
+from rgflow.statistics.chains import few_warnings
 from rgflow.weighted import WeightedSamples, device_of, draw_weighted, log_weights_of
 
 __all__ = [
@@ -38,7 +38,7 @@ LEAST_FOR_ESS = 10_000
 """Samples below which no effective sample size is quoted."""
 
 
-@one_warning()
+@few_warnings(1)
 def evaluate_energy(
     flow: Flow,
     energy: Energy,
@@ -108,7 +108,7 @@ def evaluate_energy(
     return report | {"reference": chains}
 
 
-@one_warning()
+@few_warnings(1)
 def reference_report(energy: Energy, reference: Reference, *, seed: int = 0) -> dict[str, Any]:
     """Report on states of a target by Monte Carlo, of plain numbers.
 

@@ -13,7 +13,7 @@ from rgflow.reference import Reference
 from rgflow.reports import two_point_report
 from rgflow.seeds import generator_for
 from rgflow.spins import kind_of, spins_of
-from rgflow.statistics.chains import one_warning
+from rgflow.statistics.chains import few_warnings
 from rgflow.weighted import WeightedSamples
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ PART = 1024
 """Configurations whose spins are drawn at a time."""
 
 
-@one_warning()
+@few_warnings(1)
 def evaluation_figure(
     energy: Energy, weighted: WeightedSamples, reference: Reference | None = None
 ) -> "Figure":
@@ -66,7 +66,7 @@ def evaluation_figure(
     return figure
 
 
-@one_warning()
+@few_warnings(1)
 def reference_figure(energy: Energy, reference: Reference) -> "Figure":
     """States of a target by Monte Carlo: pictures, magnetization, two-point function.
 

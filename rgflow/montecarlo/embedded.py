@@ -15,8 +15,9 @@ def embedded_clusters(x: Tensor, generator: torch.Generator, hopping: float) -> 
     Along a random direction r of the channels every field is ``phi_i = s_i a_i r + rest`` with
     ``a_i = |phi_i . r|``. At fixed ``a`` and rest the signs s are Ising spins with a coupling
     ``t a_i a_j`` of their own on every bond, and get a Swendsen-Wang update: neighbours of equal
-    sign are bound with probability ``1 - exp(-2 t a_i a_j)``, and every cluster gets a random
-    sign. Magnitudes stay: alternate it with updates that change them.
+    sign are bound with probability ``1 - exp(-2 t a_i a_j)``, and every cluster is reflected,
+    ``phi -> phi - 2 (phi . r) r``, with probability 1/2 (Wolff's form reflects a single one).
+    Lengths stay: alternate it with updates that change them.
 
     Args:
         x: ``(B, C, H, W)``, with bonds as those of `swendsen_wang`.

@@ -10,6 +10,7 @@ from rgflow.energies.symmetries import is_translation_invariant
 from rgflow.montecarlo.hmc import HMCChains, Move, hmc
 from rgflow.montecarlo.target import Target
 from rgflow.statistics import integrated_autocorrelation_time
+from rgflow.statistics.chains import few_warnings
 
 Advance = Callable[[int], tuple[Tensor, float]]
 """Gives the next so many states of all chains, ``(T, B, *event_shape)``, and their acceptance."""
@@ -219,10 +220,11 @@ class _Chains:
                 f"HMC does not move: with steps of {self.step_size:.2g} the chains keep their "
                 "energies, as if the energy were not smooth or often not finite"
             )
-        tau = max(
-            integrated_autocorrelation_time(series).tau
-            for series in (pilot.energies, slow(pilot.samples))
-        )
+        with few_warnings(0):  # its errors are not quoted
+            tau = max(
+                integrated_autocorrelation_time(series).tau
+                for series in (pilot.energies, slow(pilot.samples))
+            )
         self.thin = max(1, min(MAX_THIN, round(tau)))
         steps = self.leapfrog_steps * (1 if self.masses is None else FOURIER_COST)
         self.cost = tau * (steps if self.move is None else steps + MOVE_COST)

@@ -111,23 +111,23 @@ def derived_with_error(
 
 
 @contextmanager
-def one_warning() -> Iterator[None]:
-    """Lets through only the first warning inside about an autocorrelation that does not decay.
+def few_warnings(most: int) -> Iterator[None]:
+    """Lets through only so many warnings inside about an autocorrelation that does not decay.
 
-    It is for tables, whose rows are all measured on the same chains.
+    One for tables, whose rows are all measured on the same chains; none for pilot runs.
     """
     seen = 0
 
-    def is_first(record: logging.LogRecord) -> bool:
+    def is_early(record: logging.LogRecord) -> bool:
         nonlocal seen
         seen += 1
-        return seen == 1
+        return seen <= most
 
-    logger.addFilter(is_first)
+    logger.addFilter(is_early)
     try:
         yield
     finally:
-        logger.removeFilter(is_first)
+        logger.removeFilter(is_early)
 
 
 def _as_chains(series: Tensor) -> Tensor:
