@@ -24,7 +24,7 @@ class _Angles:
         return self.coupling * sum((angles.roll(*shift) - angles).sin() for shift in shifts)
 
     def clusters(self, angles: Tensor, generator: torch.Generator) -> Tensor:
-        """One update of the clusters of unit vectors."""
+        """`embedded_clusters` of the unit vectors, angles ``(B, 1, L, L)`` to angles."""
         vectors = torch.cat([angles.cos(), angles.sin()], 1)  # (B, 2, L, L)
         first, second = embedded_clusters(vectors, generator, self.coupling).chunk(2, 1)
         return torch.atan2(second, first)
@@ -33,7 +33,7 @@ class _Angles:
 def hmc_of_angles(
     energy: XY, chains: int, generator: torch.Generator, *, clusters: bool = False
 ) -> Advance:
-    """HMC of the XY model in the space of its angles, made ready.
+    """HMC of the XY model on its angles, with or without cluster updates, made ready.
 
     Args:
         energy: The model; states are fields of it.

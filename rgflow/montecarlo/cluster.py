@@ -81,7 +81,7 @@ def swendsen_wang(
     samples = np.empty((kept, *shape), dtype=np.int8)
     moments = np.empty((2, kept, chains))
     for sweep in range(1 - warmup, sweeps + 1):
-        sizes = update(state, bonds, coupling, rng)
+        sizes = cluster_sweep(state, bonds, coupling, rng)
         if sweep > 0 and sweep % thin == 0:
             samples[sweep // thin - 1] = state.reshape(shape)
             moments[:, sweep // thin - 1] = _cluster_moments(sizes.reshape(chains, -1))
@@ -105,7 +105,7 @@ def _checked(spins: Tensor, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def numpy_generator(generator: torch.Generator) -> np.random.Generator:
-    """One of its own, seeded by torch's; several times as fast on a CPU."""
+    """A generator of numpy seeded from torch's: several times as fast on a CPU."""
     seed = torch.randint(2**63 - 1, (), generator=generator, device=generator.device)
     return np.random.default_rng(int(seed))
 
@@ -116,14 +116,14 @@ def neighbours(shape: tuple[int, int, int]) -> np.ndarray:
     return np.stack([np.roll(site, -1, 2).ravel(), np.roll(site, -1, 1).ravel()], 1)
 
 
-def update(
+def cluster_sweep(
     state: np.ndarray, bonds: np.ndarray, coupling: float | np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """One sweep in place; returns the size of each site's cluster.
+    """One Swendsen-Wang sweep in place; returns the size of each site's cluster, ``(sites,)``.
 
     Args:
-        state: Spins, int8, of all sites of all chains in one axis.
-        bonds: `neighbours` of them.
+        state: Spins, int8, of all sites of all chains, ``(sites,)``.
+        bonds: `neighbours` of them, ``(sites, 2)``.
         coupling: J, or that of each bond, like the bonds.
         rng: Source of all randomness.
     """

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from rgflow.montecarlo.cluster import neighbours, numpy_generator, update
+from rgflow.montecarlo.cluster import cluster_sweep, neighbours, numpy_generator
 
 
 @torch.no_grad()
@@ -50,6 +50,6 @@ def embedded_clusters(x: Tensor, generator: torch.Generator, hopping: float) -> 
     bonds = neighbours(shape)
     couplings = hopping * magnitudes[:, None] * magnitudes[bonds]
     before = signs.copy()
-    update(signs, bonds, couplings, numpy_generator(generator))
+    cluster_sweep(signs, bonds, couplings, numpy_generator(generator))
     flipped = torch.from_numpy(signs != before).view(shape).to(x.device)
     return torch.where(flipped[:, None], x - 2 * along[:, None] * r, x)
