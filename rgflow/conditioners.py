@@ -9,7 +9,7 @@ inside a block).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,29 +29,73 @@ def check_positive(**numbers: int) -> None:
 class ExplicitNet(nn.Module, ABC):
     """A net with a hand-written gradient, so that a chain of couplings can be one function.
 
+    What the net needs beside its input is prepared for all nets of a chain that are alike at
+    once: a small operation costs as much as a small product.
+
     Attributes:
         outputs: Features given.
         batch_innermost: Whether it is faster on tensors ``(N, features)`` whose N is innermost in
             memory.
+        kind: Equal for nets that are alike.
     """
 
     radius = 0
     outputs: int
     batch_innermost: bool
+    kind: Hashable
 
     @abstractmethod
     def tensors(self) -> list[Tensor]:
         """All parameters, in the order of the other methods."""
 
     @abstractmethod
-    def evaluate(self, x: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """The output, in the type of x, and what ``pull_back`` needs."""
+    def prepare(
+        self, tensors: Sequence[Sequence[Tensor]], dtype: torch.dtype
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """What ``evaluate`` wants of nets of this kind, and what ``collect`` wants beside.
+
+        Args:
+            tensors: Of each net.
+            dtype: Of the nets' inputs.
+
+        Returns:
+            Tensors whose first axis is that of the nets, and any others.
+        """
+
+    @abstractmethod
+    def evaluate(self, x: Tensor, ready: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """The output, in the type of x, and what ``pull_back`` needs.
+
+        Args:
+            x: ``(N, inputs, ...)``.
+            ready: The net's own part of what was prepared.
+        """
 
     @abstractmethod
     def pull_back(
-        self, grad: Tensor, tensors: Sequence[Tensor], kept: Sequence[Tensor], of_tensors: bool
-    ) -> tuple[Tensor, list[Tensor | None]]:
-        """Gradients in x and, if asked for, in the parameters."""
+        self, grad: Tensor, ready: Sequence[Tensor], kept: Sequence[Tensor], of_ready: bool
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Gradients in x and, if asked for, in ``ready``, else an empty list."""
+
+    @abstractmethod
+    def collect(
+        self,
+        of_ready: Sequence[Tensor],
+        tensors: Sequence[Sequence[Tensor]],
+        aside: Sequence[Tensor],
+    ) -> list[Tensor]:
+        """Gradients in the tensors of all nets, the first axis that of the nets.
+
+        Args:
+            of_ready: From ``pull_back``, stacked over the nets.
+            tensors: As given to ``prepare``.
+            aside: The second of what it returned.
+        """
+
+    def run(self, x: Tensor) -> Tensor:
+        """The output in plain operations, which autograd follows."""
+        ready, _ = self.prepare([self.tensors()], x.dtype)
+        return self.evaluate(x, [tensor[0] for tensor in ready])[0]
 
 
 class ResidualMLP(ExplicitNet):
@@ -105,6 +149,7 @@ class ResidualMLP(ExplicitNet):
         self.flat = nn.Parameter(torch.cat([*lying, torch.zeros(len(drawn))]))
         self.register_buffer("exponents", exponents, persistent=False)
         self.register_buffer("shrinks", shrinks, persistent=False)
+        self.kind = ("residual", inputs, self.shapes)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, inputs) -> (N, outputs)``."""
@@ -116,26 +161,50 @@ class ResidualMLP(ExplicitNet):
         """The flat parameters, then those of the linear map in front, if there is one."""
         return [self.flat, *(() if self.entry is None else self.entry.parameters())]
 
-    def evaluate(self, x: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def prepare(
+        self, tensors: Sequence[Sequence[Tensor]], dtype: torch.dtype
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """See the base class."""
-        flat, *entry = tensors
+        flats, *entry = zip(*tensors, strict=True)
+        ready, aside = residual.prepare(flats, self._layout(), dtype)
         if entry:
-            x, first = perceptron.evaluate(x, entry[0].flatten(), entry[1], self._entry_layers())
-        out, kept = residual.evaluate(x, flat, self._layout())
-        return out, [*first, *kept] if entry else kept
+            weights = [weight.flatten() for weight in entry[0]]
+            ready = perceptron.prepare(weights, entry[1], self._entry_layers(), dtype) + ready
+        return ready, aside
+
+    def evaluate(self, x: Tensor, ready: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """See the base class."""
+        if self.entry is None:
+            return residual.evaluate(x, ready, self._layout())
+        x, first = perceptron.evaluate(x, ready[:2], self._entry_layers())
+        out, kept = residual.evaluate(x, ready[2:], self._layout())
+        return out, first + kept
 
     def pull_back(
-        self, grad: Tensor, tensors: Sequence[Tensor], kept: Sequence[Tensor], of_tensors: bool
-    ) -> tuple[Tensor, list[Tensor | None]]:
+        self, grad: Tensor, ready: Sequence[Tensor], kept: Sequence[Tensor], of_ready: bool
+    ) -> tuple[Tensor, list[Tensor]]:
         """See the base class."""
-        flat, *entry = tensors
-        first = 2 if entry else 0
-        grad, of_flat = residual.pull_back(grad, flat, self._layout(), kept[first:], of_tensors)
-        if not entry:
-            return grad, [of_flat]
+        if self.entry is None:
+            return residual.pull_back(grad, ready, kept, self._layout(), of_ready)
+        grad, later = residual.pull_back(grad, ready[2:], kept[1:], self._layout(), of_ready)
         layers = self._entry_layers()
-        grad, weight, bias = perceptron.pull_back(grad, layers, kept[:first], of_tensors)
-        return grad, [of_flat, weight if weight is None else weight.view_as(entry[0]), bias]
+        grad, first = perceptron.pull_back(grad, ready[:2], kept[:1], layers, of_ready)
+        return grad, first + later
+
+    def collect(
+        self,
+        of_ready: Sequence[Tensor],
+        tensors: Sequence[Sequence[Tensor]],
+        aside: Sequence[Tensor],
+    ) -> list[Tensor]:
+        """See the base class."""
+        first = 0 if self.entry is None else 2
+        flats = [own[0] for own in tensors]
+        of_flats = residual.collect(of_ready[first:], flats, self._layout(), aside)
+        if self.entry is None:
+            return [of_flats]
+        of_weights, of_biases = perceptron.collect(of_ready[:2], self._entry_layers())
+        return [of_flats, of_weights.view(-1, *self.entry.weight.shape), of_biases]
 
     def _entry_layers(self) -> Layers:
         return Layers((tuple(self.entry.weight.shape),))
@@ -186,22 +255,38 @@ class MLP(ExplicitNet):
         # one tensor each, because small ones cost more in the optimizer than in the net
         self.weights = nn.Parameter(torch.cat([d.weight.detach().flatten() for d in drawn]))
         self.biases = nn.Parameter(torch.cat([d.bias.detach() for d in drawn]))
+        self.kind = ("perceptron", self.layers)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, inputs) -> (N, outputs)``."""
-        return self.evaluate(x, self.tensors())[0]
+        return self.run(x)
 
     def tensors(self) -> list[Tensor]:
         """Weights, then biases of all linear maps."""
         return [self.weights, self.biases]
 
-    def evaluate(self, x: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def prepare(
+        self, tensors: Sequence[Sequence[Tensor]], dtype: torch.dtype
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """See the base class."""
-        return perceptron.evaluate(x, *tensors, self.layers)
+        weights, biases = zip(*tensors, strict=True)
+        return perceptron.prepare(weights, biases, self.layers, dtype), []
+
+    def evaluate(self, x: Tensor, ready: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """See the base class."""
+        return perceptron.evaluate(x, ready, self.layers)
 
     def pull_back(
-        self, grad: Tensor, tensors: Sequence[Tensor], kept: Sequence[Tensor], of_tensors: bool
-    ) -> tuple[Tensor, list[Tensor | None]]:
+        self, grad: Tensor, ready: Sequence[Tensor], kept: Sequence[Tensor], of_ready: bool
+    ) -> tuple[Tensor, list[Tensor]]:
         """See the base class."""
-        grad, weights, biases = perceptron.pull_back(grad, self.layers, kept, of_tensors)
-        return grad, [weights, biases]
+        return perceptron.pull_back(grad, ready, kept, self.layers, of_ready)
+
+    def collect(
+        self,
+        of_ready: Sequence[Tensor],
+        tensors: Sequence[Sequence[Tensor]],
+        aside: Sequence[Tensor],
+    ) -> list[Tensor]:
+        """See the base class."""
+        return list(perceptron.collect(of_ready, self.layers))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -143,6 +144,17 @@ def concatenate(parts: Sequence[Tensor]) -> Tensor:
     if parts[0].stride(0) == 1:
         return torch.cat([part.movedim(0, -1) for part in parts]).movedim(-1, 0)
     return torch.cat(parts, 1)
+
+
+def stacked(tensors: Sequence[Tensor]) -> Tensor:
+    """``torch.stack``, without a copy of a single one."""
+    return torch.stack(tuple(tensors)) if len(tensors) > 1 else tensors[0][None]
+
+
+def cut(items: Sequence[Any], sizes: Sequence[int]) -> list[list[Any]]:
+    """Lists of the given lengths, one after another."""
+    rest = iter(items)
+    return [list(islice(rest, size)) for size in sizes]
 
 
 def circular_pad(x: Tensor, width: int) -> Tensor:

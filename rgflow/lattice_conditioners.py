@@ -52,30 +52,46 @@ class PatchMLP(ExplicitNet):
         self.net = MLP(inputs * kernel**2, outputs, hidden, nonlinearities)
         self.kernel, self.outputs = kernel, outputs
         self.radius = kernel // 2
+        self.kind = ("patches", kernel, self.net.kind)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, inputs, H, W) -> (N, outputs, H, W)``."""
-        return self.evaluate(x, self.tensors())[0]
+        return self.run(x)
 
     def tensors(self) -> list[Tensor]:
         """Those of the perceptron."""
         return self.net.tensors()
 
-    def evaluate(self, x: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def prepare(
+        self, tensors: Sequence[Sequence[Tensor]], dtype: torch.dtype
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """See the base class."""
+        return self.net.prepare(tensors, dtype)
+
+    def evaluate(self, x: Tensor, ready: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """See the base class."""
         patches = self._patches(x.movedim(0, -1))
-        out, kept = self.net.evaluate(patches.flatten(0, 2).flatten(1).T, tensors)
+        out, kept = self.net.evaluate(patches.flatten(0, 2).flatten(1).T, ready)
         return out.T.unflatten(1, patches.shape[3:]).movedim(-1, 0), kept
 
     def pull_back(
-        self, grad: Tensor, tensors: Sequence[Tensor], kept: Sequence[Tensor], of_tensors: bool
-    ) -> tuple[Tensor, list[Tensor | None]]:
+        self, grad: Tensor, ready: Sequence[Tensor], kept: Sequence[Tensor], of_ready: bool
+    ) -> tuple[Tensor, list[Tensor]]:
         """See the base class."""
         lying = grad.movedim(0, -1)
-        of_patches, of_net = self.net.pull_back(lying.flatten(1).T, tensors, kept, of_tensors)
+        of_patches, of_net = self.net.pull_back(lying.flatten(1).T, ready, kept, of_ready)
         k = self.kernel
         patches = of_patches.T.unflatten(1, lying.shape[1:]).unflatten(0, (-1, k, k))
         return self._sum_of_patches(patches).movedim(-1, 0), of_net
+
+    def collect(
+        self,
+        of_ready: Sequence[Tensor],
+        tensors: Sequence[Sequence[Tensor]],
+        aside: Sequence[Tensor],
+    ) -> list[Tensor]:
+        """See the base class."""
+        return self.net.collect(of_ready, tensors, aside)
 
     def _patches(self, x: Tensor) -> Tensor:
         """``(C, H, W, N)`` to ``(C, k, k, H, W, N)``."""

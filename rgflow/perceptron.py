@@ -9,41 +9,44 @@ in, N / chunks)``, because threads share batches of products, but not one long n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rgflow.fused import LOG2_E
+from rgflow.fused import LOG2_E, stacked
 
 CHUNK = 2048  # samples
 
 
 class Activation(NamedTuple):
-    """A pointwise function.
+    """A pointwise function ``gain f(scale x) + offset``.
+
+    All but f costs nothing: it is folded into the linear maps in front and behind.
 
     Attributes:
-        function: The function, of ``scale`` times its argument.
-        backward: ``(gradient, kept) -> gradient``, without the scale.
-        keeps_output: Whether ``backward`` wants the function's output, not its input.
-        scale: What the linear map in front is multiplied by, at no cost.
+        function: f.
+        backward: ``(gradient, kept) -> gradient`` of f.
+        keeps_output: Whether ``backward`` wants the output of f, not its input.
+        scale: As above.
+        gain: As above.
+        offset: As above.
     """
 
     function: Callable[[Tensor], Tensor]
     backward: Callable[[Tensor, Tensor], Tensor]
     keeps_output: bool
     scale: float = 1.0
+    gain: float = 1.0
+    offset: float = 0.0
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The function itself."""
-        return self.function(x if self.scale == 1 else self.scale * x)
-
-
-def _tanh_of_half(x: Tensor) -> Tensor:
-    """``tanh(x / 2) = 2 sigmoid(x) - 1``; so five times as fast on a CPU, to rounding of 1."""
-    return torch.add(x.new_full((), -1.0), torch.sigmoid(x), alpha=2)
+        """The pointwise function itself."""
+        y = self.function(x if self.scale == 1 else self.scale * x)
+        return y if (self.gain, self.offset) == (1, 0) else self.gain * y + self.offset
 
 
 def _elu(x: Tensor) -> Tensor:
@@ -57,10 +60,12 @@ _aten = torch.ops.aten
 ACTIVATIONS = {
     "silu": Activation(F.silu, _aten.silu_backward, False),
     "elu": Activation(_elu, lambda g, y: _aten.elu_backward(g, 1.0, 1.0, 1.0, True, y), True),
-    "tanh": Activation(_tanh_of_half, _aten.tanh_backward, True, 2.0),
+    # 2 sigmoid(2 x) - 1, five times as fast on a CPU, to rounding of 1
+    "tanh": Activation(torch.sigmoid, _aten.sigmoid_backward, True, 2.0, 2.0, -1.0),
     "relu": Activation(F.relu, lambda g, y: _aten.threshold_backward(g, y, 0), True),
     "gelu": Activation(F.gelu, _aten.gelu_backward, False),
 }
+_IDENTITY = Activation(torch.positive, torch.mul, True)
 
 
 def activation(name: str) -> Activation:
@@ -81,74 +86,122 @@ class Layers(NamedTuple):
     shapes: tuple[tuple[int, int], ...]
     activations: tuple[Activation, ...] = ()
 
+    def neighbours(self) -> Iterator[tuple[Activation, Activation]]:
+        """What stands in front of each map and behind it."""
+        return pairwise((_IDENTITY, *self.activations, _IDENTITY))
 
-def evaluate(
-    x: Tensor, weights: Tensor, biases: Tensor, layers: Layers
-) -> tuple[Tensor, list[Tensor]]:
+
+def prepare(
+    weights: Sequence[Tensor], biases: Sequence[Tensor], layers: Layers, dtype: torch.dtype
+) -> list[Tensor]:
+    """What `evaluate` wants of perceptrons that are alike, made for all of them at once.
+
+    Args:
+        weights: Of each net those of all linear maps, one after another in one axis.
+        biases: Of each net those of all linear maps, in the same way.
+        layers: Shapes and activations.
+        dtype: Of the nets' inputs.
+
+    Returns:
+        Matrices ``(nets, out, in)`` of all maps, then columns ``(nets, out, 1)``, with what goes
+        with the activations folded in.
+    """
+    flat = torch.split_with_sizes(stacked(weights), [n * width for n, width in layers.shapes], 1)
+    columns = torch.split_with_sizes(stacked(biases)[..., None], [n for n, _ in layers.shapes], 1)
+    matrices, offsets = [], []
+    for part, offset, shape, (before, after) in zip(
+        flat, columns, layers.shapes, layers.neighbours(), strict=True
+    ):
+        matrix = part.view(-1, *shape)
+        if before.offset:
+            offset = torch.add(offset, matrix.sum(2, keepdim=True), alpha=before.offset)
+        factor = before.gain * after.scale
+        matrices.append((matrix if factor == 1 else matrix * factor).to(dtype))
+        offsets.append((offset if after.scale == 1 else offset * after.scale).to(dtype))
+    return matrices + offsets
+
+
+def evaluate(x: Tensor, ready: Sequence[Tensor], layers: Layers) -> tuple[Tensor, list[Tensor]]:
     """``linear``, then ``activation, linear`` for each activation.
 
     Args:
         x: ``(N, inputs)``, best with N innermost in memory.
-        weights: Of all linear maps, one after another in one axis.
-        biases: Of all linear maps, in the same way.
+        ready: Matrices and columns of one net, from `prepare`.
         layers: Shapes and activations.
 
     Returns:
         ``(N, outputs)`` with N innermost in memory, and what `pull_back` needs: the inputs of the
-        maps, ``(chunks, in, N / chunks)``, then the weights of each, then what activations keep.
+        maps, ``(chunks, in, N / chunks)``, then what activations keep.
     """
     h = _cut(x)
-    matrices, offsets = _unpack(weights.to(x.dtype), biases.to(x.dtype), layers)
+    count = len(layers.shapes)
     inputs, kept = [h], []
-    for matrix, offset, act in zip(matrices, offsets, layers.activations, strict=False):
-        v = _linear(matrix, offset, h, act.scale)
+    for matrix, offset, act in zip(ready, ready[count:], layers.activations, strict=False):
+        v = _linear(matrix, offset, h)
         h = act.function(v)
         inputs.append(h)
         if not act.keeps_output:
             kept.append(v)
-    return _join(_linear(matrices[-1], offsets[-1], h, 1.0)), [*inputs, *matrices, *kept]
+    return _join(_linear(ready[count - 1], ready[-1], h)), [*inputs, *kept]
 
 
 def pull_back(
-    grad: Tensor, layers: Layers, kept: Sequence[Tensor], of_parameters: bool = True
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Gradients of `evaluate` in x and, if asked for, in weights and biases.
+    grad: Tensor,
+    ready: Sequence[Tensor],
+    kept: Sequence[Tensor],
+    layers: Layers,
+    of_ready: bool = True,
+) -> tuple[Tensor, list[Tensor]]:
+    """Gradients of `evaluate` in x and, if asked for, in ``ready``, else none.
 
     Args:
         grad: Gradient of its output, ``(N, outputs)``.
-        layers: As they were given to it.
+        ready: As it was given to it.
         kept: What it returned beside the output.
-        of_parameters: Whether the gradients in weights and biases are wanted.
+        layers: As they were given to it.
+        of_ready: Whether the gradients in ``ready`` are wanted.
     """
     count = len(layers.shapes)
-    inputs, matrices, before = kept[:count], kept[count : 2 * count], list(kept[2 * count :])
-    of_weights, of_biases = [], []
+    inputs, before = kept[:count], list(kept[count:])
+    of_matrices, of_offsets = [], []
     g = _cut(grad)
     for layer in reversed(range(count)):
-        if of_parameters:
+        if of_ready:
             read = inputs[layer].mT
             if g.dim() == 2:
-                of_weights.append((g @ read).view(-1))
-                of_biases.append(g.sum(1))
+                of_matrices.append(g @ read)
+                of_offsets.append(g.sum(1))
             else:
-                of_weights.append(torch.bmm(g, read).sum(0).view(-1))
-                of_biases.append(g.sum((0, 2)))
-        matrix = matrices[layer].T
+                of_matrices.append(torch.bmm(g, read).sum(0))
+                of_offsets.append(g.sum((0, 2)))
+        matrix = ready[layer].T
         g = matrix @ g if g.dim() == 2 else torch.bmm(matrix.expand(len(g), -1, -1), g)
         if layer:
             act = layers.activations[layer - 1]
             g = act.backward(g, inputs[layer] if act.keeps_output else before.pop())
-    if not of_parameters:
-        return _join(g), None, None
-    return _join(g), torch.cat(of_weights[::-1]), torch.cat(of_biases[::-1])
+    return _join(g), of_matrices[::-1] + of_offsets[::-1]
 
 
-def _unpack(weights: Tensor, biases: Tensor, layers: Layers) -> tuple[list[Tensor], list[Tensor]]:
-    """Matrices ``(out, in)`` and columns ``(out, 1)``."""
-    rows = [out for out, _ in layers.shapes]
-    flat = torch.split_with_sizes(weights, [out * width for out, width in layers.shapes])
-    matrices = [part.view(shape) for part, shape in zip(flat, layers.shapes, strict=True)]
-    return matrices, torch.split_with_sizes(biases[:, None], rows)
+def collect(of_ready: Sequence[Tensor], layers: Layers) -> tuple[Tensor, Tensor]:
+    """Gradients in the weights ``(nets, ...)`` and biases ``(nets, ...)`` given to `prepare`.
+
+    Args:
+        of_ready: Gradients from `pull_back`, stacked: ``(nets, out, in)``, then ``(nets, out)``.
+        layers: As given to it.
+    """
+    count = len(layers.shapes)
+    of_weights, of_biases = [], []
+    for matrix, offset, (before, after) in zip(
+        of_ready, of_ready[count:], layers.neighbours(), strict=False
+    ):
+        offset = offset if after.scale == 1 else offset * after.scale
+        factor = before.gain * after.scale
+        matrix = matrix if factor == 1 else matrix * factor
+        if before.offset:
+            matrix = torch.add(matrix, offset[..., None], alpha=before.offset)
+        of_weights.append(matrix.flatten(1))
+        of_biases.append(offset)
+    return torch.cat(of_weights, 1), torch.cat(of_biases, 1)
 
 
 def _cut(x: Tensor) -> Tensor:
@@ -165,8 +218,7 @@ def _join(h: Tensor) -> Tensor:
     return (h if h.dim() == 2 else h.transpose(0, 1).flatten(1)).T
 
 
-def _linear(matrix: Tensor, offset: Tensor, h: Tensor, scale: float) -> Tensor:
+def _linear(matrix: Tensor, offset: Tensor, h: Tensor) -> Tensor:
     if h.dim() == 2:
-        return torch.addmm(offset, matrix, h, alpha=scale, beta=scale)
-    matrix = matrix.expand(len(h), -1, -1)
-    return torch.baddbmm(offset, matrix, h, alpha=scale, beta=scale)
+        return torch.addmm(offset, matrix, h)
+    return torch.baddbmm(offset, matrix.expand(len(h), -1, -1), h)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rgflow.fused import apply, with_eager_twin
+from rgflow.fused import apply, cut, stacked, with_eager_twin
 
 SHRINK = 0.5**0.5  # of the residual sum, keeps its variance
 
@@ -86,7 +85,7 @@ def residual_net(x: Tensor, flat: Tensor, layout: Layout) -> Tensor:
         ``(N, outputs)``.
     """
     if torch.compiler.is_compiling():  # a compiler fuses better than we do
-        return evaluate(x, flat, layout)[0]
+        return _evaluate_one(x, flat, layout)[0]
     device = x.device.type
     if torch.is_autocast_enabled(device):
         low = torch.get_autocast_dtype(device)
@@ -95,105 +94,154 @@ def residual_net(x: Tensor, flat: Tensor, layout: Layout) -> Tensor:
     return apply(_ResidualNet, x, flat, *layout)[0]
 
 
-def evaluate(x: Tensor, flat: Tensor, layout: Layout) -> tuple[Tensor, list[Tensor]]:
-    """`residual_net`, and what `pull_back` needs of it.
+def prepare(
+    flats: Sequence[Tensor], layout: Layout, dtype: torch.dtype
+) -> tuple[list[Tensor], list[Tensor]]:
+    """What `evaluate` wants of nets that are alike, made for all of them at once.
 
-    That is factors, slopes, gains and norms by group, weights and inputs by map.
+    Args:
+        flats: The parameters of each net.
+        layout: Of the maps.
+        dtype: Of the nets' inputs.
+
+    Returns:
+        Weights ``(nets, out, in)`` of all maps in the order in which they act, their biases
+        ``(nets, out)``, and ``(nets,)`` of the slope in front of each block and of the closing
+        map; and what `collect` needs beside: factors, directions, gains and norms by group.
     """
     order, rows, groups, exponents, shrinks = layout
-    *parts, gains_and_biases, log_slopes = _parts(flat, groups, exponents)
-    factors = torch.addmv(shrinks, exponents, log_slopes, beta=math.log(SHRINK)).exp_()
-    slopes = log_slopes.exp()
-    gains, biases = (gains_and_biases * factors).chunk(2)
-    gains = torch.split_with_sizes(gains[:, None], [count for _, count, _ in groups])
-    norms, lying = [], []
+    *parts, gains_and_biases, log_slopes = _parts(flats, layout)
+    nets = len(flats)
+    factors = torch.addmm(shrinks, log_slopes, exponents.T, beta=math.log(SHRINK)).exp()
+    stream_slopes = log_slopes[:, ::3].exp().to(dtype)
+    gains, biases = (gains_and_biases * factors).chunk(2, 1)
+    gains = torch.split_with_sizes(gains, [count for _, count, _ in groups], 1)
+    aside, lying = [factors], []
     start = 0
     for part, gain, (maps, count, width) in zip(parts, gains, groups, strict=True):
-        weight, norm = torch._weight_norm_interface(part.view(count, width), gain, 0)
-        norms.append(norm)
-        lying += torch.split_with_sizes(weight.to(x.dtype), rows[start : start + maps])
+        direction, gain = part.reshape(-1, width), gain.reshape(-1, 1)
+        weight, norm = torch._weight_norm_interface(direction, gain, 0)
+        aside += [direction, gain, norm]
+        weight = weight.to(dtype).view(nets, count, width)
+        lying += torch.split_with_sizes(weight, rows[start : start + maps], 1)
         start += maps
-    weights, offsets = [x] * len(order), [x] * len(order)
-    biases = torch.split_with_sizes(biases.to(x.dtype), rows)
-    for layer, weight, bias in zip(order, lying, biases, strict=True):
-        weights[layer], offsets[layer] = weight, bias
-    stream_slopes = slopes[::3].unbind()
+    lying_biases = torch.split_with_sizes(biases.to(dtype), rows, 1)
+    weights, offsets = list(lying), list(lying_biases)
+    for layer, weight, offset in zip(order, lying, lying_biases, strict=True):
+        weights[layer], offsets[layer] = weight, offset
+    return [*weights, *offsets, *stream_slopes.unbind(1)], aside
+
+
+def evaluate(x: Tensor, ready: Sequence[Tensor], layout: Layout) -> tuple[Tensor, list[Tensor]]:
+    """The net on ``(N, width)``, given its part of what `prepare` made.
+
+    Returns:
+        The output and the inputs of all maps, which `pull_back` needs.
+    """
+    count = len(layout.order)
+    slopes = ready[2 * count :]
     innermost = _is_innermost(x)
     inputs = []
     stream = h = x
-    for layer, weight in enumerate(weights):
+    for layer, (weight, offset) in enumerate(zip(ready[:count], ready[count:], strict=False)):
         inputs.append(h)
         if layer % 3 == 0:
             stream = h
-            h = h * stream_slopes[layer // 3]
+            h = h * slopes[layer // 3]
         h = F.silu(h)
-        if innermost and (layer % 3 == 2 or layer + 1 == len(weights)):
-            h = torch.addmm(offsets[layer][:, None], weight, h.T).T
+        if innermost and (layer % 3 == 2 or layer + 1 == count):
+            h = torch.addmm(offset[:, None], weight, h.T).T
         else:
-            h = F.linear(h, weight, offsets[layer])
+            h = F.linear(h, weight, offset)
         if layer % 3 == 2:
             h = torch.add(h, stream, alpha=SHRINK)
-    return h, [factors, slopes, *gains, *norms, *weights, *inputs]
+    return h, inputs
 
 
 def pull_back(
-    grad: Tensor, flat: Tensor, layout: Layout, kept: Sequence[Tensor], of_flat: bool = True
-) -> tuple[Tensor, Tensor | None]:
-    """Gradients of `residual_net` in x and, if asked for, in ``flat``.
+    grad: Tensor,
+    ready: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    layout: Layout,
+    of_ready: bool = True,
+) -> tuple[Tensor, list[Tensor]]:
+    """Gradients of `evaluate` in x and, if asked for, in ``ready``, else none.
 
     Args:
         grad: Gradient of its output, ``(N, outputs)``.
-        flat: As it was given to it.
+        ready: As it was given to it.
+        inputs: What it returned beside the output.
         layout: As it was given to it.
-        kept: What `evaluate` returned beside the output.
-        of_flat: Whether the gradient in ``flat`` is wanted.
+        of_ready: Whether the gradients in ``ready`` are wanted.
     """
-    order, _, groups, exponents, _ = layout
-    count = len(order)
-    sizes = (2, len(groups), len(groups), count, count)
-    (factors, slopes), gains, norms, weights, inputs = _cut(kept, sizes)
-    stream_slopes = slopes[::3].unbind()
-    weight_grads, bias_grads = [grad] * count, [grad] * count
-    slope_grads = [slopes.new_zeros(())] * count
+    count = len(layout.order)
+    slopes = ready[2 * count :]
+    of_weights, of_biases, of_slopes = [], [], []
     residual = grad
     innermost = _is_innermost(inputs[0])
     for layer in reversed(range(count)):
         if layer % 3 == 2:
             residual = grad
-        slope = stream_slopes[layer // 3]
         first = layer % 3 == 0
+        slope = slopes[layer // 3]
         h = inputs[layer] * slope if first else inputs[layer]
-        if of_flat:
-            weight_grads[layer] = grad.T @ F.silu(h)  # cheaper than to fetch it from memory
-            bias_grads[layer] = grad.sum(0)
-        weight = weights[layer]
+        if of_ready:
+            of_weights.append(grad.T @ F.silu(h))  # cheaper than to fetch it from memory
+            of_biases.append(grad.sum(0))
+        weight = ready[layer]
         grad = (weight.T @ grad.T).T if first and innermost else grad @ weight
         grad = _silu_backward(grad, h)
         if first:
-            if of_flat:
-                slope_grads[layer] = (grad * h).sum().to(slopes.dtype)
+            if of_ready:
+                of_slopes.append((grad * h).sum())
             grad = grad * slope
             if layer + 1 < count:
                 grad = torch.add(grad, residual, alpha=SHRINK)
-    if not of_flat:
-        return grad, None
-    direction_grads, gain_grads = [], []
+    return grad, [*of_weights[::-1], *of_biases[::-1], *of_slopes[::-1]]
+
+
+def collect(
+    of_ready: Sequence[Tensor], flats: Sequence[Tensor], layout: Layout, aside: Sequence[Tensor]
+) -> Tensor:
+    """Gradients in the parameters of `prepare`, ``(nets, parameters)``.
+
+    Args:
+        of_ready: Gradients from `pull_back`, stacked; those of slopes are times the slopes.
+        flats: As given to it.
+        layout: As given to it.
+        aside: As it returned it.
+    """
+    order, _, groups, exponents, _ = layout
+    count, nets = len(order), len(flats)
+    factors, *of_groups = aside
+    *_, gains_and_biases, log_slopes = _parts(flats, layout)
+    of_directions, of_gains = [], []
     start = 0
-    *parts, gains_and_biases, _ = _parts(flat, groups, exponents)
-    for group, part, gain, norm in zip(groups, parts, gains, norms, strict=True):
-        maps, height, width = group
+    for maps, _, width in groups:
         members = order[start : start + maps]
         start += maps
-        weight_grad = torch.cat([weight_grads[layer] for layer in members]).to(part.dtype)
-        direction_grad, gain_grad = _weight_norm_backward(
-            weight_grad, part.view(height, width), gain, norm
+        direction, gain, norm, *of_groups = of_groups
+        of_weight = torch.cat([of_ready[layer] for layer in members], 1).to(direction.dtype)
+        of_direction, of_gain = _weight_norm_backward(
+            of_weight.view(-1, width), direction, gain, norm
         )
-        direction_grads.append(direction_grad.view(-1))
-        gain_grads.append(gain_grad.view(-1))
-    by_bias = [bias_grads[layer] for layer in order]
-    scaled = torch.cat([*gain_grads, *by_bias]).to(factors.dtype) * factors
-    by_slope = torch.addmv(torch.stack(slope_grads), exponents.T, scaled * gains_and_biases)
-    return grad, torch.cat([*direction_grads, scaled, by_slope])
+        of_directions.append(of_direction.view(nets, -1))
+        of_gains.append(of_gain.view(nets, -1))
+    by_bias = [of_ready[count + layer] for layer in order]
+    scaled = torch.cat([*of_gains, *by_bias], 1).to(factors.dtype) * factors
+    by_slope = torch.zeros_like(log_slopes)
+    by_slope[:, ::3] = torch.stack(tuple(of_ready[2 * count :]), 1)
+    by_slope = torch.addmm(by_slope, scaled * gains_and_biases, exponents)
+    return torch.cat([*of_directions, scaled, by_slope], 1)
+
+
+def _evaluate_one(
+    x: Tensor, flat: Tensor, layout: Layout
+) -> tuple[Tensor, list[Tensor], list[Tensor], list[Tensor]]:
+    """Output, what `prepare` makes of one net (with its leading axis), and what is kept."""
+    ready, aside = prepare([flat], layout, x.dtype)
+    out, inputs = evaluate(x, [tensor[0] for tensor in ready], layout)
+    return out, ready, aside, inputs
 
 
 @with_eager_twin
@@ -202,7 +250,8 @@ class _ResidualNet(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, flat: Tensor, *layout: Any) -> tuple[Tensor, list[Tensor]]:
-        return evaluate(x, flat, Layout(*layout))
+        out, ready, aside, inputs = _evaluate_one(x, flat, Layout(*layout))
+        return out, [*ready, *aside, *inputs]
 
     @staticmethod
     def setup_context(
@@ -216,9 +265,17 @@ class _ResidualNet(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor | None, ...]:
         x, flat, exponents, shrinks, *kept = ctx.saved_tensors  # recomputation allows one look
         layout = Layout(*ctx.shapes, exponents, shrinks)
+        wanted = ctx.needs_input_grad[1]
         if torch.is_grad_enabled():
-            kept = evaluate(x, flat, layout)[1]
-        of_x, of_flat = pull_back(grad, flat, layout, kept, ctx.needs_input_grad[1])
+            _, ready, aside, inputs = _evaluate_one(x, flat, layout)
+        else:
+            count = len(layout.order)
+            made = 2 * count + (count + 2) // 3
+            sizes = (made, 1 + 3 * len(layout.groups), count)
+            ready, aside, inputs = cut(kept, sizes)
+        of_x, of_ready = pull_back(grad, [t[0] for t in ready], inputs, layout, wanted)
+        stacks = [tensor[None] for tensor in of_ready]
+        of_flat = collect(stacks, [flat], layout, aside)[0] if wanted else None
         return of_x, of_flat, *[None] * 5
 
 
@@ -227,16 +284,10 @@ def _is_innermost(x: Tensor) -> bool:
     return x.stride(0) == 1 and x.shape[1] > 1
 
 
-def _parts(
-    flat: Tensor, groups: Sequence[tuple[int, int, int]], exponents: Tensor
-) -> tuple[Tensor, ...]:
-    """Directions of each group, gains and biases, logarithms of slopes."""
-    return torch.split_with_sizes(flat, [n * width for _, n, width in groups] + [*exponents.shape])
-
-
-def _cut(items: Sequence[Tensor], sizes: Sequence[int]) -> list[list[Tensor]]:
-    rest = iter(items)
-    return [list(islice(rest, size)) for size in sizes]
+def _parts(flats: Sequence[Tensor], layout: Layout) -> tuple[Tensor, ...]:
+    """Directions of each group, gains and biases, logarithms of slopes, by net."""
+    sizes = [count * width for _, count, width in layout.groups] + [*layout.exponents.shape]
+    return torch.split_with_sizes(stacked(flats), sizes, 1)
 
 
 def _weight_norm_backward(

@@ -6,12 +6,14 @@ an `ExplicitNet`, one coupling, or a chain of them, is a single node of the grap
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Hashable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+from rgflow.fused import cut, stacked
 
 if TYPE_CHECKING:
     from rgflow.bijectors.coupling import Coupling, Halves
@@ -62,6 +64,26 @@ def _changed(couplings: Sequence[Coupling]) -> list[int]:
     return sorted({1 - coupling.read_half for coupling in couplings})
 
 
+def _alike(couplings: Sequence[Coupling]) -> list[list[int]]:
+    """Numbers of couplings whose conditioners are of one kind, by kind."""
+    groups: dict[Hashable, list[int]] = {}
+    for i, coupling in enumerate(couplings):
+        groups.setdefault(coupling.conditioner.kind, []).append(i)
+    return list(groups.values())
+
+
+def _deal(groups: Sequence[Sequence[int]], stacks: Sequence[Sequence[Tensor]]) -> list[Any]:
+    """Each coupling's own tensors out of those stacked by kind."""
+    dealt: list[Any] = [()] * sum(map(len, groups))
+    for members, tensors in zip(groups, stacks, strict=True):
+        if len(members) == 1:
+            dealt[members[0]] = [tensor[0] for tensor in tensors]
+            continue
+        for i, own in zip(members, zip(*(t.unbind() for t in tensors), strict=True), strict=True):
+            dealt[i] = own
+    return dealt
+
+
 class _Couplings(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -71,58 +93,77 @@ class _Couplings(torch.autograd.Function):
         low: torch.dtype | None,
         *inputs: Tensor,
     ) -> tuple[Tensor, ...]:
-        halves, rest = list(inputs[:2]), iter(inputs[2:])
+        halves = list(inputs[:2])
+        nets = [coupling.conditioner for coupling in couplings]
+        ctx.counts = [len(net.tensors()) for net in nets]
+        tensors = cut(inputs[2:], ctx.counts)
+        ctx.groups = _alike(couplings)
+        stacks, asides = [], []
         total: Tensor | None = None
         kept: list[Tensor] = []
-        counts = []
+        ctx.sizes = []
         with torch.autocast(inputs[0].device.type, enabled=False):
-            for coupling in couplings:
-                net, changing = coupling.conditioner, 1 - coupling.read_half
-                tensors = list(islice(rest, len(net.tensors())))
+            for members in ctx.groups:
+                own = [tensors[i] for i in members]
+                stack, aside = nets[members[0]].prepare(own, low or inputs[0].dtype)
+                stacks.append(stack)
+                asides.append(aside)
+            ready = _deal(ctx.groups, stacks)
+            for coupling, net, own in zip(couplings, nets, ready, strict=True):
+                changing = 1 - coupling.read_half
                 changed, read = halves[changing], halves[coupling.read_half]
-                parameters, of_net = net.evaluate(read if low is None else read.to(low), tensors)
+                parameters, of_net = net.evaluate(read if low is None else read.to(low), own)
                 halves[changing], log_det, of_map = coupling.evaluate(
                     changed, parameters.to(changed.dtype), inverse=inverse
                 )
                 total = log_det if total is None else total + log_det
                 kept += [*of_map, *of_net]
-                counts.append((len(tensors), len(of_map), len(of_net)))
-        ctx.couplings, ctx.inverse, ctx.low, ctx.counts = couplings, inverse, low, counts
-        ctx.save_for_backward(*inputs, *kept)
+                ctx.sizes += [len(of_map), len(of_net)]
+        ctx.couplings, ctx.inverse, ctx.low = couplings, inverse, low
+        ctx.prepared = [len(part) for part in (*stacks, *asides)]
+        ctx.save_for_backward(*inputs, *chain(*stacks), *chain(*asides), *kept)
         # apart from what is kept, whose views would hold the graph that holds them
         return *(halves[half].detach() for half in _changed(couplings)), total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        count = 2 + sum(tensors for tensors, _, _ in ctx.counts)
         saved = ctx.saved_tensors  # once, as checkpoints want it
-        inputs, kept = saved[:count], saved[count:]
         wanted = ctx.needs_input_grad[3:]
         if torch.is_grad_enabled():
+            inputs = saved[: 2 + sum(ctx.counts)]
             return None, None, None, *_differentiable(ctx, inputs, wanted, grads)
+        groups, count = ctx.groups, len(ctx.couplings)
+        parts = cut(saved, [2, *ctx.counts, *ctx.prepared, *ctx.sizes])
+        _, *parts = parts
+        tensors, parts = parts[:count], parts[count:]
+        stacks, asides, kept = cut(parts, [len(groups), len(groups), 2 * count])
+        ready = _deal(groups, stacks)
         *of_images, log_det_grad = grads
         halves: list[Tensor | None] = [None, None]
         for half, grad in zip(_changed(ctx.couplings), of_images, strict=True):
             halves[half] = grad
-        of_tensors: list[Tensor | None] = []
-        for coupling, (tensors, of_map, of_net) in zip(
-            reversed(ctx.couplings), reversed(ctx.counts), strict=True
-        ):
-            kept, own = kept[: -of_map - of_net], kept[-of_map - of_net :]
+        of_ready: list[list[Tensor]] = [[]] * count
+        for i in reversed(range(count)):
+            coupling = ctx.couplings[i]
             changing, reading = 1 - coupling.read_half, coupling.read_half
+            of_map, of_net = kept[2 * i : 2 * i + 2]
             halves[changing], grad = coupling.pull_back(
-                halves[changing], log_det_grad, own[:of_map], inverse=ctx.inverse
+                halves[changing], log_det_grad, of_map, inverse=ctx.inverse
             )
-            start = count - len(of_tensors) - tensors
-            weights = inputs[start : start + tensors]
             grad = grad if ctx.low is None else grad.to(ctx.low)
-            grad, of_weights = coupling.conditioner.pull_back(
-                grad, weights, own[of_map:], any(wanted[2:])
+            grad, of_ready[i] = coupling.conditioner.pull_back(
+                grad, ready[i], of_net, any(wanted[2:])
             )
-            of_tensors = of_weights + of_tensors
             grad = grad.to(halves[changing].dtype)
             halves[reading] = grad if halves[reading] is None else halves[reading] + grad
-        return None, None, None, *halves, *of_tensors
+        of_tensors: list[Sequence[Tensor | None]] = [[None] * size for size in ctx.counts]
+        for members, aside in zip(groups, asides, strict=True) if any(wanted[2:]) else ():
+            net = ctx.couplings[members[0]].conditioner
+            grads_stacked = [stacked(t) for t in zip(*(of_ready[i] for i in members), strict=True)]
+            found = net.collect(grads_stacked, [tensors[i] for i in members], aside)
+            for i, own in zip(members, _deal([range(len(members))], [found]), strict=True):
+                of_tensors[i] = own
+        return None, None, None, *halves, *chain(*of_tensors)
 
 
 def _differentiable(
