@@ -72,16 +72,21 @@ def _alike(couplings: Sequence[Coupling]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _deal(groups: Sequence[Sequence[int]], stacks: Sequence[Sequence[Tensor]]) -> list[Any]:
+def _unstack(stack: Sequence[Tensor], nets: int) -> list[Sequence[Tensor]]:
+    """Each net's own tensors out of those of all."""
+    if nets == 1:
+        return [[tensor[0] for tensor in stack]]  # cheaper than to unbind
+    return list(zip(*(tensor.unbind() for tensor in stack), strict=True))
+
+
+def _by_coupling(
+    groups: Sequence[Sequence[int]], stacks: Sequence[Sequence[Tensor]]
+) -> list[Sequence[Tensor]]:
     """Each coupling's own tensors out of those stacked by kind."""
-    dealt: list[Any] = [()] * sum(map(len, groups))
-    for members, tensors in zip(groups, stacks, strict=True):
-        if len(members) == 1:
-            dealt[members[0]] = [tensor[0] for tensor in tensors]
-            continue
-        for i, own in zip(members, zip(*(t.unbind() for t in tensors), strict=True), strict=True):
-            dealt[i] = own
-    return dealt
+    own = {}
+    for members, stack in zip(groups, stacks, strict=True):
+        own.update(zip(members, _unstack(stack, len(members)), strict=True))
+    return [own[i] for i in range(len(own))]
 
 
 class _Couplings(torch.autograd.Function):
@@ -108,7 +113,7 @@ class _Couplings(torch.autograd.Function):
                 stack, aside = nets[members[0]].prepare(own, low or inputs[0].dtype)
                 stacks.append(stack)
                 asides.append(aside)
-            ready = _deal(ctx.groups, stacks)
+            ready = _by_coupling(ctx.groups, stacks)
             for coupling, net, own in zip(couplings, nets, ready, strict=True):
                 changing = 1 - coupling.read_half
                 changed, read = halves[changing], halves[coupling.read_half]
@@ -133,11 +138,9 @@ class _Couplings(torch.autograd.Function):
             inputs = saved[: 2 + sum(ctx.counts)]
             return None, None, None, *_differentiable(ctx, inputs, wanted, grads)
         groups, count = ctx.groups, len(ctx.couplings)
-        parts = cut(saved, [2, *ctx.counts, *ctx.prepared, *ctx.sizes])
-        _, *parts = parts
-        tensors, parts = parts[:count], parts[count:]
-        stacks, asides, kept = cut(parts, [len(groups), len(groups), 2 * count])
-        ready = _deal(groups, stacks)
+        _, *parts = cut(saved, [2, *ctx.counts, *ctx.prepared, *ctx.sizes])
+        tensors, stacks, asides, kept = cut(parts, [count, len(groups), len(groups), 2 * count])
+        ready = _by_coupling(groups, stacks)
         *of_images, log_det_grad = grads
         halves: list[Tensor | None] = [None, None]
         for half, grad in zip(_changed(ctx.couplings), of_images, strict=True):
@@ -157,12 +160,13 @@ class _Couplings(torch.autograd.Function):
             grad = grad.to(halves[changing].dtype)
             halves[reading] = grad if halves[reading] is None else halves[reading] + grad
         of_tensors: list[Sequence[Tensor | None]] = [[None] * size for size in ctx.counts]
-        for members, aside in zip(groups, asides, strict=True) if any(wanted[2:]) else ():
-            net = ctx.couplings[members[0]].conditioner
-            grads_stacked = [stacked(t) for t in zip(*(of_ready[i] for i in members), strict=True)]
-            found = net.collect(grads_stacked, [tensors[i] for i in members], aside)
-            for i, own in zip(members, _deal([range(len(members))], [found]), strict=True):
-                of_tensors[i] = own
+        if any(wanted[2:]):
+            for members, aside in zip(groups, asides, strict=True):
+                net = ctx.couplings[members[0]].conditioner
+                stack = [stacked(t) for t in zip(*(of_ready[i] for i in members), strict=True)]
+                found = net.collect(stack, [tensors[i] for i in members], aside)
+                for i, own in zip(members, _unstack(found, len(members)), strict=True):
+                    of_tensors[i] = own
         return None, None, None, *halves, *chain(*of_tensors)
 
 
