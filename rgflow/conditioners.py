@@ -78,18 +78,12 @@ class ExplicitNet(nn.Module, ABC):
         """Gradients in x and, if asked for, in ``ready``, else an empty list."""
 
     @abstractmethod
-    def collect(
-        self,
-        of_ready: Sequence[Tensor],
-        tensors: Sequence[Sequence[Tensor]],
-        aside: Sequence[Tensor],
-    ) -> list[Tensor]:
+    def collect(self, of_ready: Sequence[Tensor], aside: Sequence[Tensor]) -> list[Tensor]:
         """Gradients in the tensors of all nets, the first axis that of the nets.
 
         Args:
             of_ready: From ``pull_back``, stacked over the nets.
-            tensors: As given to ``prepare``.
-            aside: The second of what it returned.
+            aside: The second of what ``prepare`` returned.
         """
 
     def run(self, x: Tensor) -> Tensor:
@@ -191,16 +185,10 @@ class ResidualMLP(ExplicitNet):
         grad, first = perceptron.pull_back(grad, ready[:2], kept[:1], layers, of_ready)
         return grad, first + later
 
-    def collect(
-        self,
-        of_ready: Sequence[Tensor],
-        tensors: Sequence[Sequence[Tensor]],
-        aside: Sequence[Tensor],
-    ) -> list[Tensor]:
+    def collect(self, of_ready: Sequence[Tensor], aside: Sequence[Tensor]) -> list[Tensor]:
         """See the base class."""
         first = 0 if self.entry is None else 2
-        flats = [own[0] for own in tensors]
-        of_flats = residual.collect(of_ready[first:], flats, self._layout(), aside)
+        of_flats = residual.collect(of_ready[first:], self._layout(), aside)
         if self.entry is None:
             return [of_flats]
         of_weights, of_biases = perceptron.collect(of_ready[:2], self._entry_layers())
@@ -282,11 +270,6 @@ class MLP(ExplicitNet):
         """See the base class."""
         return perceptron.pull_back(grad, ready, kept, self.layers, of_ready)
 
-    def collect(
-        self,
-        of_ready: Sequence[Tensor],
-        tensors: Sequence[Sequence[Tensor]],
-        aside: Sequence[Tensor],
-    ) -> list[Tensor]:
+    def collect(self, of_ready: Sequence[Tensor], aside: Sequence[Tensor]) -> list[Tensor]:
         """See the base class."""
         return list(perceptron.collect(of_ready, self.layers))

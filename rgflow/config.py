@@ -122,13 +122,18 @@ def _locate(target: str, name: str) -> Callable[..., Any]:
     module, _, attribute = target.rpartition(".")
     try:
         return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         method = _class_method(module, attribute)
         if method is None:
             raise ValueError(
                 f"{name}: got _target_ {target!r}, which cannot be found: {error}"
             ) from error
         return method
+    except Exception as error:  # of a user's module
+        raise ValueError(
+            f"{name}: got _target_ {target!r}, whose import failed with "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _class_method(path: str, attribute: str) -> Callable[..., Any] | None:

@@ -18,7 +18,7 @@ def exact_observables(energy: Energy) -> dict[str, float]:
     """Exact values, by the names of `rgflow.reports.energy_report`; none where none is known.
 
     For `Ising`, of its spins, ``energy_per_site`` and ``specific_heat`` at any size and ``m2`` up
-    to side 16, where it takes four seconds (up to side 8 if J < 0.1); for free fields all three.
+    to side 16, where it takes seconds (up to side 8 if J < 0.1); for free fields all three.
 
     >>> exact_observables(GaussianField(side=4, m2=0.5))
     {'m2': 0.0625, 'energy_per_site': 0.5, 'specific_heat': 0.5}

@@ -84,14 +84,9 @@ class PatchMLP(ExplicitNet):
         patches = of_patches.T.unflatten(1, lying.shape[1:]).unflatten(0, (-1, k, k))
         return self._sum_of_patches(patches).movedim(-1, 0), of_net
 
-    def collect(
-        self,
-        of_ready: Sequence[Tensor],
-        tensors: Sequence[Sequence[Tensor]],
-        aside: Sequence[Tensor],
-    ) -> list[Tensor]:
+    def collect(self, of_ready: Sequence[Tensor], aside: Sequence[Tensor]) -> list[Tensor]:
         """See the base class."""
-        return self.net.collect(of_ready, tensors, aside)
+        return self.net.collect(of_ready, aside)
 
     def _patches(self, x: Tensor) -> Tensor:
         """``(C, H, W, N)`` to ``(C, k, k, H, W, N)``."""

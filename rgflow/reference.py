@@ -21,6 +21,7 @@ from rgflow.montecarlo import (
 from rgflow.montecarlo.angles import hmc_of_angles
 from rgflow.montecarlo.tuned import Advance, scaled_start, tuned_hmc
 from rgflow.seeds import generator_for
+from rgflow.weighted import device_of
 
 Method = Literal["auto", "exact", "cluster", "hmc"]
 FlowMethod = Literal["metropolis", "latent_hmc"]
@@ -144,7 +145,7 @@ def flow_chains(
     Raises:
         ValueError: If a number is out of its range or shapes differ.
     """
-    device = next(flow.parameters()).device
+    device = device_of(flow)
     generator = generator_for("flow_chains", seed, device=device)
     budget = {"chains": chains, "steps": states, "warmup": FLOW_WARMUP, "generator": generator}
     start = time.perf_counter()
@@ -157,9 +158,7 @@ def flow_chains(
     seconds = time.perf_counter() - start
     warmup = seconds * FLOW_WARMUP / (FLOW_WARMUP + states)  # steps of equal cost
     samples, energies = run.samples.float().cpu(), run.energies.cpu()
-    return Reference(
-        samples, energies, method, run.acceptance, seconds - warmup, warmup, str(device)
-    )
+    return Reference(samples, energies, method, run.acceptance, seconds - warmup, warmup, device)
 
 
 def best_method(energy: Energy) -> str:

@@ -107,7 +107,8 @@ def prepare(
     Returns:
         Weights ``(nets, out, in)`` of all maps in the order in which they act, their biases
         ``(nets, out)``, and ``(nets,)`` of the slope in front of each block and of the closing
-        map; and what `collect` needs beside: factors, directions, gains and norms by group.
+        map; and what `collect` needs beside: factors, gains and biases, and by group directions,
+        gains and norms.
     """
     order, rows, groups, exponents, shrinks = layout
     *parts, gains_and_biases, log_slopes = _parts(flats, layout)
@@ -116,7 +117,7 @@ def prepare(
     stream_slopes = log_slopes[:, ::3].exp().to(dtype)
     gains, biases = (gains_and_biases * factors).chunk(2, 1)
     gains = torch.split_with_sizes(gains, [count for _, count, _ in groups], 1)
-    aside, lying = [factors], []
+    aside, lying = [factors, gains_and_biases], []
     start = 0
     for part, gain, (maps, count, width) in zip(parts, gains, groups, strict=True):
         direction, gain = part.reshape(-1, width), gain.reshape(-1, 1)
@@ -200,21 +201,17 @@ def pull_back(
     return grad, [*of_weights[::-1], *of_biases[::-1], *of_slopes[::-1]]
 
 
-def collect(
-    of_ready: Sequence[Tensor], flats: Sequence[Tensor], layout: Layout, aside: Sequence[Tensor]
-) -> Tensor:
+def collect(of_ready: Sequence[Tensor], layout: Layout, aside: Sequence[Tensor]) -> Tensor:
     """Gradients in the parameters of `prepare`, ``(nets, parameters)``.
 
     Args:
         of_ready: Gradients from `pull_back`, stacked; those of slopes are times the slopes.
-        flats: As given to it.
         layout: As given to it.
         aside: As it returned it.
     """
     order, _, groups, exponents, _ = layout
-    count, nets = len(order), len(flats)
-    factors, *of_groups = aside
-    *_, gains_and_biases, log_slopes = _parts(flats, layout)
+    factors, gains_and_biases, *of_groups = aside
+    count, nets = len(order), len(factors)
     of_directions, of_gains = [], []
     start = 0
     for maps, _, width in groups:
@@ -229,9 +226,10 @@ def collect(
         of_gains.append(of_gain.view(nets, -1))
     by_bias = [of_ready[count + layer] for layer in order]
     scaled = torch.cat([*of_gains, *by_bias], 1).to(factors.dtype) * factors
-    by_slope = torch.zeros_like(log_slopes)
-    by_slope[:, ::3] = torch.stack(tuple(of_ready[2 * count :]), 1)
-    by_slope = torch.addmm(by_slope, scaled * gains_and_biases, exponents)
+    of_slopes, zeros = of_ready[2 * count :], factors.new_zeros(nets)
+    columns = [zeros if layer % 3 else of_slopes[layer // 3] for layer in range(count)]
+    directly = torch.stack(columns, 1).to(factors.dtype)
+    by_slope = torch.addmm(directly, scaled * gains_and_biases, exponents)
     return torch.cat([*of_directions, scaled, by_slope], 1)
 
 
@@ -271,11 +269,11 @@ class _ResidualNet(torch.autograd.Function):
         else:
             count = len(layout.order)
             made = 2 * count + (count + 2) // 3
-            sizes = (made, 1 + 3 * len(layout.groups), count)
+            sizes = (made, 2 + 3 * len(layout.groups), count)
             ready, aside, inputs = cut(kept, sizes)
         of_x, of_ready = pull_back(grad, [t[0] for t in ready], inputs, layout, wanted)
         stacks = [tensor[None] for tensor in of_ready]
-        of_flat = collect(stacks, [flat], layout, aside)[0] if wanted else None
+        of_flat = collect(stacks, layout, aside)[0] if wanted else None
         return of_x, of_flat, *[None] * 5
 
 

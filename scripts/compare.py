@@ -12,7 +12,9 @@ def main() -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--training-seconds", type=float, help="wall time of the training")
     source.add_argument(
-        "--run", nargs="+", help="run directories whose metrics.json tell it; of a grown flow, all"
+        "--run",
+        action="append",
+        help="run directory whose metrics.json tells it; of a grown flow once for each",
     )
     with one_line_errors():
         args = parser.parse_args()

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from rgflow.cli import Parser, one_line_errors
-from rgflow.files import write_atomically
+from rgflow.files import write_atomically, write_stdout
 from rgflow.plotting import save_figure, save_image, tile
 from rgflow.realspace import exact_report as exact
 from rgflow.realspace import sampling_report as sampling
@@ -58,7 +58,7 @@ def report(args: argparse.Namespace) -> None:
 
     def show(section: Section) -> None:
         texts.append(format_rows(section.title, section.rows, section.notes))
-        print(texts[-1], end="\n\n", flush=True)
+        write_stdout(f"{texts[-1]}\n")
         for name, figure in section.figures.items():
             save_figure(figure, out / f"{name}.png")
 
@@ -82,7 +82,7 @@ def report(args: argparse.Namespace) -> None:
     save_film(film, out / "zoom.gif")
     table = "\n\n".join(texts) + "\n"
     write_atomically(out / "table.txt", lambda file: file.write(table.encode()))
-    print(f"{out}: table.txt and figures, after {time.perf_counter() - start:.0f} s")
+    write_stdout(f"{out}: table.txt and figures, after {time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from rgflow.conditioners import MLP, ResidualMLP
 from rgflow.lattice_conditioners import ConvNet, PatchMLP
+from rgflow.perceptron import ACTIVATIONS, CHUNK
 from rgflow.residual import make_layout
 
 
@@ -64,6 +65,36 @@ def test_folding_the_slopes_changes_nothing():
         h = (h + f) / 2**0.5
     expected = linear(6, swish(h, slopes[6]))
     torch.testing.assert_close(net(x), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_a_perceptron_is_linear_maps_and_pointwise_functions(name):
+    torch.manual_seed(0)
+    net = MLP(3, 2, (4, 5), ("silu", name)).double()
+    with torch.no_grad():
+        for p in net.parameters():
+            p.normal_()
+    function = torch.tanh if name == "tanh" else getattr(F, name)
+    shapes = ((4, 3), (5, 4), (2, 5))
+    weights = net.weights.split([rows * columns for rows, columns in shapes])
+    biases = net.biases.split([rows for rows, _ in shapes])
+    for samples in (7, 2 * CHUNK):
+        h = x = torch.randn(samples, 3, dtype=torch.float64)
+        for act, weight, bias, shape in zip(
+            (lambda v: v, F.silu, function), weights, biases, shapes, strict=True
+        ):
+            h = F.linear(act(h), weight.view(shape), bias)
+        torch.testing.assert_close(net(x), h)
+
+
+def test_tanh_in_bfloat16():
+    torch.manual_seed(0)
+    net = MLP(16, 16, (64,), "tanh")
+    torch.nn.init.normal_(net.weights, std=0.2)
+    x = 0.5 * torch.randn(512, 16)
+    low = net.to(torch.bfloat16)(x.to(torch.bfloat16))
+    exact = net.double()(x.to(torch.bfloat16).double())
+    assert (low - exact).std() < 0.02 * exact.std()
 
 
 def test_convolutions_are_periodic_and_reach_as_far_as_they_say():

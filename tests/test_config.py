@@ -75,6 +75,14 @@ def test_a_module_of_a_similar_name_is_not_inside():
             check_target(target, "flow", ("rgflow.models",))
 
 
+def test_a_module_that_fails_is_named(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    for i, line in enumerate(("1 / 0", "def f(:")):
+        (tmp_path / f"broken_module_{i}.py").write_text(line)
+        with pytest.raises(ValueError, match=r"whose import failed with .*Error"):
+            build({"_target_": f"broken_module_{i}.f"}, "energy")
+
+
 def test_other_constructors_of_a_class_are_targets():
     node = {"_target_": "rgflow.energies.Phi4.from_kappa", "side": 4, "kappa": 0.1, "lam": 0.02}
     assert build(node, "energy", ("rgflow.energies",)).lam == pytest.approx(2.0)

@@ -78,7 +78,7 @@ def test_flow_and_monte_carlo_side_by_side(run, capsys):
     for name in ("flow.png", "mc.png"):
         assert Path(name).stat().st_size > 10_000
     Path("metrics.json").write_text('{"seconds": 90.0, "training_seconds": 60.0}')
-    assert run("compare", "flow.json", "mc.json", "--run", ".") == 0
+    assert run("compare", "--run", ".", "flow.json", "mc.json") == 0
     table = capsys.readouterr().out
     assert run("compare", "flow.json", "mc.json", "--training-seconds", 60) == 0
     assert capsys.readouterr().out == table

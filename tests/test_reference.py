@@ -84,21 +84,36 @@ def test_a_law_that_is_not_gaussian():
         assert abs(got.value - exact) < 4 * got.error < 0.05 * exact
 
 
-class Holes(Wells):
-    """Nowhere smooth: half of all values of one site have no energy."""
+class Rough(Wells):
+    """Steps at every millionth of one site's value, which no leapfrog step follows."""
 
     def energy(self, x):
-        hole = (x[:, 0, 0, 0] * 1e4).frac().abs() > self.solid
-        return torch.where(hole, math.nan, super().energy(x))
+        return super().energy(x) + 50 * (1e6 * x[:, 0, 0, 0]).round().remainder(2)
 
-    solid = 1.0
+
+class Hole(Wells):
+    """No energy at positive values of one site."""
+
+    def energy(self, x):
+        return torch.where(x[:, 0, 0, 0] > self.edge, math.nan, super().energy(x))
+
+    edge = 100.0
 
 
 def test_an_energy_on_which_no_chain_can_move_is_refused():
-    energy = as_energy(Holes())
-    energy.inner.solid = 0.5
-    with pytest.raises(ValueError, match=r"HMC does not move|of a start is not finite"):
+    with pytest.raises(ValueError, match="chains keep their energies"):
+        reference_samples(as_energy(Rough()), chains=8, states=4)
+    energy = as_energy(Hole())
+    energy.inner.edge = 0.0
+    with pytest.raises(ValueError, match="of a start is not finite"):
         reference_samples(energy, chains=8, states=4)
+    with pytest.raises(ValueError, match="every proposal was rejected"):
+        mode_variances(torch.ones(4, 2, 1, 4, 4))
+
+
+def test_one_chain_is_enough(recwarn):
+    assert reference_samples(Phi4(4, 0.5, 1.0), chains=1, states=2).samples.shape[:2] == (2, 1)
+    assert not recwarn.list
 
 
 def test_the_gaussian_part_of_the_variances_is_measured():

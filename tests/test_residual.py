@@ -57,6 +57,8 @@ def test_values_and_gradients_of_first_and_second_order():
 def test_under_transforms_and_without_gradients():
     x, flat = inputs()
     jacobian = torch.func.jacrev(lambda v: residual_net(v, flat, LAYOUT))(x)
+    of_flat = torch.func.jacrev(lambda v: residual_net(x, v, LAYOUT))(flat)
+    torch.testing.assert_close(of_flat, torch.func.jacrev(lambda v: plain(x, v))(flat))
     expected = torch.func.jacrev(lambda v: plain(v, flat))(x)
     torch.testing.assert_close(jacobian, expected)
     with torch.no_grad():

@@ -138,8 +138,8 @@ class _Couplings(torch.autograd.Function):
             inputs = saved[: 2 + sum(ctx.counts)]
             return None, None, None, *_differentiable(ctx, inputs, wanted, grads)
         groups, count = ctx.groups, len(ctx.couplings)
-        _, *parts = cut(saved, [2, *ctx.counts, *ctx.prepared, *ctx.sizes])
-        tensors, stacks, asides, kept = cut(parts, [count, len(groups), len(groups), 2 * count])
+        _, *parts = cut(saved, [2 + sum(ctx.counts), *ctx.prepared, *ctx.sizes])
+        stacks, asides, kept = cut(parts, [len(groups), len(groups), 2 * count])
         ready = _by_coupling(groups, stacks)
         *of_images, log_det_grad = grads
         halves: list[Tensor | None] = [None, None]
@@ -164,7 +164,7 @@ class _Couplings(torch.autograd.Function):
             for members, aside in zip(groups, asides, strict=True):
                 net = ctx.couplings[members[0]].conditioner
                 stack = [stacked(t) for t in zip(*(of_ready[i] for i in members), strict=True)]
-                found = net.collect(stack, [tensors[i] for i in members], aside)
+                found = net.collect(stack, aside)
                 for i, own in zip(members, _unstack(found, len(members)), strict=True):
                     of_tensors[i] = own
         return None, None, None, *halves, *chain(*of_tensors)

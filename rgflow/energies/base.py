@@ -30,7 +30,7 @@ class Energy(nn.Module, ABC):
         super().__init_subclass__(**kwargs)
         for base in cls.__mro__[1:]:
             ours = base.__module__.startswith(f"{__package__}.") and base is not Energy
-            if ours and issubclass(base, Energy) and "energy" in cls.__dict__:
+            if ours and issubclass(base, Energy) and cls.energy is not base.energy:
                 raise TypeError(
                     f"{cls.__name__} gives {base.__name__} another energy, but would keep its "
                     f"samplers and exact answers: derive it from Energy, with a {base.__name__} "

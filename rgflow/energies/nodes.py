@@ -7,6 +7,7 @@ import torch
 
 from rgflow.config import build, check_target
 from rgflow.energies.base import Energy
+from rgflow.energies.symmetries import probe_fields
 from rgflow.energies.user import UserEnergy, as_energy
 from rgflow.seeds import generator_for
 
@@ -88,8 +89,5 @@ def same_energy(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
 
 @torch.no_grad()
 def _probe(energy: Energy) -> list[float]:
-    # numbers of the CPU, whose stream is the same everywhere
-    generator = generator_for("probe energies")
-    x = torch.randn((PROBES, *energy.event_shape), generator=generator, dtype=torch.float32)
-    tensors = [*energy.parameters(), *energy.buffers()]
-    return energy.energy(x.to(tensors[0].device) if tensors else x).double().tolist()
+    x = probe_fields(energy, PROBES, generator_for("probe energies"))
+    return energy.energy(x).double().tolist()

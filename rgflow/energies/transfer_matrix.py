@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 LARGEST_SIDE = 16
-"""``2**16`` states of a row; eight seconds."""
+"""``2**16`` states of a row; some five seconds."""
 DENSE_SIDE = 8
 """Up to here all eigenvectors are found, instantly."""
 LEAST_COUPLING = 0.1

@@ -140,13 +140,17 @@ def _try_constants(energy: Energy, name: str) -> None:
     log_z = _tried(f"{name}.log_z", lambda: energy.log_z)
     if log_z is not None and not math.isfinite(log_z):
         raise ValueError(f"{name}.log_z: got {log_z}, expected a finite number or None")
-    spectrum, shape = energy.spectrum, energy.event_shape[-2:]
+    spectrum = _tried(f"{name}.spectrum", lambda: energy.spectrum)
+    shape = energy.event_shape[-2:]
     if spectrum is not None and not (
-        isinstance(spectrum, Tensor) and tuple(spectrum.shape) == shape and (spectrum > 0).all()
+        isinstance(spectrum, Tensor)
+        and tuple(spectrum.shape) == shape
+        and ((spectrum > 0) & spectrum.isfinite()).all()
+        and torch.allclose(spectrum, spectrum.flip(0, 1).roll((1, 1), (0, 1)), rtol=1e-4)
     ):
         raise ValueError(
-            f"{name}.spectrum: expected a positive tensor of shape {shape}, or None: the variance "
-            "of each Fourier mode"
+            f"{name}.spectrum: expected a positive tensor of shape {shape}, the same at k and -k, "
+            "or None: the variance of each Fourier mode"
         )
 
 

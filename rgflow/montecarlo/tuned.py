@@ -32,8 +32,9 @@ FOURIER_COST = 3.0
 is among the cheapest; there they halve the steps for an independent state, which is no gain."""
 MOVE_COST = 30.0
 """Of a cluster update, in leapfrog steps of phi^4."""
-CHEAP = 60.0
-"""Leapfrog steps for an independent state that are few enough not to look for better masses."""
+CHEAP = 120.0
+"""Leapfrog steps for an independent state, two autocorrelation times, that are few enough not to
+look for better masses."""
 MAX_THIN = 32
 """Most trajectories between two states that are kept."""
 OCTAVES = 30
@@ -121,7 +122,7 @@ def tuned_hmc(
         chains = _Chains(energy, x, generator, masses, length, move)
         try:
             chains.tune(step_size, longest_step, slow, warmup)
-        except ValueError as error:
+        except _StuckError as error:
             chains.error = error
         return chains
 
@@ -160,6 +161,10 @@ def tuned_hmc(
         return run.samples, run.acceptance
 
     return advance
+
+
+class _StuckError(ValueError):
+    """Chains with these masses do not move; others may."""
 
 
 class _Chains:
@@ -208,18 +213,20 @@ class _Chains:
         else:
             self.step_size, self.x = tuned.step_size, tuned.samples[-1]
         if not self.step_size >= SMALLEST_STEP * self.length:
-            raise ValueError(
+            raise _StuckError(
                 f"HMC does not move: it rejects with steps as short as {self.step_size:.2g}, as "
                 "if the energy were not smooth or often not finite"
             )
         self.leapfrog_steps = min(MOST_STEPS, max(2, round(self.length / self.step_size)))
         pilot = self.run(warmup)
-        between, within = pilot.energies.mean(0).var(), pilot.energies.var(0).mean()
-        if between > STUCK * within:
-            raise ValueError(
-                f"HMC does not move: with steps of {self.step_size:.2g} the chains keep their "
-                "energies, as if the energy were not smooth or often not finite"
-            )
+        if len(self.x) > 1:
+            between, within = pilot.energies.mean(0).var(), pilot.energies.var(0).mean()
+            if between > STUCK * within:
+                raise _StuckError(
+                    f"HMC does not move: with steps of {self.step_size:.2g} the chains keep their "
+                    "energies, as if the energy were not smooth or often not finite, or had "
+                    "phases of different energy that no chain leaves"
+                )
         with few_warnings(0):  # its errors are not quoted
             tau = max(
                 integrated_autocorrelation_time(series).tau
@@ -227,7 +234,7 @@ class _Chains:
             )
         self.thin = max(1, min(MAX_THIN, round(tau)))
         steps = self.leapfrog_steps * (1 if self.masses is None else FOURIER_COST)
-        self.cost = tau * (steps if self.move is None else steps + MOVE_COST)
+        self.cost = 2 * tau * (steps if self.move is None else steps + MOVE_COST)
 
     def run(self, count: int, thin: int = 1) -> HMCChains:
         """The next so many states."""

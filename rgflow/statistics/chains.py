@@ -114,7 +114,8 @@ def derived_with_error(
 def few_warnings(most: int) -> Iterator[None]:
     """Lets through only so many warnings inside about an autocorrelation that does not decay.
 
-    One for tables, whose rows are all measured on the same chains; none for pilot runs.
+    One for tables, whose rows are all measured on the same chains; none for pilot runs. Not to be
+    nested: the outer one would count what the inner one holds back.
     """
     seen = 0
 

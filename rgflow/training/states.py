@@ -23,7 +23,7 @@ class TargetStates:
 
     Args:
         energy: The target.
-        number: Of states for comparison, and of those to train on.
+        number: Of states for comparison, and of those to train on, at least.
         held_out: Of states to validate with, at most.
         seed: Of all.
         even: Whether training may turn the sign of a state.
@@ -57,7 +57,8 @@ class TargetStates:
             try:
                 self._reference = self._draw(self.seed, self.number)
             except ValueError as error:
-                log.warning("%s; training goes on without", error)
+                log.warning("no comparison with Monte Carlo: %s", error)
+                log.debug("the error in full", exc_info=True)
                 self.error = str(error)
         return self._reference
 
@@ -68,13 +69,14 @@ class TargetStates:
             ValueError: If Monte Carlo fails on the energy.
         """
         if self._training is None:
-            self._training, self._held_out = (
+            training, held_out = (
                 self._draw(derived_seed(f"{use} states", self.seed), number).samples.flatten(0, 1)
                 for use, number in (
                     ("training", self.number),
                     ("validation", self.held_out_number),
                 )
             )
+            self._training, self._held_out = training, held_out[: self.held_out_number]
 
     def batch(self, n: int, generator: torch.Generator) -> Tensor:
         """Random states to train on, moved by the target's symmetries, on the generator's device.

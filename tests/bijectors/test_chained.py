@@ -177,3 +177,33 @@ def test_other_couplings_run_one_by_one():
     wrong = [AffineCoupling(SPLIT, MLP(3, 4)), AffineCoupling(SPLIT, MLP(2, 5), reads=1)]
     with pytest.raises(ValueError, match=r"gave \(5,\), expected \(6,\)"):
         CouplingChain(wrong)((torch.zeros(2, 3), torch.zeros(2, 2)))
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_many_gradients_at_once(name):
+    made = chain(name)
+    parameters = list(made.parameters())
+    log_det = made(halves(made))[1]
+    units = torch.eye(len(log_det), dtype=log_det.dtype)
+    options = {"retain_graph": True}
+    batched = torch.autograd.grad(log_det, parameters, units, is_grads_batched=True, **options)
+    one = [torch.autograd.grad(log_det, parameters, unit, **options) for unit in units]
+    for got, *expected in zip(batched, *one, strict=True):
+        torch.testing.assert_close(got, torch.stack(expected))
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_gradients_in_the_parameters_by_sample(name):
+    made = chain(name)
+
+    def log_det_of(values, *x):
+        return torch.func.functional_call(made, values, (x,))[1].sum()
+
+    x = tuple(half.detach()[:, None] for half in halves(made))
+    values = {key: value.detach() for key, value in made.named_parameters()}
+    by_sample = torch.func.vmap(torch.func.grad(log_det_of), (None, 0, 0))(values, *x)
+    log_det = made(halves(made))[1]
+    for i, one in enumerate(log_det):
+        expected = torch.autograd.grad(one, list(made.parameters()), retain_graph=True)
+        for got, value in zip(by_sample.values(), expected, strict=True):
+            torch.testing.assert_close(got[i], value)

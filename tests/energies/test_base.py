@@ -187,6 +187,12 @@ def test_wrong_parameters_are_refused(make, message):
 
 
 def test_answers_that_are_known_are_not_inherited_by_another_energy():
+    class Other:
+        def energy(self, x):
+            return x.square().sum((1, 2, 3))
+
+    with pytest.raises(TypeError, match="Mixed gives GaussianField another energy"):
+        type("Mixed", (Other, GaussianField), {})
     with pytest.raises(TypeError, match="Quartic gives GaussianField another energy"):
 
         class Quartic(GaussianField):

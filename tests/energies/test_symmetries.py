@@ -29,7 +29,7 @@ def test_the_energies_of_the_package_have_both(name):
 
 BUMP = torch.zeros(64, 64)
 BUMP[3, 5] = 1e-3
-STRIPES = 1e-3 * torch.arange(64) % 2
+STRIPES = 1e-3 * (torch.arange(64) % 2)
 ADDED = {
     "tilt": (lambda x: 1e-4 * x, False, True),
     "cubic": (lambda x: 1e-4 * x**3, False, True),
@@ -40,6 +40,18 @@ ADDED = {
     "walls": (lambda x: nn.functional.pad(x[..., 1:] - x[..., :-1], (0, 1)) ** 2, True, False),
     "invariant": (lambda x: (x - x.roll((1, 2), (-1, -2))) ** 4, True, True),
 }
+
+
+class Single(Added):
+    """Computes in single precision, whatever it is given."""
+
+    def energy(self, x):
+        return super().energy(x.float()).double()
+
+
+def test_rounding_of_single_precision_breaks_no_symmetry():
+    assert is_translation_invariant(Single(ADDED["invariant"][0]))
+    assert not is_translation_invariant(Single(lambda x: STRIPES.to(x) * 100 * x**2))
 
 
 @pytest.mark.parametrize("name", ADDED)
