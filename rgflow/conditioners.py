@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from rgflow import perceptron, residual
 from rgflow.perceptron import Layers, activation
 from rgflow.residual import Layout, make_layout
+from rgflow.residual_net import residual_net
 
 
 def check_positive(**numbers: int) -> None:
@@ -149,7 +150,7 @@ class ResidualMLP(ExplicitNet):
         """``(N, inputs) -> (N, outputs)``."""
         if self.entry is not None:
             x = self.entry(x)
-        return residual.residual_net(x, self.flat, self._layout())
+        return residual_net(x, self.flat, self._layout())
 
     def tensors(self) -> list[Tensor]:
         """The flat parameters, then those of the linear map in front, if there is one."""

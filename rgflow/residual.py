@@ -1,21 +1,20 @@
-"""The residual net of RG-Flow as one function with a hand-written gradient, weight norm included.
+"""The residual net of RG-Flow and its gradient in plain operations, weight norm included.
 
-On small blocks a net like this is bound by the number of small operations, not by its matrix
-products: autograd would make about three times as many as are needed. See ``rgflow.fused`` for the
-principle.
+For several nets that are alike the weights are prepared at once: on small blocks a net like this
+is bound by the number of small operations, not by its matrix products.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rgflow.fused import apply, cut, stacked, with_eager_twin
+from rgflow.fused import stacked
 
 SHRINK = 0.5**0.5  # of the residual sum, keeps its variance
 
@@ -68,39 +67,15 @@ def make_layout(shapes: Sequence[tuple[int, int]]) -> Layout:
     return Layout(order, rows, groups, folding[:, :-1], folding[:, -1])
 
 
-def residual_net(x: Tensor, flat: Tensor, layout: Layout) -> Tensor:
-    """Residual blocks ``x <- (x + f(x)) / sqrt 2`` and a closing ``linear(swish(x))``.
-
-    ``f`` is ``swish, linear`` three times, with ``swish(v) = v sigmoid(beta v)`` and rows of
-    weights ``gain v / |v|``.
-
-    Args:
-        x: ``(N, width)``.
-        flat: All ``v`` as they lie, then the gains of all rows, their biases, and ``ln beta`` of
-            the swish in front of each map. One tensor, because small ones cost more in the
-            optimizer than in the net.
-        layout: Of the maps.
-
-    Returns:
-        ``(N, outputs)``.
-    """
-    if torch.compiler.is_compiling():  # a compiler fuses better than we do
-        return _evaluate_one(x, flat, layout)[0]
-    device = x.device.type
-    if torch.is_autocast_enabled(device):
-        low = torch.get_autocast_dtype(device)
-        with torch.autocast(device, enabled=False):
-            return apply(_ResidualNet, x.to(low), flat, *layout)[0]
-    return apply(_ResidualNet, x, flat, *layout)[0]
-
-
 def prepare(
     flats: Sequence[Tensor], layout: Layout, dtype: torch.dtype
 ) -> tuple[list[Tensor], list[Tensor]]:
     """What `evaluate` wants of nets that are alike, made for all of them at once.
 
     Args:
-        flats: The parameters of each net.
+        flats: Of each net all ``v`` as they lie, then the gains of all rows, their biases, and
+            ``ln beta`` of the swish in front of each map. One tensor, because small ones cost
+            more in the optimizer than in the net.
         layout: Of the maps.
         dtype: Of the nets' inputs.
 
@@ -134,7 +109,15 @@ def prepare(
 
 
 def evaluate(x: Tensor, ready: Sequence[Tensor], layout: Layout) -> tuple[Tensor, list[Tensor]]:
-    """The net on ``(N, width)``, given its part of what `prepare` made.
+    """Residual blocks ``x <- (x + f(x)) / sqrt 2`` and a closing ``linear(swish(x))``.
+
+    ``f`` is ``swish, linear`` three times, with ``swish(v) = v sigmoid(beta v)`` and rows of
+    weights ``gain v / |v|``.
+
+    Args:
+        x: ``(N, width)``.
+        ready: The net's own part of what `prepare` made.
+        layout: Of the maps.
 
     Returns:
         The output and the inputs of all maps, which `pull_back` needs.
@@ -231,50 +214,6 @@ def collect(of_ready: Sequence[Tensor], layout: Layout, aside: Sequence[Tensor])
     directly = torch.stack(columns, 1).to(factors.dtype)
     by_slope = torch.addmm(directly, scaled * gains_and_biases, exponents)
     return torch.cat([*of_directions, scaled, by_slope], 1)
-
-
-def _evaluate_one(
-    x: Tensor, flat: Tensor, layout: Layout
-) -> tuple[Tensor, list[Tensor], list[Tensor], list[Tensor]]:
-    """Output, what `prepare` makes of one net (with its leading axis), and what is kept."""
-    ready, aside = prepare([flat], layout, x.dtype)
-    out, inputs = evaluate(x, [tensor[0] for tensor in ready], layout)
-    return out, ready, aside, inputs
-
-
-@with_eager_twin
-class _ResidualNet(torch.autograd.Function):
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, flat: Tensor, *layout: Any) -> tuple[Tensor, list[Tensor]]:
-        out, ready, aside, inputs = _evaluate_one(x, flat, Layout(*layout))
-        return out, [*ready, *aside, *inputs]
-
-    @staticmethod
-    def setup_context(
-        ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, list[Tensor]]
-    ) -> None:
-        # tensors in a list are no outputs to autograd, which would wrap each of them
-        ctx.shapes = inputs[2:5]
-        ctx.save_for_backward(*inputs[:2], *inputs[5:], *output[1])
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor | None, ...]:
-        x, flat, exponents, shrinks, *kept = ctx.saved_tensors  # recomputation allows one look
-        layout = Layout(*ctx.shapes, exponents, shrinks)
-        wanted = ctx.needs_input_grad[1]
-        if torch.is_grad_enabled():
-            _, ready, aside, inputs = _evaluate_one(x, flat, layout)
-        else:
-            count = len(layout.order)
-            made = 2 * count + (count + 2) // 3
-            sizes = (made, 2 + 3 * len(layout.groups), count)
-            ready, aside, inputs = cut(kept, sizes)
-        of_x, of_ready = pull_back(grad, [t[0] for t in ready], inputs, layout, wanted)
-        stacks = [tensor[None] for tensor in of_ready]
-        of_flat = collect(stacks, layout, aside)[0] if wanted else None
-        return of_x, of_flat, *[None] * 5
 
 
 def _is_innermost(x: Tensor) -> bool:

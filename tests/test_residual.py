@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from rgflow.residual import make_layout, residual_net
+from rgflow.residual import make_layout
+from rgflow.residual_net import residual_net
 
 SHAPES = (*((5, 3), (5, 5), (3, 5)) * 2, (4, 3))
 LAYOUT = make_layout(SHAPES)
