@@ -89,7 +89,7 @@ def prepare(
     *parts, gains_and_biases, log_slopes = _parts(flats, layout)
     nets = len(flats)
     factors = torch.addmm(shrinks, log_slopes, exponents.T, beta=math.log(SHRINK)).exp()
-    stream_slopes = log_slopes[:, ::3].exp().to(dtype)
+    stream_slopes = log_slopes.exp().to(dtype).unbind(1)[::3]
     gains, biases = (gains_and_biases * factors).chunk(2, 1)
     gains = torch.split_with_sizes(gains, [count for _, count, _ in groups], 1)
     aside, lying = [factors, gains_and_biases], []
@@ -105,7 +105,7 @@ def prepare(
     weights, offsets = list(lying), list(lying_biases)
     for layer, weight, offset in zip(order, lying, lying_biases, strict=True):
         weights[layer], offsets[layer] = weight, offset
-    return [*weights, *offsets, *stream_slopes.unbind(1)], aside
+    return [*weights, *offsets, *stream_slopes], aside
 
 
 def evaluate(x: Tensor, ready: Sequence[Tensor], layout: Layout) -> tuple[Tensor, list[Tensor]]:

@@ -1,6 +1,7 @@
 """Whole flows: normalisation, sampling, temperatures, bits per dimension."""
 
 import math
+import shutil
 
 import pytest
 import torch
@@ -241,3 +242,18 @@ def test_equivariant_couplings_commute_with_the_sign():
 def test_symmetries_that_cannot_be_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         conv_flow(4, 1, 1, **settings)
+
+
+@pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="no compiler")
+def test_a_compiled_flow_has_the_same_gradients():
+    torch.manual_seed(0)
+    flow = block_flow(2, channels=2, block=2, couplings=1, hidden=8, residual_blocks=1)
+    for parameter in flow.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    x = torch.randn(32, 2, 2, 2)
+    expected = torch.autograd.grad(flow(x).sum(), list(flow.parameters()))
+    flow.compile()
+    # with the compiler's own settings that of the first slope is far off
+    torch.testing.assert_close(
+        torch.autograd.grad(flow(x).sum(), list(flow.parameters())), expected
+    )
