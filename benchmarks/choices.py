@@ -3,6 +3,7 @@
 Each row is a run of ``python -m rgflow.train`` in a process of its own, evaluated as any run is.
 
 python benchmarks/choices.py [--experiment ising_l8] [--steps 1500] [--only TEXT] [--out FILE]
+    [SETTING ...]
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from measure import machine, print_table
@@ -40,14 +42,16 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "kernels (3, 1)": ("flow.kernels=[3,1]",),
     "kernels (3, 1, 1, 1)": ("flow.kernels=[3,1,1,1]",),
     "kernels (3, 3)": ("flow.kernels=[3,3]",),
+    "4 couplings a level": ("flow.couplings=4",),
     "6 couplings a level": ("flow.couplings=6",),
+    "8 couplings a level": ("flow.couplings=8",),
     "96 channels": ("flow.hidden=96",),
     "10 bins": ("flow.bins=10",),
     "Laplace prior": ("flow.prior=laplace",),
 }
 
 
-def run(experiment: str, steps: int, changes: tuple[str, ...], seed: int) -> dict[str, object]:
+def run(experiment: str, steps: int, changes: Sequence[str], seed: int) -> dict[str, object]:
     """The numbers of one training."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "rgflow.train", f"experiment={experiment}"]
@@ -75,11 +79,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="changes whose name has this in it")
     parser.add_argument("--out", default="choices.json")
+    parser.add_argument("settings", nargs="*", help="of all rows, e.g. flow.couplings=4")
     args = parser.parse_args()
     rows = []
     for name, changes in CHANGES.items():
         if args.only in name:
-            numbers = run(args.experiment, args.steps, changes, args.seed)
+            overrides = (*args.settings, *changes)
+            numbers = run(args.experiment, args.steps, overrides, args.seed)
             rows.append({"change": name, **numbers})
             print(f"{name}: {numbers['KL nats']}", file=sys.stderr, flush=True)
     print_table(rows)
