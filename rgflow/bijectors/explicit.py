@@ -18,6 +18,10 @@ from rgflow.fused import cut, stacked
 if TYPE_CHECKING:
     from rgflow.bijectors.coupling import Coupling, Halves
 
+LARGEST = 2**16
+"""Parameters of a net that is prepared together with others; to stack larger ones would cost more
+than it saves."""
+
 
 def works_here() -> bool:
     """Whether neither torch.func nor a compiler is looking, which want plain operations."""
@@ -64,11 +68,12 @@ def _changed(couplings: Sequence[Coupling]) -> list[int]:
     return sorted({1 - coupling.read_half for coupling in couplings})
 
 
-def _alike(couplings: Sequence[Coupling]) -> list[list[int]]:
-    """Numbers of couplings whose conditioners are of one kind, by kind."""
+def _alike(couplings: Sequence[Coupling], tensors: Sequence[Sequence[Tensor]]) -> list[list[int]]:
+    """Numbers of couplings whose conditioners are of one kind, by kind; large ones each alone."""
     groups: dict[Hashable, list[int]] = {}
-    for i, coupling in enumerate(couplings):
-        groups.setdefault(coupling.conditioner.kind, []).append(i)
+    for i, (coupling, own) in enumerate(zip(couplings, tensors, strict=True)):
+        is_large = sum(tensor.numel() for tensor in own) > LARGEST
+        groups.setdefault(i if is_large else coupling.conditioner.kind, []).append(i)
     return list(groups.values())
 
 
@@ -102,7 +107,7 @@ class _Couplings(torch.autograd.Function):
         nets = [coupling.conditioner for coupling in couplings]
         ctx.counts = [len(net.tensors()) for net in nets]
         tensors = cut(inputs[2:], ctx.counts)
-        ctx.groups = _alike(couplings)
+        ctx.groups = _alike(couplings, tensors)
         stacks, asides = [], []
         total: Tensor | None = None
         kept: list[Tensor] = []

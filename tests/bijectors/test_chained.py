@@ -207,3 +207,23 @@ def test_gradients_in_the_parameters_by_sample(name):
         expected = torch.autograd.grad(one, list(made.parameters()), retain_graph=True)
         for got, value in zip(by_sample.values(), expected, strict=True):
             torch.testing.assert_close(got[i], value)
+
+
+def test_large_nets_are_prepared_each_alone(monkeypatch):
+    made = chain("mlp")
+
+    def results():
+        leaves = [*(x := halves(made)), *made.parameters()]
+        value = loss(made(x))
+        return value, *torch.autograd.grad(value, leaves)
+
+    together = results()
+    prepared = []
+    prepare = MLP.prepare
+    monkeypatch.setattr("rgflow.bijectors.explicit.LARGEST", 0)
+    monkeypatch.setattr(
+        MLP, "prepare", lambda self, t, dtype: prepared.append(len(t)) or prepare(self, t, dtype)
+    )
+    for got, expected in zip(results(), together, strict=True):
+        torch.testing.assert_close(got, expected)
+    assert prepared == [1, 1, 1]
