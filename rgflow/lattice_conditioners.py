@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from rgflow.conditioners import MLP, ExplicitNet, check_positive
+from rgflow.conditioners import MLP, check_positive
+from rgflow.explicit_net import ExplicitNet
 from rgflow.fused import circular_pad
 from rgflow.perceptron import activation
 

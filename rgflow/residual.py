@@ -151,6 +151,8 @@ def pull_back(
 ) -> tuple[Tensor, list[Tensor]]:
     """Gradients of `evaluate` in x and, if asked for, in ``ready``, else none.
 
+    Instead of that in a slope it gives that in its logarithm.
+
     Args:
         grad: Gradient of its output, ``(N, outputs)``.
         ready: As it was given to it.
@@ -188,7 +190,7 @@ def collect(of_ready: Sequence[Tensor], layout: Layout, aside: Sequence[Tensor])
     """Gradients in the parameters of `prepare`, ``(nets, parameters)``.
 
     Args:
-        of_ready: Gradients from `pull_back`, stacked; those of slopes are times the slopes.
+        of_ready: Gradients from `pull_back`, stacked.
         layout: As given to it.
         aside: As it returned it.
     """

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rgflow.bijectors import explicit
 from rgflow.bijectors.base import Bijector
-from rgflow.conditioners import ExplicitNet
+from rgflow.explicit_net import ExplicitNet
 from rgflow.fused import LOG2_E, affine, evaluate_affine, pull_back_affine
 
 Halves = tuple[Tensor, Tensor]

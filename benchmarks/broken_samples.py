@@ -1,0 +1,43 @@
+"""Share of broken samples of flows trained on MSDS, by temperature.
+
+A sample counts as broken if more than three of its pixels are brighter than 250 in all channels,
+which no ellipse is.
+
+python benchmarks/broken_samples.py CHECKPOINT [...] [--samples 256] [--out broken_samples.json]
+"""
+
+from __future__ import annotations
+
+import torch
+from measure import print_table
+
+from rgflow import load_flow
+from rgflow.bijectors import to_image
+from rgflow.cli import Parser, one_line_errors
+from rgflow.json_text import write_json
+
+TEMPERATURES = (1.0, 0.9, 0.8, 0.7)
+
+
+def main() -> None:
+    parser = Parser(description=__doc__)
+    parser.add_argument("checkpoints", nargs="+")
+    parser.add_argument("--samples", type=int, default=256)
+    parser.add_argument("--out", default="broken_samples.json")
+    args = parser.parse_args()
+    rows = []
+    for path in args.checkpoints:
+        flow, row = load_flow(path), {"checkpoint": path}
+        for temperature in TEMPERATURES:
+            torch.manual_seed(0)
+            images = to_image(flow.sample(args.samples, temperature=temperature))
+            bright = (images.amin(1) > 250).flatten(1).sum(1)  # (samples,)
+            row[str(temperature)] = float((bright > 3).float().mean())
+        rows.append(row)
+    print_table(rows)
+    write_json(args.out, {"samples": args.samples, "rows": rows})
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
