@@ -1,0 +1,201 @@
+"""Our training step beside that of the published architectures, in one run.
+
+Small RG-Flow (arXiv:2010.00029) and NeuralRG's readme flow (arXiv:1802.02840), written here as
+their papers describe them: every block layer gathers its blocks from the full lattice and scatters
+them back, couplings select halves by masks, and scale and shift have a net each. The published
+programs are others, and may be slower or faster than this.
+
+python benchmarks/published.py [--out published.json] [--rounds 20]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from energy_speed import BATCH, readme_flow
+from energy_speed import training_step as energy_step
+from measure import interleaved_medians, machine, print_table, square_product, training_step
+from speed import preset
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+from rgflow import Flow
+from rgflow.bijectors import Bijector, Chain, PixelLogit, dequantize
+from rgflow.cli import Parser
+from rgflow.energies import Ising
+from rgflow.hierarchy import checkerboard
+from rgflow.json_text import write_json
+from rgflow.priors import make_prior
+from rgflow.training.allocator import keep_freed_memory
+
+MakeNet = Callable[[int], nn.Module]
+
+
+class Swish(nn.Module):
+    """``x sigmoid(beta x)`` with a learnable slope."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.beta = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Elementwise."""
+        return x * torch.sigmoid(self.beta * x)
+
+
+class ResidualNet(nn.Module):
+    """One pre-activation residual block with two hidden layers of 64."""
+
+    def __init__(self, features: int, hidden: int = 64) -> None:
+        super().__init__()
+        widths = (features, hidden, hidden, features)
+        layers: list[nn.Module] = []
+        for i in range(3):
+            layers += [Swish(), weight_norm(nn.Linear(widths[i], widths[i + 1]))]
+        self.block = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, features)`` to the same."""
+        return (x + self.block(x)) / 2**0.5
+
+
+def perceptron(features: int, hidden: int = 10) -> nn.Module:
+    """Three hidden layers of 10 (tanh, elu, tanh)."""
+    return nn.Sequential(
+        nn.Linear(features, hidden),
+        nn.Tanh(),
+        nn.Linear(hidden, hidden),
+        nn.ELU(),
+        nn.Linear(hidden, hidden),
+        nn.Tanh(),
+        nn.Linear(hidden, features),
+    )
+
+
+class MaskedCoupling(Bijector):
+    """``y = m x + (1 - m) (x exp(s(m x)) + t(m x))`` with a mask m and a net each for s and t."""
+
+    def __init__(self, mask: Tensor, make_net: MakeNet) -> None:
+        super().__init__((len(mask),))
+        self.register_buffer("mask", mask)
+        self.scale_net, self.shift_net = make_net(len(mask)), make_net(len(mask))
+        self.scale = nn.Parameter(torch.zeros(len(mask)))
+
+    def _scale_and_shift(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        read, changed = self.mask * x, 1 - self.mask
+        log_scale = self.scale * torch.tanh(self.scale_net(read))
+        return changed * log_scale, changed * self.shift_net(read)
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        log_scale, shift = self._scale_and_shift(x)
+        return x * log_scale.exp() + shift, log_scale.sum(-1)
+
+    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        log_scale, shift = self._scale_and_shift(z)
+        return (z - shift) * torch.exp(-log_scale), -log_scale.sum(-1)
+
+
+class GatheredLayer(Bijector):
+    """One bijector for all blocks, which are gathered from the full lattice by an index list."""
+
+    def __init__(self, shape: tuple[int, int, int], index: Tensor, block: Bijector) -> None:
+        super().__init__(shape)
+        self.register_buffer("index", index)  # (blocks, K K), sites of the full lattice
+        self.block = block
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self._on_blocks(x, self.block)
+
+    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return self._on_blocks(z, self.block.inverse)
+
+    def _on_blocks(
+        self, x: Tensor, function: Callable[[Tensor], tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, Tensor]:
+        flat = x.flatten(2)
+        blocks = flat[:, :, self.index].transpose(1, 2)  # (B, blocks, C, K K)
+        y, log_det = function(blocks.flatten(0, 1).flatten(1))
+        result = flat.clone()
+        result[:, :, self.index] = y.view(blocks.shape).transpose(1, 2)
+        return result.view(x.shape), log_det.view(len(x), -1).sum(1)
+
+
+def block_sites(side: int, block: int, level: int, offset: int) -> Tensor:
+    """Sites of each block on the sub-lattice of stride ``2**level``, ``(blocks, K K)``."""
+    sites = torch.arange(side * side).view(side, side)[:: 2**level, :: 2**level]
+    sites = sites.roll((offset, offset), (0, 1))
+    return sites.unfold(0, block, block).unfold(1, block, block).reshape(-1, block * block)
+
+
+def published_flow(
+    shape: tuple[int, int, int], block: int, couplings: int, make_net: MakeNet, prior: str
+) -> Flow:
+    """Levels of two block layers down to one block; with a pixel map if there are colours."""
+    channels, side, _ = shape
+    odd = torch.tensor(checkerboard(block, 1)).flatten().repeat(channels).float()
+    layers: list[Bijector] = []
+    for level in range((side // block).bit_length()):
+        for offset in (block // 2, 0):
+            masks = (odd if i % 2 else 1 - odd for i in range(couplings))
+            chain = Chain([MaskedCoupling(mask, make_net) for mask in masks])
+            layers.append(GatheredLayer(shape, block_sites(side, block, level, offset), chain))
+    core = Chain(([PixelLogit(shape)] if channels == 3 else []) + layers)
+    return Flow(core, make_prior(prior, shape))
+
+
+def image_steps() -> tuple[dict[str, Flow], dict[str, Callable[[], None]]]:
+    """Maximum likelihood of small RG-Flow."""
+    ours, batch = preset("msds1_block_small")
+    flows = {"ours": ours, "published": published_flow((3, 32, 32), 4, 4, ResidualNet, "laplace")}
+    x = dequantize(torch.randint(256, (batch, 3, 32, 32), dtype=torch.uint8))
+    return flows, {name: training_step(flow, x) for name, flow in flows.items()}
+
+
+def field_steps(width: int) -> tuple[dict[str, Flow], dict[str, Callable[[], None]]]:
+    """Reverse KL of NeuralRG's readme flow; the width is that of our one trunk per coupling."""
+    flows = {
+        "ours": readme_flow(16, width),
+        "published": published_flow((1, 16, 16), 2, 10, perceptron, "gaussian"),
+    }
+    return flows, {name: energy_step(flow, Ising(16), BATCH) for name, flow in flows.items()}
+
+
+CASES = {
+    "RG-Flow small, L=32, batch 64": image_steps,
+    "NeuralRG readme, L=16, batch 512": lambda: field_steps(10),
+    "NeuralRG readme, our trunks 16 wide": lambda: field_steps(16),
+}
+
+
+def measure(name: str, rounds: int) -> dict[str, Any]:
+    """One row of the table."""
+    torch.manual_seed(0)
+    flows, steps = CASES[name]()
+    times = interleaved_medians({**steps, "yardstick": square_product()}, rounds)
+    parameters = {k: sum(p.numel() for p in flow.parameters()) for k, flow in flows.items()}
+    return {
+        "model": name,
+        "parameters": parameters["ours"],
+        "published": parameters["published"],
+        "step ms": round(times["ours"], 1),
+        "published step ms": round(times["published"], 1),
+        "ratio": round(times["published"] / times["ours"], 2),
+        "1024^3 product ms": round(times["yardstick"], 1),
+    }
+
+
+def main() -> None:
+    parser = Parser(description=__doc__)
+    parser.add_argument("--out", default="published.json")
+    parser.add_argument("--rounds", type=int, default=20)
+    args = parser.parse_args()
+    keep_freed_memory()  # as training does
+    rows = [measure(name, args.rounds) for name in CASES]
+    print_table(rows)
+    write_json(args.out, {"machine": machine(), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
