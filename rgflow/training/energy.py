@@ -16,10 +16,10 @@ from rgflow.evaluation import Reference, evaluate_energy
 from rgflow.flow import Flow
 from rgflow.objectives import negative_log_likelihood, path_gradient, reverse_kl
 from rgflow.seeds import generator_for
-from rgflow.statistics import effective_sample_size, metropolis_acceptance
 from rgflow.summary import cautions
 from rgflow.training.base import FlowTraining
 from rgflow.training.states import TargetStates
+from rgflow.training.tally import Tally
 from rgflow.training.target import check_annealing, check_symmetries, match_spectrum
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ OBJECTIVES = ("path", "reverse", "forward", "mixture")
 MONITORS = {"forward": "cross_entropy", "mixture": "mixture"}
 """What tells the best checkpoint, where it is not the bound."""
 ANNEALING_STAGES = 50
-MINIMUM_FOR_ESS = 10_000
 
 
 class EnergyModule(FlowTraining):
@@ -130,8 +129,7 @@ class EnergyModule(FlowTraining):
         self.states = TargetStates(
             energy, reference_states, eval_samples, seed, even=z2, translations=translations
         )
-        self._weights: list[Tensor] = []
-        self._held_out = torch.zeros(2)  # sum of -log q of held-out states, and their number
+        self._tally = Tally("cpu")
         self._scores: dict[str, Any] = {}
         self._annealed = lru_cache(maxsize=2)(energy.scaled)
         match_spectrum(flow, energy)
@@ -195,8 +193,7 @@ class EnergyModule(FlowTraining):
 
     def on_validation_epoch_start(self) -> None:
         """Forget the numbers of the validation before."""
-        self._weights = []
-        self._held_out = torch.zeros(2, dtype=torch.float64, device=self.device)
+        self._tally = Tally(self.device)
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
         """Weights of fresh samples, the same latents at each validation, and held-out states."""
@@ -204,33 +201,23 @@ class EnergyModule(FlowTraining):
         with torch.autocast(self.device.type, enabled=False):
             generator = generator_for(*key, device=self.device)
             x, log_prob = self.flow.sample_and_log_prob(len(batch), generator=generator)
-            self._weights.append(-self.energy.energy(x).double() - log_prob.double())
+            self._tally.add_samples(-self.energy.energy(x).double() - log_prob.double())
             if self._forward_share is not None:
                 ranks, batches = self.trainer.world_size, self.trainer.num_val_batches[0]
                 part = batch_idx * ranks + self.global_rank
                 mine = self.states.held_out(part, batches * ranks)
                 if len(mine):
-                    nats = negative_log_likelihood(self.flow, mine.to(x)).double()
-                    self._held_out += torch.stack([nats.sum(), nats.new_tensor(len(nats))])
+                    self._tally.add_states(negative_log_likelihood(self.flow, mine.to(x)))
 
     def on_validation_epoch_end(self) -> None:
         """Log the bound and the quality of the weights, of all samples of all processes."""
-        log_weights = self.all_gather(torch.cat(self._weights)).flatten().cpu()
-        bound = float(-log_weights.mean())
-        share = self._forward_share
-        numbers: dict[str, float | None] = {"free_energy_bound": bound}
-        if self.energy.log_z is not None:
-            numbers["kl_nats"] = bound + self.energy.log_z
-        if bool(log_weights.isfinite().all()):
-            quality = effective_sample_size(log_weights, minimum=2)
-            numbers["ess" if len(log_weights) >= MINIMUM_FOR_ESS else "ess_of_few"] = quality.ess
-            numbers["largest_share"] = quality.largest_share
-            numbers["acceptance"] = metropolis_acceptance(log_weights)
+        numbers = self._tally.numbers(self.all_gather, self.energy.log_z)
+        share, cross_entropy = self._forward_share, numbers.pop("cross_entropy")
         if share is not None:
-            total, count = self.all_gather(self._held_out).view(-1, 2).sum(0).tolist()
-            numbers["cross_entropy"] = total / count if count else math.nan
-            if self.objective == "mixture":
-                numbers["mixture"] = (1 - share) * bound + share * numbers["cross_entropy"]
+            numbers["cross_entropy"] = cross_entropy
+        if self.objective == "mixture":
+            bound = numbers["free_energy_bound"]
+            numbers["mixture"] = (1 - share) * bound + share * cross_entropy
         self._scores = numbers
         for name, value in numbers.items():
             shown = name in ("kl_nats", "ess")

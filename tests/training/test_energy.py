@@ -74,7 +74,7 @@ def test_held_out_states_are_all_used_and_others_than_those_trained_on(tmp_path,
     original = EnergyModule.on_validation_epoch_end
 
     def spy(self):
-        numbers = self._held_out.tolist()
+        numbers = self._tally._states.tolist()
         nats = -self.flow.log_prob(self.states.held_out(0, 1)).double()
         seen.append((numbers, float(nats.sum()), len(nats)))
         trained = self.states._training[:, None]

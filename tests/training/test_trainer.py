@@ -68,7 +68,7 @@ def test_the_best_weights_are_reported_where_the_last_validation_is_not_a_number
     original = EnergyModule.on_validation_epoch_end
 
     def validated(self):
-        self._weights[0] = self._weights[0] + (first if self.global_step == 2 else torch.nan)
+        self._tally.add_samples(torch.tensor([first if self.global_step == 2 else torch.nan]))
         original(self)
 
     def report(self, directory):
