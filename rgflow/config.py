@@ -93,6 +93,14 @@ def build(
         if isinstance(error, RuntimeError) and not re.search("memory|overflow", message):
             raise
         raise ValueError(f"{name}: got settings too large for this machine: {message}") from error
+    except ValueError:
+        raise
+    except Exception as error:
+        if _is_within(function.__module__, ("rgflow",)):
+            raise
+        raise ValueError(
+            f"{name}: {target} failed with {type(error).__name__}: {error}"
+        ) from error
 
 
 def check_target(target: Any, name: str, within: tuple[str, ...] | None) -> None:

@@ -3,6 +3,7 @@
 import os
 import secrets
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -32,6 +33,35 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], A
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)  # still there only if something above failed
+
+
+def check_output(path: str | os.PathLike[str] | None, suffix: str = "") -> None:
+    """Refuse a file that could not be written, before any work is done.
+
+    Args:
+        path: The file; None for none.
+        suffix: What its name must end in.
+
+    Raises:
+        ValueError: If the name is wrong.
+        OSError: If there is a folder of that name, or its own folder takes no files.
+    """
+    if path is None:
+        return
+    check_suffix(path, suffix)
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"got the folder {path}, expected the name of a file")
+    folder = next(parent for parent in Path(path).absolute().parents if parent.exists())
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise OSError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def check_suffix(path: str | os.PathLike[str], suffix: str) -> None:
+    """Refuse, with a ValueError, a name that does not end as said, in small or large letters."""
+    if not str(path).lower().endswith(suffix):
+        raise ValueError(f"got the file name {path}, expected one that ends in {suffix}")
 
 
 def write_stdout(text: str) -> None:

@@ -30,6 +30,10 @@ def coupling_factory(
     """Couplings of the given kind; ``make_net`` gets inputs, outputs and the lattice."""
     if kind not in ("affine", "spline"):
         raise ValueError(f"coupling {kind!r} is unknown, expected 'affine' or 'spline'")
+    if not scale_bound > 0:
+        raise ValueError(f"scale_bound: got {scale_bound}, expected a number above 0")
+    if kind == "spline" and bins < 2:
+        raise ValueError(f"bins: got {bins}, expected at least 2")
     if equivariant and kind != "affine":
         raise ValueError(f"coupling={kind!r}: equivariant couplings are affine, expected 'affine'")
 

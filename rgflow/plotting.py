@@ -2,16 +2,18 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from rgflow.files import write_atomically
+from rgflow.bijectors.pixels import acts_on_pixels, to_image
+from rgflow.files import check_suffix, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from rgflow.flow import Flow
 
 
 def tile(images: Tensor, columns: int, scale: int = 1, gap: int = 2) -> Tensor:
@@ -44,6 +46,31 @@ def tile(images: Tensor, columns: int, scale: int = 1, gap: int = 2) -> Tensor:
     return torch.nn.functional.pad(canvas, (0, gap, 0, gap), value=128)
 
 
+def sample_image(flow: "Flow", x: Tensor) -> Tensor:
+    """Samples of a flow as uint8 images: of pixels as they are, of fields by `field_image`."""
+    return to_image(x) if acts_on_pixels(flow.bijector) else field_image(x)
+
+
+def field_image(fields: Tensor) -> Tensor:
+    """Fields in colours: blue below zero, red above, with one scale for all of them.
+
+    Args:
+        fields: Real ``(N, C, H, W)``, of which the first component is shown.
+
+    Returns:
+        uint8 ``(N, 3, H, W)``.
+
+    >>> field_image(torch.tensor([[[[-1.0, 0.0, 1.0]]]])).shape
+    torch.Size([1, 3, 1, 3])
+    """
+    from matplotlib import colormaps
+
+    values = fields[:, 0].detach().double().cpu()
+    largest = values.abs().max().clamp_min(torch.finfo(values.dtype).tiny)
+    colours = colormaps["RdBu_r"]((values / largest / 2 + 0.5).numpy(), bytes=True)
+    return torch.from_numpy(colours[..., :3]).permute(0, 3, 1, 2).contiguous()
+
+
 def save_image(image: Tensor, path: str | os.PathLike[str]) -> None:
     """Write a uint8 image ``(3, H, W)`` as a PNG file, atomically.
 
@@ -52,7 +79,7 @@ def save_image(image: Tensor, path: str | os.PathLike[str]) -> None:
     """
     from PIL import Image
 
-    check_png(path)
+    check_suffix(path, ".png")
     picture = Image.fromarray(image.permute(1, 2, 0).contiguous().cpu().numpy())
     write_atomically(path, lambda file: picture.save(file, format="png"))
 
@@ -111,14 +138,8 @@ def save_figure(figure: "Figure", path: str | os.PathLike[str]) -> None:
     Raises:
         ValueError: If the file's name does not end in ``.png``.
     """
-    check_png(path)
+    check_suffix(path, ".png")
     write_atomically(path, lambda file: figure.savefig(file, format="png"))
-
-
-def check_png(path: str | os.PathLike[str]) -> None:
-    """Refuse a name for a picture that does not end in ``.png``, before any work is done."""
-    if Path(path).suffix.lower() != ".png":
-        raise ValueError(f"got the file name {path}, expected one that ends in .png")
 
 
 def _check_images(images: Tensor) -> None:

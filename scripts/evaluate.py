@@ -5,6 +5,7 @@ trained on an energy free energies, weights and observables, which go in a few w
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from rgflow.checkpoint import load_config, load_flow
 from rgflow.cli import Parser, one_line_errors
@@ -15,11 +16,13 @@ from rgflow.evaluation import (
     evaluation_figure,
     reference_samples,
 )
-from rgflow.files import write_stdout
+from rgflow.files import check_output, write_stdout
 from rgflow.image_evaluation import evaluate_split
 from rgflow.json_text import json_text, write_json
-from rgflow.plotting import check_png, save_figure
+from rgflow.plotting import save_figure
 from rgflow.summary import evaluation_summary
+
+DRAWN = {"samples": 100_000, "chains": 64, "states": 256}
 
 
 def main() -> None:
@@ -29,18 +32,22 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", help="also write the report here")
     images = parser.add_argument_group("images")
-    images.add_argument("--split", choices=["train", "validation", "test"], default="test")
+    images.add_argument(
+        "--split", choices=["train", "validation", "test"], help="test if not given"
+    )
     images.add_argument("--limit", type=int, help="only the first so many images")
     images.add_argument("--data-root", help="where the data are, if not where training found them")
     energies = parser.add_argument_group("energies")
-    energies.add_argument("--samples", type=int, default=100_000)
+    energies.add_argument("--samples", type=int, help="of the flow, 100000 if not given")
     energies.add_argument("--no-reference", action="store_true", help="without Monte Carlo")
-    energies.add_argument("--chains", type=int, default=64, help="of Monte Carlo")
-    energies.add_argument("--states", type=int, default=256, help="of each of the chains")
+    energies.add_argument("--chains", type=int, help="of Monte Carlo, 64 if not given")
+    energies.add_argument("--states", type=int, help="of each chain, 256 if not given")
     energies.add_argument("--trust", action="store_true", help="call an energy outside rgflow")
     energies.add_argument("--out", help="PNG file of the figure")
     with one_line_errors():
         args = parser.parse_args()
+        check_output(args.json)
+        check_output(args.out, ".png")
         config = load_config(args.checkpoint)
         report = physics(args, config) if config.get("energy") else bits(args, config)
         if args.json:
@@ -51,31 +58,44 @@ def main() -> None:
 
 
 def bits(args: argparse.Namespace, config: dict) -> dict:
-    if args.out:
-        raise ValueError(f"{args.checkpoint}: got --out for a config without energy: no figure")
+    refuse(args, "energy", "samples", "no_reference", "chains", "states", "trust", "out")
     if args.limit is not None and args.limit < 2:
         raise ValueError(f"--limit: got {args.limit}, expected at least 2 images")
     flow = load_flow(args.checkpoint, args.device)
     if "_target_" not in (config.get("data") or {}):
         raise ValueError(f"{args.checkpoint}: got a config without data or energy")
-    node = config["data"] | ({"root": args.data_root} if args.data_root else {})
-    return evaluate_split(flow, node, args.split, limit=args.limit, seed=args.seed)
+    node = config["data"]
+    if args.data_root:
+        if not Path(args.data_root).is_dir():
+            raise ValueError(f"--data-root: got {args.data_root}, expected a folder that is there")
+        node = node | {"root": args.data_root}
+    return evaluate_split(flow, node, args.split or "test", limit=args.limit, seed=args.seed)
+
+
+def refuse(args: argparse.Namespace, missing: str, *names: str) -> None:
+    for name in names:
+        if getattr(args, name) not in (None, False):
+            option = name.replace("_", "-")
+            raise ValueError(
+                f"{args.checkpoint}: got --{option} for a config without {missing}, which needs it"
+            )
 
 
 def physics(args: argparse.Namespace, config: dict) -> dict:
-    if args.out:
-        check_png(args.out)
+    refuse(args, "data", "split", "limit", "data_root")
+    given = {name: getattr(args, name) for name in DRAWN if getattr(args, name) is not None}
+    counts = DRAWN | given | {"seed": args.seed}
+    samples = counts.pop("samples")
+    if samples < 2:
+        raise ValueError(f"--samples: got {samples}, expected at least 2")
     if args.trust:
         sys.path.insert(0, os.getcwd())  # as for python -m rgflow.train
     flow = load_flow(args.checkpoint, args.device)
     energy = build_energy(config["energy"], trust=args.trust).to(args.device)
-    counts = {"chains": args.chains, "states": args.states, "seed": args.seed}
     reference = None if args.no_reference else reference_samples(energy, **counts)
-    report = evaluate_energy(
-        flow, energy, samples=args.samples, reference=reference, seed=args.seed
-    )
+    report = evaluate_energy(flow, energy, samples=samples, reference=reference, seed=args.seed)
     if args.out:
-        shown = draw_weighted(flow, energy, min(args.samples, 10_000), seed=args.seed)
+        shown = draw_weighted(flow, energy, min(samples, 10_000), seed=args.seed)
         save_figure(evaluation_figure(energy, shown, reference), args.out)
     return report
 

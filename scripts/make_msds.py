@@ -6,8 +6,8 @@ import numpy as np
 
 from rgflow.cli import Parser, one_line_errors
 from rgflow.data import generate_msds
-from rgflow.files import write_atomically
-from rgflow.plotting import check_png, save_image, tile
+from rgflow.files import check_output, write_atomically
+from rgflow.plotting import save_image, tile
 
 
 def main() -> None:
@@ -23,10 +23,8 @@ def main() -> None:
     parser.add_argument("--preview", type=Path, help="a .png file with the first 64 images")
     with one_line_errors():
         arguments = parser.parse_args()
-        if arguments.out.suffix != ".npz":
-            raise ValueError(f"got {arguments.out}, expected a name that ends in .npz")
-        if arguments.preview is not None:
-            check_png(arguments.preview)
+        check_output(arguments.out, ".npz")
+        check_output(arguments.preview, ".png")
         images, labels = generate_msds(
             arguments.kind, arguments.count, arguments.side, arguments.seed, arguments.split
         )

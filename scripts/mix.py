@@ -1,4 +1,4 @@
-"""Mix two images by scale: coarse latents of A (level >= h) with fine latents of B (level < h)."""
+"""Mix two samples or images by scale: coarse latents of A (level >= h), fine ones of B."""
 
 import argparse
 import math
@@ -8,11 +8,12 @@ import torch
 
 from rgflow import Flow
 from rgflow.analysis import mix, mixing_strip
-from rgflow.bijectors.pixels import dequantize, to_image
+from rgflow.bijectors.pixels import acts_on_pixels, dequantize
 from rgflow.checkpoint import load_flow
 from rgflow.cli import Parser, one_line_errors
 from rgflow.data.decode import read_image
-from rgflow.plotting import check_png, labelled_grid, save_figure
+from rgflow.files import check_output
+from rgflow.plotting import labelled_grid, sample_image, save_figure
 
 
 def main() -> None:
@@ -30,19 +31,18 @@ def main() -> None:
 
 @torch.no_grad()
 def draw(args: argparse.Namespace) -> None:
-    check_png(args.out)
+    check_output(args.out, ".png")
     if not 0 <= args.temperature < math.inf:
         raise ValueError(f"--temperature: got {args.temperature:g}, expected a finite number >= 0")
     flow = load_flow(args.checkpoint)
     z_a, z_b = latents(flow, args)
     h = args.level
-    mixed = to_image(flow.decode(mix(flow, z_a, z_b, h)))
-    a, b = to_image(flow.decode(z_a)), to_image(flow.decode(z_b))
-    strip = to_image(flow.decode(mixing_strip(flow, z_a, z_b).flatten(0, 1)))
+    trio = torch.cat([z_a, z_b, mix(flow, z_a, z_b, h)])
+    strip = mixing_strip(flow, z_a, z_b).flatten(0, 1)
     levels = [f"h = {level}" for level in range(len(strip))]
-    rows = [torch.cat([a, b, mixed]), strip]
+    pictures = sample_image(flow, flow.decode(torch.cat([trio, strip])))
     figure = labelled_grid(
-        rows,
+        [pictures[:3], pictures[3:]],
         row_labels=[f"mixed at h = {h}", "all cut-offs h"],
         image_labels=[["A", "B", "mix"], levels],
         title="latents of A at levels >= h, of B below",
@@ -52,6 +52,8 @@ def draw(args: argparse.Namespace) -> None:
 
 def latents(flow: Flow, args: argparse.Namespace) -> list[torch.Tensor]:
     if args.images:
+        if not acts_on_pixels(flow.bijector):
+            raise ValueError("--images: got a flow of fields, expected --seeds for it")
         channels, side, _ = flow.event_shape
         images = [read_image(Path(path), side, channels)[None] for path in args.images]
         noisy = [dequantize(x, torch.Generator().manual_seed(0)) for x in images]

@@ -1,4 +1,7 @@
-"""Draw samples of a trained flow: python scripts/sample.py CHECKPOINT --out FILE.png."""
+"""Draw samples of a trained flow: python scripts/sample.py CHECKPOINT --out FILE.png.
+
+Images as they are; fields in colours, blue below zero and red above.
+"""
 
 import argparse
 import math
@@ -6,11 +9,11 @@ import math
 import numpy as np
 import torch
 
-from rgflow.bijectors.pixels import to_image
+from rgflow.bijectors.pixels import acts_on_pixels, to_image
 from rgflow.checkpoint import load_flow
 from rgflow.cli import Parser, one_line_errors
-from rgflow.files import write_atomically
-from rgflow.plotting import check_png, save_image, tile
+from rgflow.files import check_output, write_atomically
+from rgflow.plotting import sample_image, save_image, tile
 
 
 def main() -> None:
@@ -26,7 +29,11 @@ def main() -> None:
         help="one factor on the prior's standard deviation, or one per level, fine to coarse",
     )
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--npz", help="also write the images, uint8 (count, C, L, L), here")
+    parser.add_argument(
+        "--npz",
+        help="also write arrays here: images, uint8 (count, C, L, L); of a flow of fields the "
+        "fields and their log_prob (count,) in nats, at that temperature",
+    )
     parser.add_argument("--device", default="cpu")
     with one_line_errors():
         draw(parser.parse_args())
@@ -34,7 +41,8 @@ def main() -> None:
 
 @torch.no_grad()
 def draw(args: argparse.Namespace) -> None:
-    check_png(args.out)
+    check_output(args.out, ".png")
+    check_output(args.npz, ".npz")
     if args.count < 1:
         raise ValueError(f"--count: got {args.count}, expected at least 1")
     wrong = [t for t in args.temperature if not 0 <= t < math.inf]
@@ -45,10 +53,17 @@ def draw(args: argparse.Namespace) -> None:
     temperature = args.temperature[0] if len(args.temperature) == 1 else args.temperature
     # in parts, so that memory does not grow with the count
     parts = [min(256, args.count - start) for start in range(0, args.count, 256)]
-    images = torch.cat([to_image(flow.sample(n, temperature, generator)).cpu() for n in parts])
+    if acts_on_pixels(flow.bijector):
+        x = torch.cat([flow.sample(n, temperature, generator) for n in parts]).cpu()
+        arrays = {"images": to_image(x)}
+    else:
+        drawn = [flow.sample_and_log_prob(n, temperature, generator) for n in parts]
+        x, log_prob = (torch.cat(values).cpu() for values in zip(*drawn, strict=True))
+        arrays = {"fields": x, "log_prob": log_prob}
     if args.npz:
-        write_atomically(args.npz, lambda file: np.savez(file, images=images.numpy()))
-    save_image(tile(images, columns=round(args.count**0.5), scale=2), args.out)
+        write_atomically(args.npz, lambda file: np.savez(file, **arrays))
+    scale = max(2, 64 // x.shape[-1])
+    save_image(tile(sample_image(flow, x), round(args.count**0.5), scale), args.out)
 
 
 if __name__ == "__main__":

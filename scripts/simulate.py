@@ -16,9 +16,9 @@ from rgflow.energies import Energy
 from rgflow.energies.nodes import build_energy
 from rgflow.evaluation import Reference, reference_report, reference_samples
 from rgflow.evaluation_figure import reference_figure
-from rgflow.files import write_stdout
+from rgflow.files import check_output, write_stdout
 from rgflow.json_text import json_text, write_json
-from rgflow.plotting import check_png, save_figure
+from rgflow.plotting import save_figure
 from rgflow.reference import flow_chains
 
 METHODS = ("auto", "exact", "cluster", "hmc")
@@ -44,8 +44,8 @@ def main() -> None:
 
 
 def simulate(args: argparse.Namespace) -> None:
-    if args.out:
-        check_png(args.out)
+    check_output(args.out, ".png")
+    check_output(args.json)
     sys.path.insert(0, os.getcwd())  # as for python -m rgflow.train: what a user names is trusted
     energy, states = by_flow(args) if args.flow else by_energy(args)
     report = reference_report(energy, states, seed=args.seed)

@@ -83,6 +83,13 @@ def test_a_module_that_fails_is_named(tmp_path, monkeypatch):
             build({"_target_": f"broken_module_{i}.f"}, "energy")
 
 
+def test_a_class_of_a_user_that_fails_is_named(tmp_path, monkeypatch):
+    (tmp_path / "failing.py").write_text("class Energy:\n    def __init__(self):\n        {}['J']")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match=r"energy: failing.Energy failed with KeyError: 'J'"):
+        build({"_target_": "failing.Energy"}, "energy")
+
+
 def test_other_constructors_of_a_class_are_targets():
     node = {"_target_": "rgflow.energies.Phi4.from_kappa", "side": 4, "kappa": 0.1, "lam": 0.02}
     assert build(node, "energy", ("rgflow.energies",)).lam == pytest.approx(2.0)

@@ -4,11 +4,13 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from script_calls import call_script
 
-from rgflow.checkpoint import save_flow
+from rgflow.checkpoint import load_flow, save_flow
 from rgflow.config import build
 
 FLOW = {
@@ -109,6 +111,21 @@ def test_chains_that_a_flow_makes_fast_have_the_law_of_the_energy(
     assert "paid" not in table
 
 
+def test_samples_of_fields_come_with_their_density(run):
+    assert run("sample", "flow.ckpt", "--count", 300, "--out", "a.png", "--npz", "a.npz") == 0
+    found = np.load("a.npz")
+    fields, log_prob = torch.from_numpy(found["fields"]), torch.from_numpy(found["log_prob"])
+    assert fields.shape == (300, 1, 4, 4)
+    assert (fields < 0).any()
+    assert torch.allclose(load_flow("flow.ckpt").log_prob(fields), log_prob, atol=1e-3)
+    assert np.asarray(Image.open("a.png")).std((0, 1)).min() > 10  # in colours
+
+
+def test_fields_are_mixed_by_scale(run):
+    assert run("mix", "flow.ckpt", "--seeds", 1, 2, "--level", 1, "--out", "x.png") == 0
+    assert Image.open("x.png").size[0] > 100
+
+
 def test_evaluation_follows_the_seed(run, capsys):
     values = []
     for seed in (0, 0, 1):
@@ -142,7 +159,25 @@ MISTAKES = {
     "damaged": ("evaluate", ["damaged.ckpt"], "truncated"),
     "not a PNG": ("evaluate", ["flow.ckpt", "--out", "x.jpg"], ".png"),
     "chains": ("evaluate", ["flow.ckpt", "--chains", 0], "chains=0"),
-    "samples": ("evaluate", ["flow.ckpt", "--samples", 0, "--no-reference"], "samples=0"),
+    "samples": ("evaluate", ["flow.ckpt", "--samples", 0, "--no-reference"], "--samples: got 0"),
+    "one sample": ("evaluate", ["flow.ckpt", "--samples", 1, "--no-reference"], "at least 2"),
+    "split of an energy": ("evaluate", ["flow.ckpt", "--split", "test"], "--split for a config"),
+    "report below a file": (
+        "evaluate",
+        ["flow.ckpt", "--json", "wells.py/x.json"],
+        "x.json cannot be written",
+    ),
+    "picture of chains below a file": (
+        "simulate",
+        ["--json", "x.json", "--out", "wells.py/x.png"],
+        "x.png cannot be written",
+    ),
+    "report is a folder": ("simulate", ["--json", "."], "expected the name of a file"),
+    "images for fields": (
+        "mix",
+        ["flow.ckpt", "--images", "a.png", "b.png", "--level", 1, "--out", "x.png"],
+        "expected --seeds",
+    ),
     "unknown energy": ("simulate", ["energy=foo"], "gaussian_field ising"),
     "unknown field": ("simulate", ["energy.foo=3"], "energy.foo"),
     "wrong type": ("simulate", ["energy.side=big"], "energy.side: got 'big'"),

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from rgflow.data.decode import read_image
-from rgflow.plotting import labelled_grid, save_figure, save_image, tile
+from rgflow.plotting import field_image, labelled_grid, save_figure, save_image, tile
 
 
 def shades(count, channels=3, side=4):
@@ -33,6 +33,18 @@ def test_saved_image_is_read_back(tmp_path):
     assert torch.equal(read_image(tmp_path / "x.png", 6, 3), image)
     with pytest.raises(ValueError, match=r"expected one that ends in \.png"):
         save_image(image, tmp_path / "x.jpg")
+
+
+def test_fields_have_the_colours_of_their_signs():
+    fields = torch.tensor([[[[-2.0, 0.0, 2.0]]], [[[-1.0, 0.0, 1.0]]]])
+    images = field_image(fields)
+    assert images.dtype == torch.uint8
+    red, _, blue = images.int()[:, :, 0].unbind(1)  # (N, 3) each
+    assert (red < blue)[:, 0].all()
+    assert (red > blue)[:, 2].all()
+    assert (images[0, :, 0, 1] == images[1, :, 0, 1]).all()  # zero is white
+    assert images[0, :, 0, 0].sum() < images[1, :, 0, 0].sum()  # one scale for all
+    assert field_image(torch.zeros(1, 2, 4, 4)).min() > 240
 
 
 def test_figures_have_labels(tmp_path):

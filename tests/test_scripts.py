@@ -51,9 +51,9 @@ def test_sample_writes_a_seeded_grid_and_arrays(run):
     assert images.shape == (9, 3, 8, 8)
     assert images.dtype == np.uint8
     grid = np.asarray(Image.open("a.png"))
-    assert grid.shape == (3 * 18 + 2, 3 * 18 + 2, 3)
-    # the pixels of the grid are those of the arrays: row 1, column 2, twice as large
-    assert np.array_equal(grid[20:36:2, 38:54:2].transpose(2, 0, 1), images[5])
+    assert grid.shape == (3 * 66 + 2, 3 * 66 + 2, 3)
+    # the pixels of the grid are those of the arrays: row 1, column 2, eight times as large
+    assert np.array_equal(grid[68:132:8, 134:198:8].transpose(2, 0, 1), images[5])
     assert Path("a.png").read_bytes() == Path("c.png").read_bytes()
     assert not np.array_equal(images, np.load("b.npz")["images"])
 
@@ -108,6 +108,7 @@ def test_evaluate_prints_json(run, capsys):
     assert result["split"] == "test"
     assert result["images"] == 10
     assert 0 < result["standard_error"] < result["bits_per_dim"] < 12
+    Path("x").mkdir()
     assert run("evaluate", "flow.ckpt", "--split", "train", "--limit", 5, "--data-root", "x") == 0
     assert json.loads(capsys.readouterr().out)["images"] == 5
 
@@ -146,6 +147,15 @@ MISTAKES = {
         "flow.ckpt",
     ),
     "limit": ("evaluate", ["flow.ckpt", "--limit", 1], "--limit"),
+    "no root": ("evaluate", ["flow.ckpt", "--data-root", "nowhere"], "nowhere"),
+    "samples of images": ("evaluate", ["flow.ckpt", "--samples", 9], "--samples for a config"),
+    "arrays not an npz": ("sample", ["flow.ckpt", "--out", "x.png", "--npz", "x.txt"], ".npz"),
+    "picture below a file": (
+        "sample",
+        ["flow.ckpt", "--npz", "x.npz", "--out", "flow.ckpt/x.png"],
+        "flow.ckpt/x.png cannot be written",
+    ),
+    "arrays in a folder": ("sample", ["flow.ckpt", "--out", "x.png", "--npz", "."], ".npz"),
 }
 
 

@@ -157,6 +157,19 @@ MISTAKES = {
     "sweep of processes": (["-m", "trainer.devices=2", "seed=1"], "devices=2", "devices=1"),
     "huge lattice": (["flow.side=8388608"], "got 8388608", "at most"),
     "wide net": (["flow.hidden=[1099511627776]"], "too large", ""),
+    "energy for images": (
+        ["energy=ising"],
+        "expected none for LikelihoodModule",
+        "training=energy",
+    ),
+    "unknown setting of the training": (["+training.rate=1"], "training.rate", "lr"),
+    "true bfloat16": (["trainer.precision=bf16-true"], "got bf16-true", "bf16-mixed"),
+    "a library's precision": (["trainer.precision=transformer-engine"], "transformer", "64-true"),
+    "no epochs": (["trainer.max_epochs=0"], "max_epochs: got 0", "a step"),
+    "no batches": (["+trainer.limit_train_batches=0"], "limit_train_batches: got 0", "a step"),
+    "large seed": (["seed=99999999999999"], "seed: got 99999999999999", "at most 4294967295"),
+    "no room for scales": (["flow.scale_bound=0"], "scale_bound: got 0", "above 0"),
+    "no bins": (["flow.coupling=spline", "flow.bins=0"], "bins: got 0", "at least 2"),
     "no steps between validations": (["validation_every=0"], "0", "at least 1"),
 }
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.base import Bijector, Chain
 
 SHADES = 256
 BOUND = 6.0  # of the logits that are those of a logistic function
@@ -50,6 +50,12 @@ def bits_per_dim(log_prob: Tensor, event_shape: tuple[int, ...]) -> Tensor:
         event_shape: ``(C, L, L)``, of which D is the product.
     """
     return (-log_prob / math.prod(event_shape) + math.log(SHADES - 1)) / math.log(2)
+
+
+def acts_on_pixels(bijector: Bijector) -> bool:
+    """Whether a flow with this bijector is one of images, not of fields."""
+    parts = bijector.bijectors if isinstance(bijector, Chain) else [bijector]
+    return any(isinstance(part, PixelLogit) for part in parts)
 
 
 class PixelLogit(Bijector):

@@ -1,5 +1,6 @@
 """What every training of a flow shares: optimizer, clipping, skipped steps, average of weights."""
 
+import inspect
 import logging
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import Tensor
 from rgflow.flow import Flow
 from rgflow.seeds import generator_for
 from rgflow.training.averaging import ExponentialAverage
-from rgflow.training.optimizer import OptimizerSettings, adamw, learning_rate_factor
+from rgflow.training.optimizer import adamw, learning_rate_factor, optimizer_settings
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,8 @@ class FlowTraining(LightningModule, ABC):
         settings: Fields of `OptimizerSettings`.
 
     Raises:
-        ValueError: If a setting is out of its range.
+        ValueError: If a setting is unknown or out of its range, or there is an energy that the
+            subclass does not train on.
     """
 
     monitor: str
@@ -45,9 +47,17 @@ class FlowTraining(LightningModule, ABC):
         self, flow: Flow, *, seed: int = 0, compile: bool = False, **settings: Any
     ) -> None:
         super().__init__()
+        if "energy" in settings:
+            raise ValueError(
+                f"energy: got some, expected none for {type(self).__name__}: training=energy "
+                "trains on one, as does experiment=energy"
+            )
         self.flow = flow
         self.seed = seed
-        self.settings = OptimizerSettings(**settings)
+        own = inspect.signature(type(self)).parameters.values()
+        self.settings = optimizer_settings(
+            settings, [p.name for p in own if p.kind is p.KEYWORD_ONLY]
+        )
         self.nonfinite_steps = 0
         self._nonfinite_in_a_row = 0
         if compile:

@@ -57,8 +57,6 @@ class RBMModule(FlowTraining):
         compile: bool = False,
         **settings: Any,
     ) -> None:
-        if "energy" in settings:
-            raise ValueError("energy: got some, expected none: BlockRBM needs no energy")
         super().__init__(flow, seed=seed, compile=compile, **settings)
         spins = len(flow.weights)
         if spins != 4 or not 0 <= coupling <= MAX_COUPLING or not 0 <= beta < torch.inf:

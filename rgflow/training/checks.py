@@ -11,13 +11,16 @@ if TYPE_CHECKING:
 
     from rgflow.flow import Flow
 
-_HALF = ("16", "16-mixed", "16-true")
+PRECISIONS = ("auto", "bf16-mixed", "32-true", "64-true")
+"""Half precision needs a scaler of gradients, which clipping leaves out; the flow's own arithmetic
+is not made for bfloat16."""
+LARGEST_SEED = 2**32 - 1
 
 
 def check_numbers(config: dict[str, Any]) -> None:
     """Refuse, with a ValueError, numbers of steps and such that are none, or too small.
 
-    Half precision is refused as well: gradients need a scaler there, which clipping leaves out.
+    So are a seed that is too large, and precisions other than ``PRECISIONS``.
     """
     least_values = {"seed": 0, "max_steps": 1, "validation_every": 1, "log_every": 1}
     accumulate = {"trainer.accumulate_grad_batches": 1}
@@ -27,10 +30,15 @@ def check_numbers(config: dict[str, Any]) -> None:
         value = numbers[name]
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise ValueError(f"{name}: got {value!r}, expected an integer of at least {least}")
-    precision = config["trainer"].get("precision")
-    if str(precision) in _HALF:
+    for name in ("max_epochs", "limit_train_batches"):
+        if config["trainer"].get(name) == 0:
+            raise ValueError(f"trainer.{name}: got 0, expected a number that allows a step")
+    if config["seed"] > LARGEST_SEED:
+        raise ValueError(f"seed: got {config['seed']}, expected at most {LARGEST_SEED}")
+    precision = config["trainer"].get("precision", "32-true")
+    if precision not in PRECISIONS:
         raise ValueError(
-            f"trainer.precision: got {precision}, expected bf16-mixed, or 32-true for float32"
+            f"trainer.precision: got {precision}, expected one of {', '.join(PRECISIONS)}"
         )
 
 

@@ -160,7 +160,8 @@ class EnergyModule(FlowTraining):
             annealed = self.global_step < self.annealing[1]
             name = "train/annealed_bound" if annealed else "train/free_energy_bound"
             self.log(name, values.detach().mean(), prog_bar=True)
-            self.log("train/spread_of_log_weights", values.detach().std())
+            if len(values) > 1:
+                self.log("train/spread_of_log_weights", values.detach().std())
             losses.append((1 - share, values.mean()))
         if share > 0:
             x = self.states.batch(len(batch), generator)

@@ -1,8 +1,9 @@
 """The optimizer of a flow: parameter groups, learning-rate schedule and their settings."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import nn
@@ -57,6 +58,24 @@ class OptimizerSettings:
         if not is_pair or not all(_is_number(beta) and 0 <= beta < 1 for beta in betas):
             raise ValueError(f"training.betas: got {betas!r}, expected two numbers in [0, 1)")
         object.__setattr__(self, "betas", tuple(betas))
+
+
+def optimizer_settings(settings: Mapping[str, Any], others: Iterable[str]) -> OptimizerSettings:
+    """Settings out of what is left of a configuration's node.
+
+    Args:
+        settings: Fields of `OptimizerSettings`.
+        others: Names of what the node may have beside, for the message.
+
+    Raises:
+        ValueError: If there is anything else, or a number is out of its range.
+    """
+    known = [field.name for field in fields(OptimizerSettings)]
+    for name in settings:
+        if name not in known:
+            allowed = ", ".join([*others, *known])
+            raise ValueError(f"training.{name}: got an unknown setting, expected one of {allowed}")
+    return OptimizerSettings(**settings)
 
 
 def _is_number(value: object) -> bool:

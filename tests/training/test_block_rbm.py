@@ -57,7 +57,7 @@ def test_mistakes_are_one_line_and_leave_nothing(tmp_path, capsys):
     assert "BlockRBM needs no data" in line
     assert run(tmp_path / "run", "energy=ising") == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert "BlockRBM needs no energy" in line
+    assert "expected none for RBMModule" in line
     for coupling in (-1.0, 1000.0):
         with pytest.raises(ValueError, match=f"coupling={coupling}.*expected 0 to 1.5"):
             RBMModule(BlockRBM(4), coupling=coupling)
