@@ -101,6 +101,8 @@ def reference_samples(
             f"got chains={chains}, states={states}, seconds={seconds}, "
             "expected at least 1, 1 and a positive time or none"
         )
+    if seconds is None and chains * states < 2:
+        raise ValueError("got chains=1, states=1, expected two states or more in all")
     energy = copy.deepcopy(energy).cpu()
     method = best_method(energy) if method == "auto" else method
     start = time.perf_counter()

@@ -101,7 +101,12 @@ class EnergyModule(FlowTraining):
             ("batch_size", batch_size, batch_size >= 1, "at least 1"),
             ("eval_samples", eval_samples, eval_samples >= 2, "at least 2"),
             ("report_samples", report_samples, report_samples >= 2, "at least 2"),
-            ("reference_states", reference_states, reference_states >= 0, "at least 0"),
+            (
+                "reference_states",
+                reference_states,
+                reference_states == 0 or reference_states >= 2,
+                "0 for none, or at least 2",
+            ),
             ("anneal_from", anneal_from, 0 < anneal_from < math.inf, "a positive number"),
             ("anneal_steps", anneal_steps, anneal_steps >= 0, "at least 0"),
         )
