@@ -160,6 +160,7 @@ MISTAKES = {
     "not a PNG": ("evaluate", ["flow.ckpt", "--out", "x.jpg"], ".png"),
     "chains": ("evaluate", ["flow.ckpt", "--chains", 0], "chains=0"),
     "samples": ("evaluate", ["flow.ckpt", "--samples", 0, "--no-reference"], "--samples: got 0"),
+    "one state": ("evaluate", ["flow.ckpt", "--chains", 1, "--states", 1], "two states or more"),
     "one sample": ("evaluate", ["flow.ckpt", "--samples", 1, "--no-reference"], "at least 2"),
     "split of an energy": ("evaluate", ["flow.ckpt", "--split", "test"], "--split for a config"),
     "report below a file": (

@@ -207,6 +207,7 @@ def test_samples_that_are_not_finite_are_reported_beside_the_last_scores(tmp_pat
             ["training.objective=forward", "training.reference_states=0"],
             "reference_states: got 0",
         ),
+        (["training.reference_states=1"], "reference_states: got 1"),
         (["experiment=phi4_l6", "flow.fourier=fixed"], "no Gaussian part"),
         (["training.objective=mixture", "training.anneal_steps=9"], "anneal_steps: got 9"),
         (["training.anneal_from=0.5"], "anneal_steps: got 0 with anneal_from=0.5"),
