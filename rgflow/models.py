@@ -262,11 +262,11 @@ def realnvp_flow(
 
     Reference: arXiv:1605.08803.
     """
-    check_kernels(kernels, side >> scales)
 
     def net(inputs: int, outputs: int, _: tuple[int, ...]) -> nn.Module:
         return ConvNet(inputs, outputs, hidden, kernels, nonlinearity)
 
     make = coupling_factory(net, "affine", scale_bound, bins=0)
     core = RealNVP(channels, side, make, scales, couplings, memory)
+    check_kernels(kernels, side >> scales)
     return finished_flow(core, prior, pixels, "none", "none")
