@@ -43,8 +43,8 @@ def cautions(report: Mapping[str, Any]) -> list[str]:
     The effective sample size is below 1% or one sample has more than 10% of all weight: importance
     estimates are those of a few samples. The forward effective sample size is, by more than two of
     its errors, less than half of the other: states of the target lie where the flow hardly goes,
-    and its own samples do not tell, or Monte Carlo is not in equilibrium. Something whose exact value is known is more than three
-    standard errors off.
+    and its own samples do not tell, or Monte Carlo is not in equilibrium. Something whose exact
+    value is known is more than three standard errors off.
 
     Args:
         report: Of `rgflow.evaluation.evaluate_energy`.
@@ -55,8 +55,8 @@ def cautions(report: Mapping[str, Any]) -> list[str]:
     if ess is not None and highest < FORWARD_RATIO * ess:
         found.append(
             f"warning: the forward ESS {forward:.2g} contradicts the ESS {ess:.2g}: states of the "
-            "target lie where the flow hardly goes, or Monte Carlo has not reached equilibrium; if "
-            "it has, ESS, importance estimate and reweighted observables are not to be trusted"
+            "target lie where the flow hardly goes, or Monte Carlo is not in equilibrium; if it "
+            "is, ESS, importance estimate and reweighted observables are not to be trusted"
         )
     off = [f"{name} by {number:+.1f}" for name, number in _sigmas(report) if abs(number) > SIGMAS]
     if off:
