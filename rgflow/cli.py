@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -26,6 +26,14 @@ class Parser(argparse.ArgumentParser):
             SystemExit: Always, with status 2.
         """
         fail(ValueError(f"{message}; --help says what is expected"), 2)
+
+
+def refuse_options(args: argparse.Namespace, names: Iterable[str], expected: str) -> None:
+    """Refuse, with a ValueError, options that were given although they have no effect here."""
+    for name in names:
+        value = getattr(args, name)
+        if value not in (None, False):
+            raise ValueError(f"--{name.replace('_', '-')}: got {value}, {expected}")
 
 
 def one_line(error: BaseException) -> str:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from rgflow.checkpoint import load_config, load_flow
-from rgflow.cli import Parser, one_line_errors
+from rgflow.cli import Parser, one_line_errors, refuse_options
 from rgflow.energies.nodes import build_energy
 from rgflow.evaluation import (
     draw_weighted,
@@ -23,6 +23,8 @@ from rgflow.plotting import save_figure
 from rgflow.summary import evaluation_summary
 
 DRAWN = {"samples": 100_000, "chains": 64, "states": 256}
+IMAGE_OPTIONS = ("split", "limit", "data_root")
+ENERGY_OPTIONS = (*DRAWN, "no_reference", "trust", "out")
 
 
 def main() -> None:
@@ -32,9 +34,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", help="also write the report here")
     images = parser.add_argument_group("images")
-    images.add_argument(
-        "--split", choices=["train", "validation", "test"], help="test if not given"
-    )
+    splits = ["train", "validation", "test"]
+    images.add_argument("--split", choices=splits, help="test if not given")
     images.add_argument("--limit", type=int, help="only the first so many images")
     images.add_argument("--data-root", help="where the data are, if not where training found them")
     energies = parser.add_argument_group("energies")
@@ -58,7 +59,7 @@ def main() -> None:
 
 
 def bits(args: argparse.Namespace, config: dict) -> dict:
-    refuse(args, "energy", "samples", "no_reference", "chains", "states", "trust", "out")
+    refuse_options(args, ENERGY_OPTIONS, "expected a checkpoint of an energy with it")
     if args.limit is not None and args.limit < 2:
         raise ValueError(f"--limit: got {args.limit}, expected at least 2 images")
     flow = load_flow(args.checkpoint, args.device)
@@ -72,17 +73,8 @@ def bits(args: argparse.Namespace, config: dict) -> dict:
     return evaluate_split(flow, node, args.split or "test", limit=args.limit, seed=args.seed)
 
 
-def refuse(args: argparse.Namespace, missing: str, *names: str) -> None:
-    for name in names:
-        if getattr(args, name) not in (None, False):
-            option = name.replace("_", "-")
-            raise ValueError(
-                f"{args.checkpoint}: got --{option} for a config without {missing}, which needs it"
-            )
-
-
 def physics(args: argparse.Namespace, config: dict) -> dict:
-    refuse(args, "data", "split", "limit", "data_root")
+    refuse_options(args, IMAGE_OPTIONS, "expected a checkpoint of images with it")
     given = {name: getattr(args, name) for name in DRAWN if getattr(args, name) is not None}
     counts = DRAWN | given | {"seed": args.seed}
     samples = counts.pop("samples")

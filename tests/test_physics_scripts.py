@@ -162,7 +162,11 @@ MISTAKES = {
     "samples": ("evaluate", ["flow.ckpt", "--samples", 0, "--no-reference"], "--samples: got 0"),
     "one state": ("evaluate", ["flow.ckpt", "--chains", 1, "--states", 1], "two states or more"),
     "one sample": ("evaluate", ["flow.ckpt", "--samples", 1, "--no-reference"], "at least 2"),
-    "split of an energy": ("evaluate", ["flow.ckpt", "--split", "test"], "--split for a config"),
+    "split of an energy": (
+        "evaluate",
+        ["flow.ckpt", "--split", "test"],
+        "--split: got test, expected a ch",
+    ),
     "report below a file": (
         "evaluate",
         ["flow.ckpt", "--json", "wells.py/x.json"],

@@ -148,7 +148,11 @@ MISTAKES = {
     ),
     "limit": ("evaluate", ["flow.ckpt", "--limit", 1], "--limit"),
     "no root": ("evaluate", ["flow.ckpt", "--data-root", "nowhere"], "nowhere"),
-    "samples of images": ("evaluate", ["flow.ckpt", "--samples", 9], "--samples for a config"),
+    "samples of images": (
+        "evaluate",
+        ["flow.ckpt", "--samples", 9],
+        "--samples: got 9, expected a checkpoint of an energy",
+    ),
     "arrays not an npz": ("sample", ["flow.ckpt", "--out", "x.png", "--npz", "x.txt"], ".npz"),
     "picture below a file": (
         "sample",
