@@ -32,7 +32,7 @@ def refuse_options(args: argparse.Namespace, names: Iterable[str], expected: str
     """Refuse, with a ValueError, options that were given although they have no effect here."""
     for name in names:
         value = getattr(args, name)
-        if value not in (None, False):
+        if value is not None and value is not False:
             raise ValueError(f"--{name.replace('_', '-')}: got {value}, {expected}")
 
 

@@ -69,8 +69,8 @@ def build(
 
     Raises:
         ValueError: If there is no such target, it is not allowed, an argument is unknown or
-            missing, or, for targets in this package, of another type than annotated; or if there
-            is not enough memory for it.
+            missing, or, for targets in this package, of another type than annotated; if there is
+            not enough memory for it; or if the target is a user's and raises anything.
     """
     target = node.get("_target_") if isinstance(node, Mapping) else None
     if not isinstance(target, str) or "." not in target:
@@ -96,7 +96,7 @@ def build(
     except ValueError:
         raise
     except Exception as error:
-        if _is_within(function.__module__, ("rgflow",)):
+        if _is_within(function.__module__, ("rgflow", "lightning")):
             raise
         raise ValueError(
             f"{name}: {target} failed with {type(error).__name__}: {error}"

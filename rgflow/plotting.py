@@ -55,7 +55,7 @@ def field_image(fields: Tensor) -> Tensor:
     """Fields in colours: blue below zero, red above, with one scale for all of them.
 
     Args:
-        fields: Real ``(N, C, H, W)``, of which the first component is shown.
+        fields: Real ``(N, C, H, W)``, of which the first component is shown; NaN is black.
 
     Returns:
         uint8 ``(N, 3, H, W)``.
@@ -66,7 +66,8 @@ def field_image(fields: Tensor) -> Tensor:
     from matplotlib import colormaps
 
     values = fields[:, 0].detach().double().cpu()
-    largest = values.abs().max().clamp_min(torch.finfo(values.dtype).tiny)
+    finite = values[values.isfinite()].abs()
+    largest = finite.max().clamp_min(torch.finfo(finite.dtype).tiny) if len(finite) else 1.0
     colours = colormaps["RdBu_r"]((values / largest / 2 + 0.5).numpy(), bytes=True)
     return torch.from_numpy(colours[..., :3]).permute(0, 3, 1, 2).contiguous()
 

@@ -101,8 +101,8 @@ def reference_samples(
             f"got chains={chains}, states={states}, seconds={seconds}, "
             "expected at least 1, 1 and a positive time or none"
         )
-    if seconds is None and chains * states < 2:
-        raise ValueError("got chains=1, states=1, expected two states or more in all")
+    if seconds is None:
+        _check_more_than_one(chains, states)
     energy = copy.deepcopy(energy).cpu()
     method = best_method(energy) if method == "auto" else method
     start = time.perf_counter()
@@ -147,6 +147,7 @@ def flow_chains(
     Raises:
         ValueError: If a number is out of its range or shapes differ.
     """
+    _check_more_than_one(chains, states)
     device = device_of(flow)
     generator = generator_for("flow_chains", seed, device=device)
     budget = {"chains": chains, "steps": states, "warmup": FLOW_WARMUP, "generator": generator}
@@ -161,6 +162,11 @@ def flow_chains(
     warmup = seconds * FLOW_WARMUP / (FLOW_WARMUP + states)  # steps of equal cost
     samples, energies = run.samples.float().cpu(), run.energies.cpu()
     return Reference(samples, energies, method, run.acceptance, seconds - warmup, warmup, device)
+
+
+def _check_more_than_one(chains: int, states: int) -> None:
+    if chains == states == 1:
+        raise ValueError("got chains=1, states=1, expected two states or more in all")
 
 
 def best_method(energy: Energy) -> str:

@@ -80,6 +80,8 @@ def physics(args: argparse.Namespace, config: dict) -> dict:
     samples = counts.pop("samples")
     if samples < 2:
         raise ValueError(f"--samples: got {samples}, expected at least 2")
+    if args.no_reference:
+        refuse_options(args, ("chains", "states"), "expected none with --no-reference")
     if args.trust:
         sys.path.insert(0, os.getcwd())  # as for python -m rgflow.train
     flow = load_flow(args.checkpoint, args.device)

@@ -10,7 +10,7 @@ from rgflow import Flow
 from rgflow.analysis import mix, mixing_strip
 from rgflow.bijectors.pixels import acts_on_pixels, dequantize
 from rgflow.checkpoint import load_flow
-from rgflow.cli import Parser, one_line_errors
+from rgflow.cli import Parser, one_line_errors, refuse_options
 from rgflow.data.decode import read_image
 from rgflow.files import check_output
 from rgflow.plotting import labelled_grid, sample_image, save_figure
@@ -24,7 +24,7 @@ def main() -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--seeds", type=int, nargs=2, metavar=("A", "B"), help="of two samples")
     source.add_argument("--images", nargs=2, metavar=("A", "B"), help="two image files")
-    parser.add_argument("--temperature", type=float, default=1.0, help="of the two samples")
+    parser.add_argument("--temperature", type=float, help="of the two samples, 1 if not given")
     with one_line_errors():
         draw(parser.parse_args())
 
@@ -32,7 +32,11 @@ def main() -> None:
 @torch.no_grad()
 def draw(args: argparse.Namespace) -> None:
     check_output(args.out, ".png")
-    if not 0 <= args.temperature < math.inf:
+    if args.images:
+        refuse_options(args, ["temperature"], "expected --seeds with it")
+    elif args.temperature is None:
+        args.temperature = 1.0
+    elif not 0 <= args.temperature < math.inf:
         raise ValueError(f"--temperature: got {args.temperature:g}, expected a finite number >= 0")
     flow = load_flow(args.checkpoint)
     z_a, z_b = latents(flow, args)

@@ -15,6 +15,8 @@ from rgflow.cli import Parser, one_line_errors
 from rgflow.files import check_output, write_atomically
 from rgflow.plotting import sample_image, save_image, tile
 
+LARGEST = 4096  # pixels, beyond which small samples are not enlarged
+
 
 def main() -> None:
     parser = Parser(description=__doc__)
@@ -53,17 +55,18 @@ def draw(args: argparse.Namespace) -> None:
     temperature = args.temperature[0] if len(args.temperature) == 1 else args.temperature
     # in parts, so that memory does not grow with the count
     parts = [min(256, args.count - start) for start in range(0, args.count, 256)]
-    if acts_on_pixels(flow.bijector):
-        x = torch.cat([flow.sample(n, temperature, generator) for n in parts]).cpu()
-        arrays = {"images": to_image(x)}
-    else:
+    if args.npz and not acts_on_pixels(flow.bijector):
         drawn = [flow.sample_and_log_prob(n, temperature, generator) for n in parts]
         x, log_prob = (torch.cat(values).cpu() for values in zip(*drawn, strict=True))
         arrays = {"fields": x, "log_prob": log_prob}
+    else:
+        x = torch.cat([flow.sample(n, temperature, generator) for n in parts]).cpu()
+        arrays = {"images": to_image(x)}
     if args.npz:
         write_atomically(args.npz, lambda file: np.savez(file, **arrays))
-    scale = max(2, 64 // x.shape[-1])
-    save_image(tile(sample_image(flow, x), round(args.count**0.5), scale), args.out)
+    side, columns = x.shape[-1], round(args.count**0.5)
+    scale = max(1, min(max(2, 64 // side), LARGEST // (columns * side)))
+    save_image(tile(sample_image(flow, x), columns, scale), args.out)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import os
 import sys
 
 from rgflow.checkpoint import load_config, load_flow
-from rgflow.cli import Parser, one_line_errors
+from rgflow.cli import Parser, one_line_errors, refuse_options
 from rgflow.config import compose_preset
 from rgflow.energies import Energy
 from rgflow.energies.nodes import build_energy
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--flow", help="checkpoint, for metropolis (if auto) and latent_hmc")
     parser.add_argument("--chains", type=int, default=64)
     parser.add_argument("--trust", action="store_true", help="call a flow's energy outside rgflow")
-    parser.add_argument("--device", default="cpu", help="of a flow's chains")
+    parser.add_argument("--device", help="of a flow's chains, cpu if not given")
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--states", type=int, default=256, help="of each chain")
     budget.add_argument("--seconds", type=float, help="draw for so long after the warm-up")
@@ -59,8 +59,7 @@ def simulate(args: argparse.Namespace) -> None:
 def by_energy(args: argparse.Namespace) -> tuple[Energy, Reference]:
     if args.method in METHODS_OF_FLOWS:
         raise ValueError(f"--method {args.method}: expected a checkpoint in --flow with it")
-    if args.device != "cpu":
-        raise ValueError(f"--device {args.device}: expected a checkpoint in --flow with it")
+    refuse_options(args, ("device", "trust"), "expected a checkpoint in --flow with it")
     energy = build_energy(compose_preset("simulate", args.overrides)["energy"], trust=True)
     return energy, reference_samples(
         energy,
@@ -84,8 +83,9 @@ def by_flow(args: argparse.Namespace) -> tuple[Energy, Reference]:
     node = load_config(args.flow).get("energy")
     if not node:
         raise ValueError(f"{args.flow}: got a config without energy, expected a flow of fields")
-    flow = load_flow(args.flow, args.device)
-    energy = build_energy(node, trust=args.trust).to(args.device)
+    device = args.device or "cpu"
+    flow = load_flow(args.flow, device)
+    energy = build_energy(node, trust=args.trust).to(device)
     counts = {"chains": args.chains, "states": args.states, "seed": args.seed}
     states = flow_chains(flow, energy, method, **counts)
     return energy.cpu(), states

@@ -118,12 +118,17 @@ def test_samples_of_fields_come_with_their_density(run):
     assert fields.shape == (300, 1, 4, 4)
     assert (fields < 0).any()
     assert torch.allclose(load_flow("flow.ckpt").log_prob(fields), log_prob, atol=1e-3)
-    assert np.asarray(Image.open("a.png")).std((0, 1)).min() > 10  # in colours
+    red, _, blue = np.asarray(Image.open("a.png")).astype(int).transpose(2, 0, 1)
+    assert (red > blue + 50).any()
+    assert (red < blue - 50).any()
+    assert run("sample", "flow.ckpt", "--count", 2, "--temperature", 0, "--out", "b.png") == 0
+    assert np.asarray(Image.open("b.png")).shape == (134, 68, 3)
 
 
 def test_fields_are_mixed_by_scale(run):
     assert run("mix", "flow.ckpt", "--seeds", 1, 2, "--level", 1, "--out", "x.png") == 0
-    assert Image.open("x.png").size[0] > 100
+    red, _, blue = np.asarray(Image.open("x.png").convert("RGB")).astype(int).transpose(2, 0, 1)
+    assert (red < blue - 50).any()
 
 
 def test_evaluation_follows_the_seed(run, capsys):
@@ -162,6 +167,18 @@ MISTAKES = {
     "samples": ("evaluate", ["flow.ckpt", "--samples", 0, "--no-reference"], "--samples: got 0"),
     "one state": ("evaluate", ["flow.ckpt", "--chains", 1, "--states", 1], "two states or more"),
     "one sample": ("evaluate", ["flow.ckpt", "--samples", 1, "--no-reference"], "at least 2"),
+    "no images of an energy": ("evaluate", ["flow.ckpt", "--limit", 0], "--limit: got 0"),
+    "chains of no reference": (
+        "evaluate",
+        ["flow.ckpt", "--no-reference", "--states", 5],
+        "--states: got 5",
+    ),
+    "one state of a flow": (
+        "simulate",
+        ["--flow", "flow.ckpt", "--chains", 1, "--states", 1],
+        "two states or more",
+    ),
+    "trust without flow": ("simulate", ["--trust"], "--trust: got True"),
     "split of an energy": (
         "evaluate",
         ["flow.ckpt", "--split", "test"],

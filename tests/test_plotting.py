@@ -45,6 +45,10 @@ def test_fields_have_the_colours_of_their_signs():
     assert (images[0, :, 0, 1] == images[1, :, 0, 1]).all()  # zero is white
     assert images[0, :, 0, 0].sum() < images[1, :, 0, 0].sum()  # one scale for all
     assert field_image(torch.zeros(1, 2, 4, 4)).min() > 240
+    fields[0, 0, 0, 1] = torch.nan
+    assert (field_image(fields)[0, :, 0, 1] == 0).all()
+    fields[0, 0, 0, 1] = 0
+    assert (field_image(fields) == images).all()
 
 
 def test_figures_have_labels(tmp_path):

@@ -159,7 +159,11 @@ MISTAKES = {
         ["flow.ckpt", "--npz", "x.npz", "--out", "flow.ckpt/x.png"],
         "flow.ckpt/x.png cannot be written",
     ),
-    "arrays in a folder": ("sample", ["flow.ckpt", "--out", "x.png", "--npz", "."], ".npz"),
+    "temperature of images": (
+        "mix",
+        ["flow.ckpt", "--images", "a", "b", "--temperature", 0, "--level", 0, "--out", "x.png"],
+        "--temperature: got 0",
+    ),
 }
 
 

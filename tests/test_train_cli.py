@@ -160,7 +160,7 @@ MISTAKES = {
     "energy for images": (
         ["energy=ising"],
         "expected none for LikelihoodModule",
-        "training=energy",
+        "experiment=energy",
     ),
     "unknown setting of the training": (["+training.rate=1"], "training.rate", "lr"),
     "true bfloat16": (["trainer.precision=bf16-true"], "got bf16-true", "bf16-mixed"),

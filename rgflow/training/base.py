@@ -49,8 +49,8 @@ class FlowTraining(LightningModule, ABC):
         super().__init__()
         if "energy" in settings:
             raise ValueError(
-                f"energy: got some, expected none for {type(self).__name__}: training=energy "
-                "trains on one, as does experiment=energy"
+                f"energy: got some, expected none for {type(self).__name__}; on an energy trains "
+                "experiment=energy energy=NAME"
             )
         self.flow = flow
         self.seed = seed

@@ -35,8 +35,8 @@ def check_numbers(config: dict[str, Any]) -> None:
             raise ValueError(f"trainer.{name}: got 0, expected a number that allows a step")
     if config["seed"] > LARGEST_SEED:
         raise ValueError(f"seed: got {config['seed']}, expected at most {LARGEST_SEED}")
-    precision = config["trainer"].get("precision", "32-true")
-    if precision not in PRECISIONS:
+    precision = config["trainer"].get("precision")
+    if precision is not None and str(precision) not in (*PRECISIONS, "32", "64"):
         raise ValueError(
             f"trainer.precision: got {precision}, expected one of {', '.join(PRECISIONS)}"
         )

@@ -15,11 +15,16 @@ def test_numbers_are_those_of_all_batches_and_processes():
     tally.add_states(torch.tensor([1.0, 2.0]))
     tally.add_states(torch.tensor([6.0]))
     both = torch.cat((first, second))
-    found = tally.numbers(lambda t: torch.stack((t, 3 * t)), log_z=2.0)
+    second_process = torch.tensor([3.0, 5.0])  # of its states another mean
+
+    def all_gather(t):
+        return torch.stack((t, second_process * t if len(t) == 2 else 3 * t))
+
+    found = tally.numbers(all_gather, log_z=2.0)
     weights = torch.cat((both, 3 * both))
     assert found["free_energy_bound"] == pytest.approx(-float(weights.mean()))
     assert found["kl_nats"] == pytest.approx(2 - float(weights.mean()))
-    assert found["cross_entropy"] == pytest.approx(3.0)
+    assert found["cross_entropy"] == pytest.approx((9 + 27) / (3 + 15))
     assert found["ess"] == pytest.approx(effective_sample_size(weights, minimum=2).ess)
     assert found["acceptance"] == pytest.approx(metropolis_acceptance(weights))
 
