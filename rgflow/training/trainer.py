@@ -71,7 +71,7 @@ def make_trainer(
             default_root_dir=directory.path,
             enable_progress_bar=is_terminal,
         )
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
         # Lightning rarely tells which setting it means
         got = ", ".join(f"{key}={value}" for key, value in node.items() if key[0] != "_")
         raise ValueError(f"trainer: {error}; got {got}") from error
