@@ -88,19 +88,20 @@ def build(
     _check_arguments(function, arguments | extra, name)
     try:
         return function(**arguments, **extra)
-    except (MemoryError, OverflowError, RuntimeError) as error:
-        message = str(error).partition("\n")[0]
-        if isinstance(error, RuntimeError) and not re.search("memory|overflow", message):
-            raise
-        raise ValueError(f"{name}: got settings too large for this machine: {message}") from error
     except ValueError:
         raise
     except Exception as error:
-        if _is_within(function.__module__, ("rgflow", "lightning")):
+        message = str(error).partition("\n")[0]
+        too_large = isinstance(error, MemoryError | OverflowError)
+        if too_large or (
+            isinstance(error, RuntimeError) and re.search("memory|overflow", message)
+        ):
+            message = f"got settings too large for this machine: {message}"
+        elif _is_within(function.__module__, ("rgflow", "lightning")):
             raise
-        raise ValueError(
-            f"{name}: {target} failed with {type(error).__name__}: {error}"
-        ) from error
+        else:
+            message = f"{target} failed with {type(error).__name__}: {message}"
+        raise ValueError(f"{name}: {message}") from error
 
 
 def check_target(target: Any, name: str, within: tuple[str, ...] | None) -> None:

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import torch
 
-from rgflow.bijectors.pixels import acts_on_pixels, to_image
+from rgflow.bijectors.pixels import acts_on_pixels
 from rgflow.checkpoint import load_flow
 from rgflow.cli import Parser, one_line_errors
 from rgflow.files import check_output, write_atomically
@@ -55,18 +55,20 @@ def draw(args: argparse.Namespace) -> None:
     temperature = args.temperature[0] if len(args.temperature) == 1 else args.temperature
     # in parts, so that memory does not grow with the count
     parts = [min(256, args.count - start) for start in range(0, args.count, 256)]
+    log_prob = None
     if args.npz and not acts_on_pixels(flow.bijector):
         drawn = [flow.sample_and_log_prob(n, temperature, generator) for n in parts]
         x, log_prob = (torch.cat(values).cpu() for values in zip(*drawn, strict=True))
-        arrays = {"fields": x, "log_prob": log_prob}
     else:
         x = torch.cat([flow.sample(n, temperature, generator) for n in parts]).cpu()
-        arrays = {"images": to_image(x)}
+    pictures = sample_image(flow, x)
     if args.npz:
+        of_fields = {"fields": x, "log_prob": log_prob}
+        arrays = {"images": pictures} if log_prob is None else of_fields
         write_atomically(args.npz, lambda file: np.savez(file, **arrays))
     side, columns = x.shape[-1], round(args.count**0.5)
     scale = max(1, min(max(2, 64 // side), LARGEST // (columns * side)))
-    save_image(tile(sample_image(flow, x), columns, scale), args.out)
+    save_image(tile(pictures, columns, scale), args.out)
 
 
 if __name__ == "__main__":

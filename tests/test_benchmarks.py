@@ -3,11 +3,14 @@
 import sys
 from pathlib import Path
 
+import pytest
 import torch
+from support import perturbed
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import measure
+import published
 import speed
 
 
@@ -50,3 +53,28 @@ def test_medians_run_all_functions_in_turn():
 def test_peak_memory_is_that_of_the_work():
     small, large = (measure.peak_memory_mib(torch.zeros, n * 2**18) for n in (1, 400))
     assert 250 < large - small < 600  # 400 MB against 1
+
+
+PUBLISHED = {
+    "RG-Flow": ((3, 8, 8), 4, 4, published.ResidualNet),
+    "NeuralRG": ((1, 8, 8), 2, 10, published.perceptron),
+}
+
+
+@pytest.mark.parametrize("arguments", PUBLISHED.values(), ids=PUBLISHED.keys())
+def test_the_published_architectures_are_flows(arguments):
+    flow = perturbed(published.published_flow(*arguments, "gaussian"))
+    x = torch.rand(2, *arguments[0], dtype=torch.float64)
+    z, log_det = flow.bijector(x)
+    back, inverse_log_det = flow.bijector.inverse(z)
+    assert (back - x).abs().max() < 1e-9
+    assert (log_det + inverse_log_det).abs().max() < 1e-9
+    size = x[0].numel()
+    jacobian = torch.func.jacrev(lambda y: flow.bijector(y[None])[0][0])(x[0])
+    expected = torch.linalg.slogdet(jacobian.reshape(size, size)).logabsdet
+    assert torch.allclose(log_det[0], expected, rtol=1e-8)
+
+
+def test_the_published_readme_flow_has_the_published_number_of_parameters():
+    flow = published.published_flow((1, 16, 16), 2, 10, published.perceptron, "gaussian")
+    assert sum(p.numel() for p in flow.parameters()) == 50_560  # arXiv:1802.02840's code

@@ -84,10 +84,14 @@ def test_a_module_that_fails_is_named(tmp_path, monkeypatch):
 
 
 def test_a_class_of_a_user_that_fails_is_named(tmp_path, monkeypatch):
-    (tmp_path / "failing.py").write_text("class Energy:\n    def __init__(self):\n        {}['J']")
+    (tmp_path / "failing.py").write_text(
+        "def key():\n    {}['J']\n\ndef runtime():\n    raise RuntimeError('no J')"
+    )
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ValueError, match=r"energy: failing.Energy failed with KeyError: 'J'"):
-        build({"_target_": "failing.Energy"}, "energy")
+    with pytest.raises(ValueError, match=r"energy: failing.key failed with KeyError: 'J'"):
+        build({"_target_": "failing.key"}, "energy")
+    with pytest.raises(ValueError, match=r"energy: failing.runtime failed with RuntimeError: no"):
+        build({"_target_": "failing.runtime"}, "energy")
 
 
 def test_other_constructors_of_a_class_are_targets():
