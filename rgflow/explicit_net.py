@@ -4,9 +4,28 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+class Perceptron(NamedTuple):
+    """What a plain perceptron is beside its parameters, matrices and then biases.
+
+    Attributes:
+        widths: Features in front of the first map and behind each.
+        activations: Names of the functions in between.
+    """
+
+    widths: tuple[int, ...]
+    activations: tuple[str, ...]
+
+    @property
+    def parameters(self) -> int:
+        """How many there are."""
+        return sum((columns + 1) * rows for columns, rows in pairwise(self.widths))
 
 
 class ExplicitNet(nn.Module, ABC):
@@ -20,12 +39,15 @@ class ExplicitNet(nn.Module, ABC):
         batch_innermost: Whether it is faster on tensors ``(N, features)`` whose N is innermost in
             memory.
         kind: Equal for nets that are alike.
+        perceptrons: If the net is made of plain perceptrons that read the same and share the
+            outputs evenly, these, in the order of ``tensors``.
     """
 
     radius = 0
     outputs: int
     batch_innermost: bool
     kind: Hashable
+    perceptrons: tuple[Perceptron, ...] = ()
 
     @abstractmethod
     def tensors(self) -> list[Tensor]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from rgflow.bijectors import explicit
+from rgflow.bijectors import explicit, native
 from rgflow.bijectors.base import Chain
 from rgflow.bijectors.coupling import Coupling, Halves
 from rgflow.bijectors.memory import Memory
@@ -37,4 +37,6 @@ class CouplingChain(Chain):
         if not (self.batch_innermost and explicit.works_here()):
             return super()._inverse(halves) if inverse else super()._forward(halves)
         couplings = list(self.bijectors)
-        return explicit.run(couplings[::-1] if inverse else couplings, halves, inverse=inverse)
+        couplings = couplings[::-1] if inverse else couplings
+        how = native if native.suits(couplings, halves) else explicit
+        return how.run(couplings, halves, inverse=inverse)

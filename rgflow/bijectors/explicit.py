@@ -46,10 +46,7 @@ def run(couplings: Sequence[Coupling], halves: Halves, *, inverse: bool) -> tupl
     low = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
     tensors = [tensor for c in couplings for tensor in c.conditioner.tensors()]
     *images, log_det = _Couplings.apply(couplings, inverse, low, *halves, *tensors)
-    result = list(halves)
-    for half, image in zip(_changed(couplings), images, strict=True):
-        result[half] = image
-    return tuple(result), log_det
+    return with_images(couplings, halves, images), log_det
 
 
 def run_plainly(
@@ -63,9 +60,17 @@ def run_plainly(
     return halves, total
 
 
-def _changed(couplings: Sequence[Coupling]) -> list[int]:
+def changing_halves(couplings: Sequence[Coupling]) -> list[int]:
     """Which halves change."""
     return sorted({1 - coupling.read_half for coupling in couplings})
+
+
+def with_images(couplings: Sequence[Coupling], halves: Halves, images: Sequence[Tensor]) -> Halves:
+    """The halves with the images of those that change in their places."""
+    result = list(halves)
+    for half, image in zip(changing_halves(couplings), images, strict=True):
+        result[half] = image
+    return tuple(result)
 
 
 def _alike(couplings: Sequence[Coupling], tensors: Sequence[Sequence[Tensor]]) -> list[list[int]]:
@@ -133,7 +138,7 @@ class _Couplings(torch.autograd.Function):
         ctx.prepared = [len(part) for part in (*stacks, *asides)]
         ctx.save_for_backward(*inputs, *chain(*stacks), *chain(*asides), *kept)
         # apart from what is kept, whose views would hold the graph that holds them
-        return *(halves[half].detach() for half in _changed(couplings)), total
+        return *(halves[half].detach() for half in changing_halves(couplings)), total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -141,14 +146,17 @@ class _Couplings(torch.autograd.Function):
         wanted = ctx.needs_input_grad[3:]
         if torch.is_grad_enabled():
             inputs = saved[: 2 + sum(ctx.counts)]
-            return None, None, None, *_differentiable(ctx, inputs, wanted, grads)
+            found = differentiable(
+                ctx.couplings, inputs, wanted, grads, inverse=ctx.inverse, low=ctx.low
+            )
+            return None, None, None, *found
         groups, count = ctx.groups, len(ctx.couplings)
         _, *parts = cut(saved, [2 + sum(ctx.counts), *ctx.prepared, *ctx.sizes])
         stacks, asides, kept = cut(parts, [len(groups), len(groups), 2 * count])
         ready = _by_coupling(groups, stacks)
         *of_images, log_det_grad = grads
         halves: list[Tensor | None] = [None, None]
-        for half, grad in zip(_changed(ctx.couplings), of_images, strict=True):
+        for half, grad in zip(changing_halves(ctx.couplings), of_images, strict=True):
             halves[half] = grad
         of_ready: list[list[Tensor]] = [[]] * count
         for i in reversed(range(count)):
@@ -175,16 +183,32 @@ class _Couplings(torch.autograd.Function):
         return None, None, None, *halves, *chain(*of_tensors)
 
 
-def _differentiable(
-    ctx: Any, inputs: Sequence[Tensor], wanted: Sequence[bool], grads: Sequence[Tensor]
+def differentiable(
+    couplings: Sequence[Coupling],
+    inputs: Sequence[Tensor],
+    wanted: Sequence[bool],
+    grads: Sequence[Tensor],
+    *,
+    inverse: bool,
+    low: torch.dtype | None = None,
 ) -> list[Tensor | None]:
-    """The gradients again, with a graph of their own."""
+    """The gradients again, in operations that autograd and torch.func know.
+
+    Args:
+        couplings: In the order of application.
+        inputs: The halves, then all parameters.
+        wanted: Of which of them gradients are wanted.
+        grads: Of the images and of the log_det.
+        inverse: Whether each one's inverse was applied.
+        low: Type of the nets' numbers, None for that of the halves.
+    """
+    graph = torch.is_grad_enabled()
     device = inputs[0].device.type
-    with torch.autocast(device, dtype=ctx.low, enabled=ctx.low is not None):
-        halves, log_det = run_plainly(ctx.couplings, tuple(inputs[:2]), inverse=ctx.inverse)
-    images = [halves[half] for half in _changed(ctx.couplings)]
+    with torch.enable_grad(), torch.autocast(device, dtype=low, enabled=low is not None):
+        halves, log_det = run_plainly(couplings, tuple(inputs[:2]), inverse=inverse)
+    images = [halves[half] for half in changing_halves(couplings)]
     of = [tensor for tensor, asked in zip(inputs, wanted, strict=True) if asked]
     found = iter(
-        torch.autograd.grad((*images, log_det), of, grads, create_graph=True, allow_unused=True)
+        torch.autograd.grad((*images, log_det), of, grads, create_graph=graph, allow_unused=True)
     )
     return [next(found) if asked else None for asked in wanted]

@@ -8,7 +8,8 @@ from torch import nn
 
 from rgflow.bijectors import MERA, BlockLevel
 from rgflow.bijectors.memory import Memory
-from rgflow.conditioners import MLP, ResidualMLP
+from rgflow.conditioners import MLP, ResidualMLP, SeparateHeads
+from rgflow.explicit_net import ExplicitNet
 from rgflow.flow import Flow
 from rgflow.model_parts import coupling_factory, finished_flow, per_level, share_weights
 
@@ -23,6 +24,7 @@ def block_flow(
     hidden: int | Sequence[int] = 512,
     residual_blocks: int = 4,
     nonlinearity: str | Sequence[str] = "silu",
+    separate_heads: bool = False,
     order: Sequence[str] = ("disentangler", "decimator"),
     repeats: int = 1,
     coupling: str = "affine",
@@ -47,6 +49,8 @@ def block_flow(
         hidden: Hidden width; for ``"mlp"`` the list of hidden widths.
         residual_blocks: Blocks of the residual conditioner.
         nonlinearity: Activation of the ``"mlp"``, or one for each hidden layer.
+        separate_heads: Whether affine couplings have a net for their log-scales and another for
+            their shifts, as NeuralRG has, instead of one for both.
         order: See ``BlockLevel``.
         repeats: See ``BlockLevel``.
         coupling: ``"affine"`` or ``"spline"``.
@@ -78,7 +82,18 @@ def block_flow(
     sides = [side >> h for h in range(ratio.bit_length())]
     couplings = per_level(couplings, len(sides), "couplings")
 
+    if separate_heads and coupling != "affine":
+        raise ValueError(
+            f"separate_heads: got true with coupling={coupling!r}, expected 'affine', "
+            "which has the two heads"
+        )
+
     def net(inputs: int, outputs: int, _: tuple[int, ...]) -> nn.Module:
+        if separate_heads:
+            return SeparateHeads([one_net(inputs, outputs // 2) for _ in range(2)])
+        return one_net(inputs, outputs)
+
+    def one_net(inputs: int, outputs: int) -> ExplicitNet:
         if conditioner == "mlp":
             widths = [hidden] * 2 if isinstance(hidden, int) else hidden
             return MLP(inputs, outputs, widths, nonlinearity)

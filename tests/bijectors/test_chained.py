@@ -8,7 +8,7 @@ from support import perturbed
 
 from rgflow.bijectors import AffineCoupling, CouplingChain, SplineCoupling
 from rgflow.bijectors.explicit import run_plainly
-from rgflow.conditioners import MLP, ResidualMLP
+from rgflow.conditioners import MLP, ResidualMLP, SeparateHeads
 from rgflow.lattice_conditioners import ConvNet, PatchMLP
 
 SPLIT = (3, 2)
@@ -18,6 +18,7 @@ NETS = {
     "residual_with_entry": lambda i, o: ResidualMLP(i, o, width=4, hidden=5, blocks=1),
     "mlp": lambda i, o: MLP(i, o, (4, 5), ("tanh", "elu")),
     "mlp_of_the_other_activations": lambda i, o: MLP(i, o, (4, 5, 4), ("silu", "gelu", "relu")),
+    "separate_heads": lambda i, o: SeparateHeads([MLP(i, o // 2, (4, 5)) for _ in range(2)]),
 }
 
 
