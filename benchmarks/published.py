@@ -153,10 +153,10 @@ def image_steps() -> tuple[dict[str, Flow], dict[str, Callable[[], None]]]:
     return flows, {name: training_step(flow, x) for name, flow in flows.items()}
 
 
-def field_steps(width: int) -> tuple[dict[str, Flow], dict[str, Callable[[], None]]]:
-    """Reverse KL of NeuralRG's readme flow; the width is that of our one trunk per coupling."""
+def field_steps(one_trunk: bool) -> tuple[dict[str, Flow], dict[str, Callable[[], None]]]:
+    """Reverse KL of NeuralRG's readme flow; ours with as many nets, or one for scale and shift."""
     flows = {
-        "ours": readme_flow(16, width),
+        "ours": readme_flow(16, one_trunk=one_trunk),
         "published": published_flow((1, 16, 16), 2, 10, perceptron, "gaussian"),
     }
     return flows, {name: energy_step(flow, Ising(16), BATCH) for name, flow in flows.items()}
@@ -164,8 +164,8 @@ def field_steps(width: int) -> tuple[dict[str, Flow], dict[str, Callable[[], Non
 
 CASES = {
     "RG-Flow small, L=32, batch 64": image_steps,
-    "NeuralRG readme, L=16, batch 512": lambda: field_steps(10),
-    "NeuralRG readme, our trunks 16 wide": lambda: field_steps(16),
+    "NeuralRG readme, L=16, batch 512": lambda: field_steps(one_trunk=False),
+    "NeuralRG readme, ours with one trunk": lambda: field_steps(one_trunk=True),
 }
 
 
