@@ -151,6 +151,16 @@ def stacked(tensors: Sequence[Tensor]) -> Tensor:
     return torch.stack(tuple(tensors)) if len(tensors) > 1 else tensors[0][None]
 
 
+def stand_for_many(grads: Sequence[Tensor]) -> bool:
+    """Whether there is no memory behind gradients, as with ``is_grads_batched``."""
+    try:
+        for grad in grads:
+            grad.detach().numpy()
+    except RuntimeError:
+        return True
+    return False
+
+
 def cut(items: Sequence[Any], sizes: Sequence[int]) -> list[list[Any]]:
     """Lists of the given lengths, one after another."""
     rest = iter(items)

@@ -20,6 +20,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rgflow import native_splines
+from rgflow.fused import stand_for_many
+
 MIN_BIN = 1e-3  # smallest bin, as a fraction of the whole interval
 MIN_SLOPE = 1e-3
 SHIFT = math.log(math.expm1(1 - MIN_SLOPE))  # softplus of it is the slope of the identity
@@ -75,7 +78,15 @@ class _Spline(torch.autograd.Function):
 def evaluate(
     x: Tensor, raw: Tensor, bins: int, bound: float, *, inverse: bool
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """`spline` in plain operations, and beside its results what `pull_back` needs."""
+    """`spline` without a gradient of its own, and beside its results what `pull_back` needs."""
+    how = native_splines.evaluate if native_splines.suits(x, raw) else _evaluate
+    return how(x, raw, bins, bound, inverse=inverse)
+
+
+def _evaluate(
+    x: Tensor, raw: Tensor, bins: int, bound: float, *, inverse: bool
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """The same in plain operations."""
     span, least = _interval(bins, bound)
     fractions = torch.softmax(raw[: 2 * bins].unflatten(0, (2, bins)), 1)
     ends = fractions.cumsum(1)  # (2, K, ...): widths and heights
@@ -109,10 +120,11 @@ def evaluate(
     bent = d1 * xi * xi + 2 * s * bow + d0 * rest * rest
     ratio = s / below
     slope = ratio * ratio * bent
-    beyond = x - inside  # the slope there is 1
-    image = beyond + (x0 + xi * w if inverse else y0 + h * level)
-    log_slope = slope.log()
-    kept = [beyond, passed, here, part, fractions, ends, knots, free, ajar]
+    # beyond the interval nothing is left to rounding: the end of a narrow bin may be far off
+    within = (x > -bound) & (x < bound) | x.isnan()
+    image = torch.where(within, x0 + xi * w if inverse else y0 + h * level, x)
+    log_slope = torch.where(within, slope.log(), 0)
+    kept = [within, passed, here, part, fractions, ends, knots, free, ajar]
     kept += [xi, w, s, d0, d1, bow, below, level, bent, slope]
     return image, -log_slope if inverse else log_slope, kept
 
@@ -139,19 +151,27 @@ def pull_back(
         bound: As given to it.
         inverse: As given to it.
     """
-    beyond, passed, here, part, fractions, ends, knots, free, ajar = kept[:9]
+    if len(kept) == 2:  # the arguments
+        if not stand_for_many((grad, log_slope_grad)):
+            return native_splines.pull_back(
+                grad, log_slope_grad, kept, bins, bound, inverse=inverse
+            )
+        kept = _evaluate(*kept, bins, bound, inverse=inverse)[2]
+    within, passed, here, part, fractions, ends, knots, free, ajar = kept[:9]
     xi, w, s, d0, d1, bow, below, level, bent, slope = kept[9:]
     rest = 1 - xi
     tilt = (rest - xi) / below
     bend = d0 + d1 - 2 * s
     log_by_x = (d1 * xi + s * (rest - xi) - d0 * rest) / bent - bend * tilt
-    log_by_x = log_by_x * (beyond == 0) * (2 / w)
+    log_by_x = log_by_x * (2 / w)
+    inner_grad, of_log = grad * within, log_slope_grad * within
     if inverse:
-        grad_x = (grad - log_slope_grad * log_by_x) / slope
-        of_log, of_image, by_x = -log_slope_grad, -grad_x, -grad
+        found = (grad - log_slope_grad * log_by_x) / slope
+        of_log, of_image, by_x = -of_log, -torch.where(within, found, 0), -inner_grad
     else:
-        of_log, of_image = log_slope_grad, grad
-        grad_x = by_x = grad * slope + log_slope_grad * log_by_x
+        found = grad * slope + log_slope_grad * log_by_x
+        of_image, by_x = inner_grad, torch.where(within, found, 0)
+    grad_x = torch.where(within, found, grad)
     # from here on of F, of G, and by what the bin and its slopes are
     of_bent = of_log / bent
     of_below = of_log * (-2) / below

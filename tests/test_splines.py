@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
-from rgflow.splines import MIN_SLOPE, SHIFT, evaluate, spline
+from rgflow import native_splines
+from rgflow.kernels.spline import TILE
+from rgflow.splines import MIN_SLOPE, SHIFT, _evaluate, evaluate, pull_back, spline
 
 BINS, BOUND = 5, 2.0
 
@@ -48,6 +50,22 @@ def test_slope_round_trip_and_tails():
     assert (image - x)[~outside].abs().max() > 0.1
 
 
+@pytest.mark.parametrize("how", [evaluate, _evaluate])
+@pytest.mark.parametrize("inverse", [False, True])
+def test_beyond_the_interval_it_is_the_identity_to_all_digits(how, inverse):
+    """In float32 too, where the end of a narrow bin is not where it should be."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.tensor([-1.5, -1.0, 1.0, 1.0001]).mul(BOUND).repeat(500)
+    raw = 5 * torch.randn(3 * BINS - 1, len(x), generator=generator)
+    image, log_slope, kept = how(x, raw, BINS, BOUND, inverse=inverse)
+    assert torch.equal(image, x)
+    assert not log_slope.any()
+    grads = torch.randn(2, len(x), generator=generator)
+    grad_x, grad_raw = pull_back(*grads, kept, BINS, BOUND, inverse=inverse)
+    assert torch.equal(grad_x, grads[0])
+    assert not grad_raw.any()
+
+
 def test_by_hand_with_two_bins():
     """Knots at -1, 0, 1 on both axes and slope 2 in the middle: ``y = 2 x`` there at first."""
     raw = torch.zeros(5, 1, dtype=torch.float64)
@@ -70,3 +88,69 @@ def test_extreme_parameters_stay_finite_in_float32():
             image, log_slope = spline(at, of, BINS, BOUND, inverse=inverse)
             grads = torch.autograd.grad(image.sum() + log_slope.sum(), (at, of))
             assert all(t.isfinite().all() for t in (image, log_slope, *grads))
+
+
+def outputs(x, raw, bins, inverse):
+    image, log_slope = spline(x, raw, bins, BOUND, inverse=inverse)
+    weights = torch.linspace(-1, 1, x.numel(), dtype=x.dtype).view_as(x)
+    value = (image.sin() * weights + log_slope * weights.flip(-1)).sum()
+    return image, log_slope, *torch.autograd.grad(value, (x, raw))
+
+
+@pytest.mark.parametrize("bins", [2, 3, 8])
+@pytest.mark.parametrize("inverse", [False, True])
+@pytest.mark.parametrize("shape", [(1,), (2, 3), (TILE,), (3, TILE + 5)])
+def test_machine_code_is_right_to_rounding(bins, inverse, shape):
+    generator = torch.Generator().manual_seed(0)
+    x = 2 * torch.randn(shape, generator=generator)
+    raw = torch.randn(3 * bins - 1, *shape, generator=generator)
+    assert native_splines.suits(x, raw)
+    got = outputs(x.clone().requires_grad_(), raw.clone().requires_grad_(), bins, inverse)
+    exact = x.double().requires_grad_(), raw.double().requires_grad_()
+    for found, expected in zip(got, outputs(*exact, bins, inverse), strict=True):
+        assert found.dtype == torch.float32
+        assert (found - expected).norm() < 1e-4 * expected.norm() + 1e-6
+
+
+def test_machine_code_takes_any_order_of_memory_and_keeps_its_arguments_only():
+    x, raw = (t.detach() for t in inputs(torch.float32))
+    image, log_slope, kept = evaluate(x, raw, BINS, BOUND, inverse=False)
+    assert [t is given for t, given in zip(kept, (x, raw), strict=True)] == [True, True]
+    turned = [t.movedim(0, -1).contiguous().movedim(-1, 0) for t in (x, raw)]
+    again = evaluate(*turned, BINS, BOUND, inverse=False)
+    assert torch.equal(again[0], image)
+    assert torch.equal(again[1], log_slope)
+
+
+def test_machine_code_does_not_hide_numbers_that_are_none():
+    x, raw = (t.detach() for t in inputs(torch.float32))
+    x[1:] = 0.3
+    x[0, 7], raw[0, 1, 3], raw[2, 1, 4], raw[BINS, 2, 5] = (float("nan"),) * 4
+    for inverse in (False, True):
+        image, log_slope, _ = evaluate(x, raw, BINS, BOUND, inverse=inverse)
+        places = [[0, 7], [1, 3], [1, 4], [2, 5]]
+        assert image.isnan().nonzero().tolist() == places
+        assert log_slope.isnan().nonzero().tolist() == places
+
+
+def test_no_machine_code_where_plain_operations_are_wanted():
+    x, raw = inputs(torch.float32)
+    assert not native_splines.suits(x, raw)  # a graph of them
+    x, raw = x.detach(), raw.detach()
+    assert native_splines.suits(x, raw)
+    assert not native_splines.suits(x.double(), raw)
+    assert not native_splines.suits(x[:0], raw[:, :0])
+    assert spline(x[:0], raw[:, :0], BINS, BOUND)[0].shape == (0, 40)
+    batched = torch.func.vmap(lambda x, raw: spline(x, raw, BINS, BOUND)[0], (0, 1))(x, raw)
+    torch.testing.assert_close(batched, spline(x, raw, BINS, BOUND)[0])
+    x, raw = inputs(torch.float32)
+    image, log_slope = spline(x, raw, BINS, BOUND)
+    (first,) = torch.autograd.grad(image.sum() + log_slope.sum(), raw, create_graph=True)
+    plain = _evaluate(x, raw, BINS, BOUND, inverse=False)[:2]
+    (wanted,) = torch.autograd.grad(sum(t.sum() for t in plain), raw, create_graph=True)
+    for got, expected in zip(
+        torch.autograd.grad(first.square().sum(), (x, raw)),
+        torch.autograd.grad(wanted.square().sum(), (x, raw)),
+        strict=True,
+    ):
+        assert (got - expected).norm() < 1e-3 * expected.norm()

@@ -16,6 +16,7 @@ from torch import Tensor
 from rgflow.bijectors import explicit
 from rgflow.bijectors.coupling import AffineCoupling, Coupling, Halves
 from rgflow.explicit_net import Perceptron
+from rgflow.fused import stand_for_many
 
 if TYPE_CHECKING:
     from rgflow.kernels.affine_chain import Plan
@@ -63,16 +64,6 @@ def _kinds(couplings: Sequence[Coupling]) -> tuple[Kind | None, ...]:
         else None
         for c in couplings
     )
-
-
-def _stand_for_many(grads: Sequence[Tensor]) -> bool:
-    """Whether there is no memory behind them, as with ``is_grads_batched``."""
-    try:
-        for grad in grads:
-            grad.numpy()
-    except RuntimeError:
-        return True
-    return False
 
 
 @functools.lru_cache(maxsize=64)
@@ -139,7 +130,7 @@ class _Chain(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         *inputs, flat, first, second, changed = ctx.saved_tensors
         couplings, wanted = ctx.couplings, ctx.needs_input_grad[3:]
-        if torch.is_grad_enabled() or not explicit.works_here() or _stand_for_many(grads):
+        if torch.is_grad_enabled() or not explicit.works_here() or stand_for_many(grads):
             found = explicit.differentiable(couplings, inputs, wanted, grads, inverse=ctx.inverse)
             return None, None, None, *found
         from rgflow.kernels import affine_chain, threads

@@ -51,3 +51,8 @@ def jit(function: Callable) -> Callable:
         return numba.njit(cache=True, **_OPTIONS)(function)
     finally:
         numba.config.CACHE_DIR = elsewhere
+
+
+def inlined(function: Callable) -> Callable:
+    """Becomes part of those functions of this folder that call it."""
+    return numba.njit(inline="always", **_OPTIONS)(function)

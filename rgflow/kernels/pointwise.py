@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rgflow.kernels.jit import jit
+from rgflow.kernels.jit import inlined, jit
 
 TANH, ELU, SILU, RELU = range(4)
 CODES = {"tanh": TANH, "elu": ELU, "silu": SILU, "relu": RELU}
@@ -19,7 +19,7 @@ _LN_2_HIGH = np.float32(0.693145752)  # few digits: a whole number times it is e
 _LN_2_LOW = np.float32(1.42860677e-6)
 
 
-@jit
+@inlined
 def exp(x: np.float32) -> np.float32:
     """``e^x`` for x cut to ``[-87, 88]``: a power of two times a polynomial."""
     x = np.float32(-87.0) if x < np.float32(-87.0) else x
@@ -38,10 +38,41 @@ def exp(x: np.float32) -> np.float32:
     return p * np.int32(exponent).view(np.float32)
 
 
-@jit
+@inlined
 def sigmoid(x: np.float32) -> np.float32:
     """``1 / (1 + e^-x)``."""
     return _ONE / (_ONE + exp(-x))
+
+
+@inlined
+def log(x: np.float32) -> np.float32:
+    """``ln x`` for x at least 1e-37, -inf for 0: the exponent and a polynomial (Cephes)."""
+    bits = np.float32(x).view(np.int32)
+    mantissa = np.int32((bits & np.int32(0x007FFFFF)) | np.int32(0x3F000000)).view(np.float32)
+    whole = np.float32((bits >> np.int32(23)) - np.int32(126))
+    small = mantissa < np.float32(0.70710678)
+    whole = whole - _ONE if small else whole
+    m = (mantissa + mantissa if small else mantissa) - _ONE
+    p = np.float32(7.0376836292e-2)
+    p = p * m + np.float32(-1.1514610310e-1)
+    p = p * m + np.float32(1.1676998740e-1)
+    p = p * m + np.float32(-1.2420140846e-1)
+    p = p * m + np.float32(1.4249322787e-1)
+    p = p * m + np.float32(-1.6668057665e-1)
+    p = p * m + np.float32(2.0000714765e-1)
+    p = p * m + np.float32(-2.4999993993e-1)
+    p = p * m + np.float32(3.3333331174e-1)
+    y = p * m * m * m + whole * _LN_2_LOW - np.float32(0.5) * m * m
+    y = m + y + whole * _LN_2_HIGH
+    y = np.float32(-np.inf) if x == _ZERO else y
+    return y if x < np.float32(np.inf) else x
+
+
+@inlined
+def softplus(x: np.float32) -> np.float32:
+    """``ln(1 + e^x)``."""
+    magnitude = -x if x < _ZERO else x
+    return (_ZERO if x < _ZERO else x) + log(_ONE + exp(-magnitude))
 
 
 @jit

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from rgflow.kernels.pointwise import CODES, activate, exp, sigmoid, times_slope
+from rgflow.kernels.pointwise import CODES, activate, exp, log, sigmoid, softplus, times_slope
 
 GRID = np.concatenate([np.linspace(-100, 100, 4001), np.linspace(-1, 1, 2001)]).astype(np.float32)
 
@@ -38,3 +38,17 @@ def test_activations_and_their_slopes(name):
     lost = np.full((1, 3), np.nan, np.float32)
     activate(CODES[name], lost, np.empty_like(lost), 1, 3)
     assert np.isnan(lost).all()
+
+
+def test_the_logarithm_and_the_softplus():
+    grid = np.exp(np.linspace(-80, 80, 4001)).astype(np.float32)
+    close = np.linspace(0.5, 2, 2001).astype(np.float32)
+    for x in (grid, close):
+        got = np.array([log(value) for value in x])
+        np.testing.assert_allclose(got, np.log(x.astype(float)), rtol=2e-7, atol=1e-7)
+    assert log(np.float32(0)) == -np.inf
+    assert log(np.float32(np.inf)) == np.inf
+    assert np.isnan(log(np.float32(np.nan)))
+    got = np.array([softplus(value) for value in GRID])
+    wanted = np.logaddexp(0, GRID.astype(float))
+    np.testing.assert_allclose(got, wanted, rtol=2e-7, atol=1.5e-7)
