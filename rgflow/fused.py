@@ -151,6 +151,22 @@ def stacked(tensors: Sequence[Tensor]) -> Tensor:
     return torch.stack(tuple(tensors)) if len(tensors) > 1 else tensors[0][None]
 
 
+def is_plain(*tensors: Tensor) -> bool:
+    """Whether all are float32 on a CPU, not empty, and no graph or compiler follows them."""
+    graph = torch.is_grad_enabled()
+    return (
+        all(
+            t.dtype == torch.float32
+            and t.device.type == "cpu"
+            and t.numel() > 0
+            and not (graph and t.requires_grad)
+            for t in tensors
+        )
+        and not torch.compiler.is_compiling()
+        and not torch._C._are_functorch_transforms_active()
+    )
+
+
 def stand_for_many(grads: Sequence[Tensor]) -> bool:
     """Whether there is no memory behind gradients, as with ``is_grads_batched``."""
     try:

@@ -14,18 +14,6 @@ if TYPE_CHECKING:
     from rgflow.kernels.spline_bins import Settings
 
 
-def suits(x: Tensor, raw: Tensor) -> bool:
-    """Whether there is machine code for splines of these numbers, and nobody looks inside."""
-    return (
-        x.dtype == raw.dtype == torch.float32
-        and x.device.type == raw.device.type == "cpu"
-        and x.numel() > 0
-        and not (torch.is_grad_enabled() and (x.requires_grad or raw.requires_grad))
-        and not torch.compiler.is_compiling()
-        and not torch._C._are_functorch_transforms_active()
-    )
-
-
 def evaluate(
     x: Tensor, raw: Tensor, bins: int, bound: float, *, inverse: bool
 ) -> tuple[Tensor, Tensor, list[Tensor]]:

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rgflow.fused import LOG2_E, stacked
+from rgflow import native_perceptron
+from rgflow.fused import LOG2_E, stacked, stand_for_many
 
 CHUNK = 2048  # samples
 
@@ -133,8 +134,16 @@ def evaluate(x: Tensor, ready: Sequence[Tensor], layers: Layers) -> tuple[Tensor
 
     Returns:
         ``(N, outputs)`` with N innermost in memory, and what `pull_back` needs: the inputs of the
-        maps, ``(chunks, in, N / chunks)``, then what activations keep.
+        maps, ``(chunks, in, N / chunks)``, then what activations keep; or from machine code
+        ``(in, N)``.
     """
+    if native_perceptron.suits(x, ready, layers):
+        return native_perceptron.evaluate(x, ready, layers)
+    return _evaluate(x, ready, layers)
+
+
+def _evaluate(x: Tensor, ready: Sequence[Tensor], layers: Layers) -> tuple[Tensor, list[Tensor]]:
+    """The same in plain operations."""
     h = _cut(x)
     count = len(layers.shapes)
     inputs, kept = [h], []
@@ -164,6 +173,10 @@ def pull_back(
         of_ready: Whether the gradients in ``ready`` are wanted.
     """
     count = len(layers.shapes)
+    if len(kept) == 1 and count > 1:
+        if not stand_for_many((grad,)):
+            return native_perceptron.pull_back(grad, ready, kept, layers, of_ready)
+        kept = _evaluate(kept[0].T, ready, layers)[1]
     inputs, before = kept[:count], list(kept[count:])
     of_matrices, of_offsets = [], []
     g = _cut(grad)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from rgflow import native_splines
+from rgflow.fused import is_plain
 from rgflow.kernels.spline import TILE
 from rgflow.splines import MIN_SLOPE, SHIFT, _evaluate, evaluate, pull_back, spline
 
@@ -104,7 +104,7 @@ def test_machine_code_is_right_to_rounding(bins, inverse, shape):
     generator = torch.Generator().manual_seed(0)
     x = 2 * torch.randn(shape, generator=generator)
     raw = torch.randn(3 * bins - 1, *shape, generator=generator)
-    assert native_splines.suits(x, raw)
+    assert is_plain(x, raw)
     got = outputs(x.clone().requires_grad_(), raw.clone().requires_grad_(), bins, inverse)
     exact = x.double().requires_grad_(), raw.double().requires_grad_()
     for found, expected in zip(got, outputs(*exact, bins, inverse), strict=True):
@@ -135,11 +135,11 @@ def test_machine_code_does_not_hide_numbers_that_are_none():
 
 def test_no_machine_code_where_plain_operations_are_wanted():
     x, raw = inputs(torch.float32)
-    assert not native_splines.suits(x, raw)  # a graph of them
+    assert not is_plain(x, raw)  # a graph of them
     x, raw = x.detach(), raw.detach()
-    assert native_splines.suits(x, raw)
-    assert not native_splines.suits(x.double(), raw)
-    assert not native_splines.suits(x[:0], raw[:, :0])
+    assert is_plain(x, raw)
+    assert not is_plain(x.double(), raw)
+    assert not is_plain(x[:0], raw[:, :0])
     assert spline(x[:0], raw[:, :0], BINS, BOUND)[0].shape == (0, 40)
     batched = torch.func.vmap(lambda x, raw: spline(x, raw, BINS, BOUND)[0], (0, 1))(x, raw)
     torch.testing.assert_close(batched, spline(x, raw, BINS, BOUND)[0])

@@ -17,12 +17,10 @@ from rgflow.bijectors import explicit
 from rgflow.bijectors.coupling import AffineCoupling, Coupling, Halves
 from rgflow.explicit_net import Perceptron
 from rgflow.fused import stand_for_many
+from rgflow.native_perceptron import WIDEST
 
 if TYPE_CHECKING:
     from rgflow.kernels.affine_chain import Plan
-
-WIDEST = 48
-"""Features of a layer up to which this is faster than a library's products of matrices."""
 
 ACTIVATIONS = ("tanh", "elu", "silu", "relu")
 

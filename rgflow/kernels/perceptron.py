@@ -49,7 +49,8 @@ def evaluate(
         for j in range(rows):
             for n in range(samples):
                 image[j, n] = flat[biases + j]
-        add_product(flat, weights, columns, 1, rows, columns, h, image, samples)
+        matrix = flat[weights : weights + rows * columns].reshape(rows, columns)
+        add_product(matrix, h, image, samples)
         if layer < maps - 1:
             activate(activations[layer], image, kept[layer], rows, samples)
         weights += rows * columns
@@ -96,17 +97,19 @@ def pull_back(
         weights -= rows * columns
         biases -= rows
         h = x if layer == 0 else hidden[layer - 1]
+        end = weights + rows * columns
         if len(grad_flat):
-            add_outer(g, h, rows, columns, grad_flat, weights, samples)
-            add_sums(g, rows, grad_flat, biases, samples)
+            add_outer(g, h, grad_flat[weights:end].reshape(rows, columns), samples)
+            add_sums(g, grad_flat[biases : biases + rows], samples)
+        turned = flat[weights:end].reshape(rows, columns).T
         if layer == 0:
-            add_product(flat, weights, 1, columns, columns, rows, g, grad_x, samples)
+            add_product(turned, g, grad_x, samples)
         else:
             before = spare[layer % 2]
             for j in range(columns):
                 for n in range(samples):
                     before[j, n] = np.float32(0.0)
-            add_product(flat, weights, 1, columns, columns, rows, g, before, samples)
+            add_product(turned, g, before, samples)
             at = layer - 1
             times_slope(activations[at], h, kept[at], before, columns, samples)
             g = before

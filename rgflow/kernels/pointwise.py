@@ -10,8 +10,8 @@ import numpy as np
 
 from rgflow.kernels.jit import inlined, jit
 
-TANH, ELU, SILU, RELU = range(4)
-CODES = {"tanh": TANH, "elu": ELU, "silu": SILU, "relu": RELU}
+TANH, ELU, SILU, RELU, SIGMOID = range(5)
+CODES = {"tanh": TANH, "elu": ELU, "silu": SILU, "relu": RELU, "sigmoid": SIGMOID}
 
 _ZERO, _ONE, _TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 _LOG2_E = np.float32(1.44269504)
@@ -100,6 +100,9 @@ def activate(code: int, v: np.ndarray, kept: np.ndarray, rows: int, samples: int
                 gate = sigmoid(x)
                 v[j, n] = x * gate
                 kept[j, n] = gate * (_ONE + x * (_ONE - gate))
+        elif code == SIGMOID:
+            for n in range(samples):
+                v[j, n] = sigmoid(v[j, n])
         else:
             for n in range(samples):
                 x = v[j, n]
@@ -130,6 +133,9 @@ def times_slope(
         elif code == SILU:
             for n in range(samples):
                 grad[j, n] *= kept[j, n]
+        elif code == SIGMOID:
+            for n in range(samples):
+                grad[j, n] *= y[j, n] * (_ONE - y[j, n])
         else:
             for n in range(samples):
                 grad[j, n] *= _ONE if y[j, n] > _ZERO else _ZERO
