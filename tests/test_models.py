@@ -64,6 +64,10 @@ def test_blocks_that_do_not_tile_are_refused(side, block):
         (lambda: conv_flow(8, 1, 1, scale_bound=0.0), "scale_bound"),
         (lambda: block_flow(8, 1, 4, 1, conditioner="transformer"), "conditioner"),
         (lambda: block_flow(8, 1, 4, 1, hidden=(3, 3)), "one hidden width"),
+        (
+            lambda: block_flow(8, 1, 4, 1, coupling="spline", separate_heads=True),
+            "separate_heads: got true with coupling='spline'",
+        ),
         (lambda: realnvp_flow(12, 1, 3), "squeezed 3 times"),
         (lambda: conv_flow(8, 1, 1, kernels=(7, 3), smallest_side=2), "do not fit"),
         (lambda: realnvp_flow(8, 1, 3, kernels=(5,)), "do not fit"),
@@ -113,10 +117,31 @@ def test_shared_levels_are_one_step_of_renormalization(kind):
     torch.testing.assert_close(again.log_prob(x), flow.log_prob(x))
 
 
-def test_the_published_configuration_has_half_the_published_parameters():
-    """One trunk with two heads instead of two nets: 100.6 million become 50 (arXiv:2010.00029)."""
+@pytest.mark.parametrize(("separate", "nets"), [(False, 40), (True, 80)])
+def test_the_published_configuration_has_the_published_parameters(separate, nets):
+    """100.6 million in two nets a coupling (arXiv:2010.00029), half in one trunk."""
     with torch.device("meta"):
-        flow = block_flow(32, 3, 4, (8, 6, 4, 2), width=48)
+        flow = block_flow(32, 3, 4, (8, 6, 4, 2), width=48, separate_heads=separate)
     count = sum(p.numel() for p in flow.parameters())
     per_net = 4 * (48 * 512 + 512 * 512 + 512 * 48)
-    assert 40 * per_net < count < 1.03 * 40 * per_net
+    assert nets * per_net < count < 1.03 * nets * per_net
+    assert count == {False: 50_294_920, True: 100_493_840}[separate]
+
+
+@pytest.mark.parametrize("conditioner", ["mlp", "residual"])
+@pytest.mark.parametrize("symmetry", ["none", "equivariant"])
+def test_scale_and_shift_from_a_net_each(conditioner, symmetry):
+    torch.manual_seed(0)
+    hidden = (5,) if conditioner == "mlp" else 5
+    flow = block_flow(
+        4, 1, 2, 2, conditioner, hidden=hidden, symmetry=symmetry, separate_heads=True
+    )
+    flow = perturbed(flow)
+    x = torch.randn(3, 1, 4, 4, dtype=torch.float64)
+    z, log_det = flow.bijector(x)
+    jacobian = torch.func.vmap(torch.func.jacrev(lambda v: flow.bijector(v[None])[0][0]))(x)
+    wanted = torch.linalg.slogdet(jacobian.view(3, 16, 16))[1]
+    torch.testing.assert_close(log_det, wanted)
+    torch.testing.assert_close(flow.bijector.inverse(z)[0], x)
+    # the same function with machine code, where there is some
+    torch.testing.assert_close(flow.float().log_prob(x.float()), flow.double().log_prob(x).float())
