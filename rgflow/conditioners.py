@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from rgflow import perceptron, residual
 from rgflow.explicit_net import ExplicitNet, Perceptron
-from rgflow.fused import concatenate
 from rgflow.perceptron import Layers, activation
 from rgflow.residual import Layout, make_layout
 from rgflow.residual_net import residual_net
@@ -180,7 +179,8 @@ class MLP(ExplicitNet):
         self.weights = nn.Parameter(torch.cat([d.weight.detach().flatten() for d in drawn]))
         self.biases = nn.Parameter(torch.cat([d.bias.detach() for d in drawn]))
         self.kind = ("perceptron", self.layers)
-        self.perceptrons = (Perceptron(tuple(sizes), tuple(names)),)
+        if type(self) is MLP:  # what a subclass says counts
+            self.perceptrons = (Perceptron(tuple(sizes), tuple(names)),)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, inputs) -> (N, outputs)``."""
@@ -210,74 +210,3 @@ class MLP(ExplicitNet):
     def collect(self, of_ready: Sequence[Tensor], aside: Sequence[Tensor]) -> list[Tensor]:
         """See the base class."""
         return list(perceptron.collect(of_ready, self.layers))
-
-
-class SeparateHeads(ExplicitNet):
-    """Nets that read the same and share the outputs: scale and shift from a net each.
-
-    Args:
-        nets: Nets of one kind, in the order of their outputs.
-
-    Raises:
-        ValueError: For nets that differ in kind, or none.
-
-    Reference: as in NeuralRG, arXiv:1802.02840.
-
-    >>> SeparateHeads([MLP(4, 2), MLP(4, 2)])(torch.randn(3, 4)).shape
-    torch.Size([3, 4])
-    """
-
-    def __init__(self, nets: Sequence[ExplicitNet]) -> None:
-        super().__init__()
-        if len({net.kind for net in nets}) != 1:
-            raise ValueError(f"got {len(nets)} nets, expected at least one, all of one kind")
-        self.nets = nn.ModuleList(nets)
-        self.outputs = sum(net.outputs for net in nets)
-        self.batch_innermost = nets[0].batch_innermost
-        self.kind = ("separate", len(nets), nets[0].kind)
-        self.perceptrons = tuple(p for net in nets for p in net.perceptrons)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(N, inputs) -> (N, outputs)``."""
-        return self.run(x)
-
-    def tensors(self) -> list[Tensor]:
-        """Those of the nets, one after another."""
-        return [tensor for net in self.nets for tensor in net.tensors()]
-
-    def prepare(
-        self, tensors: Sequence[Sequence[Tensor]], dtype: torch.dtype
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """See the base class."""
-        each = len(self.nets[0].tensors())
-        parts = [
-            net.prepare([own[i * each : (i + 1) * each] for own in tensors], dtype)
-            for i, net in enumerate(self.nets)
-        ]
-        return [t for ready, _ in parts for t in ready], [t for _, aside in parts for t in aside]
-
-    def evaluate(self, x: Tensor, ready: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """See the base class."""
-        parts = [
-            net.evaluate(x, own) for net, own in zip(self.nets, self._shares(ready), strict=True)
-        ]
-        return concatenate([out for out, _ in parts]), [t for _, kept in parts for t in kept]
-
-    def pull_back(
-        self, grad: Tensor, ready: Sequence[Tensor], kept: Sequence[Tensor], of_ready: bool
-    ) -> tuple[Tensor, list[Tensor]]:
-        """See the base class."""
-        grads = grad.chunk(len(self.nets), 1)
-        each = zip(self.nets, grads, self._shares(ready), self._shares(kept), strict=True)
-        found = [net.pull_back(part, own, inside, of_ready) for net, part, own, inside in each]
-        return sum(of_x for of_x, _ in found), [t for _, of_own in found for t in of_own]
-
-    def collect(self, of_ready: Sequence[Tensor], aside: Sequence[Tensor]) -> list[Tensor]:
-        """See the base class."""
-        each = zip(self.nets, self._shares(of_ready), self._shares(aside), strict=True)
-        return [t for net, own, beside in each for t in net.collect(own, beside)]
-
-    def _shares(self, tensors: Sequence[Tensor]) -> list[Sequence[Tensor]]:
-        """Each net's own out of those of all."""
-        each = len(tensors) // len(self.nets)
-        return [tensors[i * each : (i + 1) * each] for i in range(len(self.nets))]

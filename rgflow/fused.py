@@ -14,7 +14,9 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 LOG2_E = math.log2(math.e)
 
@@ -151,20 +153,30 @@ def stacked(tensors: Sequence[Tensor]) -> Tensor:
     return torch.stack(tuple(tensors)) if len(tensors) > 1 else tensors[0][None]
 
 
-def is_plain(*tensors: Tensor) -> bool:
-    """Whether all are float32 on a CPU, not empty, and no graph or compiler follows them."""
-    graph = torch.is_grad_enabled()
+def are_plain(*tensors: Tensor) -> bool:
+    """Whether all are float32 in a CPU's memory, and nobody follows what happens to them.
+
+    Who follows beside the graph of gradients: compilers, transforms, dispatch modes, derivatives
+    in forward mode.
+    """
     return (
         all(
             t.dtype == torch.float32
             and t.device.type == "cpu"
+            and type(t) in (Tensor, nn.Parameter)
             and t.numel() > 0
-            and not (graph and t.requires_grad)
             for t in tensors
         )
         and not torch.compiler.is_compiling()
         and not torch._C._are_functorch_transforms_active()
+        and not is_in_torch_dispatch_mode()
+        and forward_ad._current_level < 0
     )
+
+
+def wants_graph(*tensors: Tensor) -> bool:
+    """Whether operations on them are recorded for gradients."""
+    return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
 
 
 def stand_for_many(grads: Sequence[Tensor]) -> bool:

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rgflow.fused import cut, is_plain
+from rgflow.fused import are_plain, cut, wants_graph
+from rgflow.kernels.codes import CODES
 
 if TYPE_CHECKING:
     from rgflow.perceptron import Layers
@@ -21,7 +22,13 @@ WIDEST = 96
 
 def suits(x: Tensor, ready: Sequence[Tensor], layers: Layers) -> bool:
     """Whether there is machine code for that net, and nobody looks inside."""
-    return _codes(layers) is not None and is_plain(x, *ready)
+    tensors = (x, *ready)
+    return (
+        are_plain(*tensors)
+        and not wants_graph(*tensors)
+        and x.shape[1] == layers.shapes[0][1]
+        and _codes(layers) is not None
+    )
 
 
 def evaluate(x: Tensor, ready: Sequence[Tensor], layers: Layers) -> tuple[Tensor, list[Tensor]]:
@@ -43,16 +50,18 @@ def pull_back(
 
     (read,), flat = kept, _flat(ready)
     found = torch.empty_like(read)
-    parts = flat.new_zeros(torch.get_num_threads(), len(flat) if of_ready else 0)
     given = [t.detach().numpy() for t in (read, grad.T.contiguous(), found)]
-    head, part_arrays = (flat.numpy(), *_codes(layers)), parts.numpy()
-    threads.in_parallel(
-        lambda i, *ends: net.run_back(*head, *given, part_arrays[i], *ends), len(grad), net.TILE
+    head = flat.numpy(), *_codes(layers)
+    of_flat = threads.summed_in_parallel(
+        lambda part, *ends: net.run_back(*head, *given, part, *ends),
+        len(grad),
+        net.TILE,
+        len(flat) if of_ready else 0,
     )
     if not of_ready:
         return found.T, []
     count = len(layers.shapes)
-    cuts = parts.sum(0).split([tensor.numel() for tensor in ready])
+    cuts = of_flat.split([tensor.numel() for tensor in ready])
     matrices, offsets = cut(cuts, [count, count])
     matrices = [m.view(shape) for m, shape in zip(matrices, layers.shapes, strict=True)]
     return found.T, [*matrices, *offsets]
@@ -65,12 +74,11 @@ def _flat(ready: Sequence[Tensor]) -> Tensor:
 @functools.lru_cache(maxsize=64)
 def _codes(layers: Layers) -> tuple[np.ndarray, np.ndarray] | None:
     """Widths and codes of the activations; None where there is no machine code."""
-    from rgflow.kernels.pointwise import ELU, RELU, SIGMOID, SILU
     from rgflow.perceptron import ACTIVATIONS
 
     # what goes with the sigmoid to make a tanh of it is in the maps
-    names = {"tanh": SIGMOID, "elu": ELU, "silu": SILU, "relu": RELU}
-    known = {ACTIVATIONS[name]: code for name, code in names.items()}
+    known = {ACTIVATIONS[n]: code for n, code in CODES.items() if n in ACTIVATIONS}
+    known[ACTIVATIONS["tanh"]] = CODES["sigmoid"]
     widths = [layers.shapes[0][1], *(rows for rows, _ in layers.shapes)]
     is_known = set(layers.activations) <= set(known)
     if len(layers.shapes) == 1 or max(widths) > WIDEST or not is_known:

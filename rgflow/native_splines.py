@@ -55,8 +55,9 @@ def pull_back(
 
 def _rows(tensors: Sequence[Tensor]) -> list[np.ndarray]:
     """Those with an axis of parameters in front as matrices, the others as vectors."""
-    axes = tensors[0].dim()
-    return [(t.flatten(1) if t.dim() > axes else t.flatten()).detach().numpy() for t in tensors]
+    count = tensors[0].numel()
+    shapes = [(-1, count) if t.numel() > count else (count,) for t in tensors]
+    return [t.detach().view(shape).numpy() for t, shape in zip(tensors, shapes, strict=True)]
 
 
 @functools.lru_cache(maxsize=64)

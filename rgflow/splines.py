@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rgflow import native_splines
-from rgflow.fused import is_plain, stand_for_many
+from rgflow.fused import are_plain, stand_for_many, wants_graph
 
 MIN_BIN = 1e-3  # smallest bin, as a fraction of the whole interval
 MIN_SLOPE = 1e-3
@@ -79,7 +79,13 @@ def evaluate(
     x: Tensor, raw: Tensor, bins: int, bound: float, *, inverse: bool
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """`spline` without a gradient of its own, and beside its results what `pull_back` needs."""
-    how = native_splines.evaluate if is_plain(x, raw) else _evaluate
+    if bins < 2 or raw.shape != (3 * bins - 1, *x.shape):
+        raise ValueError(
+            f"got parameters {tuple(raw.shape)} for {bins} bins and elements {tuple(x.shape)}, "
+            f"expected {(3 * bins - 1, *x.shape)} and at least 2 bins"
+        )
+    is_native = are_plain(x, raw) and not wants_graph(x, raw)
+    how = native_splines.evaluate if is_native else _evaluate
     return how(x, raw, bins, bound, inverse=inverse)
 
 

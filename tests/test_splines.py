@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from rgflow.fused import is_plain
-from rgflow.kernels.spline import TILE
+from rgflow.fused import are_plain, wants_graph
+from rgflow.kernels.tile import TILE
 from rgflow.splines import MIN_SLOPE, SHIFT, _evaluate, evaluate, pull_back, spline
 
 BINS, BOUND = 5, 2.0
@@ -104,7 +104,7 @@ def test_machine_code_is_right_to_rounding(bins, inverse, shape):
     generator = torch.Generator().manual_seed(0)
     x = 2 * torch.randn(shape, generator=generator)
     raw = torch.randn(3 * bins - 1, *shape, generator=generator)
-    assert is_plain(x, raw)
+    assert are_plain(x, raw)
     got = outputs(x.clone().requires_grad_(), raw.clone().requires_grad_(), bins, inverse)
     exact = x.double().requires_grad_(), raw.double().requires_grad_()
     for found, expected in zip(got, outputs(*exact, bins, inverse), strict=True):
@@ -135,11 +135,11 @@ def test_machine_code_does_not_hide_numbers_that_are_none():
 
 def test_no_machine_code_where_plain_operations_are_wanted():
     x, raw = inputs(torch.float32)
-    assert not is_plain(x, raw)  # a graph of them
+    assert wants_graph(x, raw)
     x, raw = x.detach(), raw.detach()
-    assert is_plain(x, raw)
-    assert not is_plain(x.double(), raw)
-    assert not is_plain(x[:0], raw[:, :0])
+    assert are_plain(x, raw)
+    assert not are_plain(x.double(), raw)
+    assert not are_plain(x[:0], raw[:, :0])
     assert spline(x[:0], raw[:, :0], BINS, BOUND)[0].shape == (0, 40)
     batched = torch.func.vmap(lambda x, raw: spline(x, raw, BINS, BOUND)[0], (0, 1))(x, raw)
     torch.testing.assert_close(batched, spline(x, raw, BINS, BOUND)[0])
@@ -154,3 +154,18 @@ def test_no_machine_code_where_plain_operations_are_wanted():
         strict=True,
     ):
         assert (got - expected).norm() < 1e-3 * expected.norm()
+
+
+@pytest.mark.parametrize(
+    ("bins", "shape"), [(5, (14, 1)), (5, (14, 9)), (5, (13, 2, 3)), (5, (2, 3)), (1, (2, 2, 3))]
+)
+def test_parameters_of_another_shape_are_refused(bins, shape):
+    with pytest.raises(ValueError, match=r"expected \(\d+, 2, 3\) and at least 2 bins"):
+        spline(torch.zeros(2, 3), torch.zeros(shape), bins, BOUND)
+
+
+def test_a_single_number():
+    raw = inputs(torch.float32)[1].detach()[:, 0, 0]
+    image, log_slope = spline(torch.tensor(0.3), raw, BINS, BOUND)
+    exact = spline(torch.tensor(0.3).double(), raw.double(), BINS, BOUND)
+    torch.testing.assert_close((image.double(), log_slope.double()), exact, rtol=0, atol=1e-5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
@@ -63,12 +64,14 @@ class Coupling(Bijector):
     def _run(self, halves: Halves, *, inverse: bool) -> tuple[Halves, Tensor]:
         if self.explicit and explicit.works_here():
             return explicit.run([self], halves, inverse=inverse)
-        return self.run_plainly(halves, inverse=inverse)
+        return self.run_plainly(halves, self.conditioner, inverse=inverse)
 
-    def run_plainly(self, halves: Halves, *, inverse: bool) -> tuple[Halves, Tensor]:
-        """The coupling or its inverse with the conditioner as a module that is called."""
+    def run_plainly(
+        self, halves: Halves, conditioner: Callable[[Tensor], Tensor], *, inverse: bool
+    ) -> tuple[Halves, Tensor]:
+        """The coupling or its inverse with the conditioner as a function that is called."""
         read, changed = halves[self.read_half], halves[1 - self.read_half]
-        parameters = self.conditioner(read).to(changed.dtype)  # bf16 under autocast
+        parameters = conditioner(read).to(changed.dtype)  # bf16 under autocast
         if parameters.shape[1] != self._outputs() or parameters.shape[2:] != changed.shape[2:]:
             raise ValueError(
                 f"the conditioner gave {tuple(parameters.shape[1:])}, "

@@ -6,8 +6,8 @@ an `ExplicitNet`, one coupling, or a chain of them, is a single node of the grap
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from itertools import chain
+from collections.abc import Callable, Hashable, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +17,7 @@ from rgflow.fused import cut, stacked
 
 if TYPE_CHECKING:
     from rgflow.bijectors.coupling import Coupling, Halves
+    from rgflow.explicit_net import ExplicitNet
 
 LARGEST = 2**16
 """Parameters of a net that is prepared together with others; to stack larger ones would cost more
@@ -50,14 +51,36 @@ def run(couplings: Sequence[Coupling], halves: Halves, *, inverse: bool) -> tupl
 
 
 def run_plainly(
-    couplings: Sequence[Coupling], halves: Halves, *, inverse: bool
+    couplings: Sequence[Coupling],
+    halves: Halves,
+    tensors: Sequence[Tensor] | None = None,
+    *,
+    inverse: bool,
 ) -> tuple[Halves, Tensor]:
-    """The same in operations that autograd, torch.func and compilers know."""
+    """The same in operations that autograd, torch.func and compilers know.
+
+    Args:
+        couplings: As for `run`.
+        halves: As for `run`.
+        tensors: In place of the parameters of all couplings, in the order of ``tensors()``.
+        inverse: As for `run`.
+    """
     total: Tensor | None = None
+    rest = iter(tensors or ())
     for coupling in couplings:
-        halves, log_det = coupling.run_plainly(halves, inverse=inverse)
+        net: Callable[[Tensor], Tensor] = coupling.conditioner
+        if tensors is not None:
+            net = _with_tensors(net, list(islice(rest, len(net.tensors()))))
+        halves, log_det = coupling.run_plainly(halves, net, inverse=inverse)
         total = log_det if total is None else total + log_det
     return halves, total
+
+
+def _with_tensors(net: ExplicitNet, tensors: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
+    """The net with these in place of its parameters, which may be others by now."""
+    names = {id(parameter): name for name, parameter in net.named_parameters()}
+    own = {names[id(p)]: given for p, given in zip(net.tensors(), tensors, strict=True)}
+    return lambda x: torch.func.functional_call(net, own, (x,))
 
 
 def changing_halves(couplings: Sequence[Coupling]) -> list[int]:
@@ -205,7 +228,7 @@ def differentiable(
     graph = torch.is_grad_enabled()
     device = inputs[0].device.type
     with torch.enable_grad(), torch.autocast(device, dtype=low, enabled=low is not None):
-        halves, log_det = run_plainly(couplings, tuple(inputs[:2]), inverse=inverse)
+        halves, log_det = run_plainly(couplings, tuple(inputs[:2]), inputs[2:], inverse=inverse)
     images = [halves[half] for half in changing_halves(couplings)]
     of = [tensor for tensor, asked in zip(inputs, wanted, strict=True) if asked]
     found = iter(

@@ -16,38 +16,57 @@ from torch import Tensor
 from rgflow.bijectors import explicit
 from rgflow.bijectors.coupling import AffineCoupling, Coupling, Halves
 from rgflow.explicit_net import Perceptron
-from rgflow.fused import stand_for_many
+from rgflow.fused import are_plain, stand_for_many, wants_graph
+from rgflow.kernels.codes import CODES
 from rgflow.native_perceptron import WIDEST
 
 if TYPE_CHECKING:
     from rgflow.kernels.affine_chain import Plan
 
-ACTIVATIONS = ("tanh", "elu", "silu", "relu")
-
 
 class Kind(NamedTuple):
-    """What an affine coupling is beside its parameters."""
+    """What an affine coupling is beside its parameters.
+
+    Attributes:
+        reads: The half that is read.
+        shapes: Of both halves.
+        bound: The largest absolute log-scale.
+        nets: Which share log-scales and shifts evenly.
+    """
 
     reads: int
+    shapes: tuple[tuple[int, ...], tuple[int, ...]]
     bound: float
     nets: tuple[Perceptron, ...]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is machine code for it."""
+        read, moved = self.shapes[self.reads], self.shapes[1 - self.reads]
+        return len(self.nets) > 0 and all(
+            (net.widths[0],) == read
+            and (net.widths[-1] * len(self.nets),) == (2 * moved[0], *moved[1:])
+            and max(net.widths) <= WIDEST
+            and all(name in CODES for name in net.activations)
+            for net in self.nets
+        )
 
 
 def suits(couplings: Sequence[Coupling], halves: Halves) -> bool:
     """Whether there is machine code for these couplings on these halves."""
-    if torch.is_autocast_enabled("cpu") or len(halves[0]) == 0:
-        return False
-    tensors = (*halves, *_tensors(couplings))
-    return all(t.dtype == torch.float32 and t.device.type == "cpu" for t in tensors) and _is_known(
-        _kinds(couplings)
+    tensors, kinds = _tensors(couplings), _kinds(couplings)
+    return (
+        not torch.is_autocast_enabled("cpu")
+        and are_plain(*halves, *tensors)
+        and _are_known(kinds)
+        and sum(t.numel() for t in tensors) == _count(kinds)
     )
 
 
 def run(couplings: Sequence[Coupling], halves: Halves, *, inverse: bool) -> tuple[Halves, Tensor]:
     """As `explicit.run`, where it `suits`."""
     inputs = (*halves, *_tensors(couplings))
-    keeps = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
-    *images, log_det = _Chain.apply(couplings, inverse, keeps, *inputs)
+    *images, log_det = _Chain.apply(couplings, inverse, wants_graph(*inputs), *inputs)
     return explicit.with_images(couplings, halves, images), log_det
 
 
@@ -57,7 +76,7 @@ def _tensors(couplings: Sequence[Coupling]) -> list[Tensor]:
 
 def _kinds(couplings: Sequence[Coupling]) -> tuple[Kind | None, ...]:
     return tuple(
-        Kind(c.read_half, c.scale_bound, c.conditioner.perceptrons)
+        Kind(c.read_half, c.event_shape, c.scale_bound, c.conditioner.perceptrons)
         if type(c) is AffineCoupling
         else None
         for c in couplings
@@ -65,17 +84,19 @@ def _kinds(couplings: Sequence[Coupling]) -> tuple[Kind | None, ...]:
 
 
 @functools.lru_cache(maxsize=64)
-def _is_known(kinds: tuple[Kind | None, ...]) -> bool:
-    """Whether all are affine, with as many narrow nets of as many layers."""
-    if None in kinds:
-        return False
-    nets = [net for kind in kinds for net in kind.nets]
+def _are_known(kinds: tuple[Kind | None, ...]) -> bool:
+    """Whether there is machine code for all, which have as many nets of as many layers."""
     return (
-        min(len(kind.nets) for kind in kinds) == max(len(kind.nets) for kind in kinds) > 0
-        and len({len(net.widths) for net in nets}) == 1
-        and all(max(net.widths) <= WIDEST for net in nets)
-        and all(name in ACTIVATIONS for net in nets for name in net.activations)
+        all(kind is not None and kind.is_known for kind in kinds)
+        and len({len(kind.nets) for kind in kinds}) == 1
+        and len({len(net.widths) for kind in kinds for net in kind.nets}) == 1
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _count(kinds: tuple[Kind, ...]) -> int:
+    """Parameters of all."""
+    return sum(net.parameters for kind in kinds for net in kind.nets)
 
 
 @functools.lru_cache(maxsize=64)
@@ -84,7 +105,6 @@ def _plan(kinds: tuple[Kind, ...], inverse: bool) -> Plan:
     import numpy as np
 
     from rgflow.kernels.affine_chain import Plan
-    from rgflow.kernels.pointwise import CODES
 
     nets = [kind.nets for kind in kinds]
     sizes = np.array([net.parameters for own in nets for net in own])
@@ -138,16 +158,16 @@ class _Chain(torch.autograd.Function):
         for half, grad in zip(explicit.changing_halves(couplings), of_images, strict=True):
             of_halves[half] = grad.T.contiguous()
         found = [torch.empty_like(first), torch.empty_like(second)]
-        parts = flat.new_zeros(torch.get_num_threads(), len(flat) if any(wanted[2:]) else 0)
         given = (flat, first, second, changed, *of_halves, of_log_det.contiguous(), *found)
-        arrays, part_arrays = [t.numpy() for t in given], parts.numpy()
-        threads.in_parallel(
-            lambda i, *ends: affine_chain.run_back(ctx.plan, *arrays, part_arrays[i], *ends),
+        arrays = [t.numpy() for t in given]
+        of_flat = threads.summed_in_parallel(
+            lambda part, *ends: affine_chain.run_back(ctx.plan, *arrays, part, *ends),
             len(inputs[0]),
             affine_chain.TILE,
+            len(flat) if any(wanted[2:]) else 0,
         )
         of_tensors: Sequence[Tensor | None] = [None] * len(inputs[2:])
         if any(wanted[2:]):
-            cuts = parts.sum(0).split([tensor.numel() for tensor in inputs[2:]])
+            cuts = of_flat.split([tensor.numel() for tensor in inputs[2:]])
             of_tensors = [c.view_as(t) for c, t in zip(cuts, inputs[2:], strict=True)]
         return None, None, None, *(grad.T for grad in found), *of_tensors

@@ -13,9 +13,8 @@ import numpy as np
 from rgflow.kernels.jit import jit
 from rgflow.kernels.perceptron import evaluate, pull_back
 from rgflow.kernels.pointwise import exp, sigmoid
+from rgflow.kernels.tile import ROW, TILE
 
-TILE = 512  # samples
-_ROW = TILE + 16  # rows a power of two apart would share few places in the cache
 _ONE, _TWO = np.float32(1.0), np.float32(2.0)
 
 
@@ -97,11 +96,11 @@ def run(
     """
     nets, depth = plan.starts.shape[1], plan.activations.shape[1]
     widest, outputs = plan.widths.max(), nets * plan.widths[:, -1].max()
-    hidden = np.empty((nets, depth, widest, _ROW), np.float32)
-    kept = np.empty((nets, depth, widest, _ROW), np.float32)
-    raw = np.empty((outputs, _ROW), np.float32)
-    a = np.empty((len(first), _ROW), np.float32)
-    b = np.empty((len(second), _ROW), np.float32)
+    hidden = np.empty((nets, depth, widest, ROW), np.float32)
+    kept = np.empty((nets, depth, widest, ROW), np.float32)
+    raw = np.empty((outputs, ROW), np.float32)
+    a = np.empty((len(first), ROW), np.float32)
+    b = np.empty((len(second), ROW), np.float32)
     total = np.empty(TILE, np.float32)
     for begin in range(start, stop, TILE):
         samples = min(TILE, stop - begin)
@@ -167,14 +166,14 @@ def run_back(
     """
     nets, depth = plan.starts.shape[1], plan.activations.shape[1]
     widest, outputs = plan.widths.max(), nets * plan.widths[:, -1].max()
-    hidden = np.empty((nets, depth, widest, _ROW), np.float32)
-    kept = np.empty((nets, depth, widest, _ROW), np.float32)
-    spare = np.empty((2, widest, _ROW), np.float32)
-    raw = np.empty((outputs, _ROW), np.float32)
-    a = np.empty((len(image_first), _ROW), np.float32)
-    b = np.empty((len(image_second), _ROW), np.float32)
-    grad_a = np.empty((len(image_first), _ROW), np.float32)
-    grad_b = np.empty((len(image_second), _ROW), np.float32)
+    hidden = np.empty((nets, depth, widest, ROW), np.float32)
+    kept = np.empty((nets, depth, widest, ROW), np.float32)
+    spare = np.empty((2, widest, ROW), np.float32)
+    raw = np.empty((outputs, ROW), np.float32)
+    a = np.empty((len(image_first), ROW), np.float32)
+    b = np.empty((len(image_second), ROW), np.float32)
+    grad_a = np.empty((len(image_first), ROW), np.float32)
+    grad_b = np.empty((len(image_second), ROW), np.float32)
     for begin in range(start, stop, TILE):
         samples = min(TILE, stop - begin)
         a[:, :samples] = image_first[:, begin : begin + samples]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,32 +22,48 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
+def _candidates() -> Iterator[Path]:
+    """Folders for machine code: the one asked for, that of Python's own, the user's."""
+    if numba.config.CACHE_DIR:
+        yield Path(numba.config.CACHE_DIR)
+    else:
+        yield Path(__file__).parent / "__pycache__"
+        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rgflow"
+
+
+@functools.cache
 def _folder() -> Path | None:
-    """Where machine code of exactly these sources lies; None if nothing can be kept there.
+    """Where machine code of exactly these sources lies; None if nothing can be kept anywhere.
 
     By itself numba looks at a function's own file only: an old copy of what it calls would live
     on in it.
     """
-    here = Path(__file__).parent
-    sources = b"".join(file.read_bytes() for file in sorted(here.glob("*.py")))
-    folder = here / "__pycache__" / hashlib.sha256(sources).hexdigest()[:16]
-    if not folder.exists():
-        log.info("the inner loops are compiled once on their first use, for some ten seconds")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder if os.access(folder, os.W_OK) else None
-
-
-_FOLDER = _folder()
+    sources = b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
+    name = hashlib.sha256(sources).hexdigest()[:16]
+    for candidate in _candidates():
+        folder = candidate / name
+        is_new = not folder.exists()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            if is_new:
+                log.info("inner loops are compiled on their first use, kept in %s", folder)
+            return folder
+    log.warning(
+        "inner loops are compiled in each process, for half a minute: no folder to keep them can "
+        "be written; NUMBA_CACHE_DIR can name one"
+    )
+    return None
 
 
 def jit(function: Callable) -> Callable:
     """Compiled on its first call; the next process finds the machine code on disk."""
-    if _FOLDER is None:
+    folder = _folder()
+    if folder is None:
         return numba.njit(**_OPTIONS)(function)
-    elsewhere, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(_FOLDER)
+    elsewhere, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
     try:
         return numba.njit(cache=True, **_OPTIONS)(function)
     finally:

@@ -6,9 +6,7 @@ import numpy as np
 
 from rgflow.kernels.jit import jit
 from rgflow.kernels.perceptron import evaluate, pull_back
-
-TILE = 512  # samples
-_ROW = TILE + 16  # rows a power of two apart would share few places in the cache
+from rgflow.kernels.tile import ROW, TILE
 
 
 @jit
@@ -33,10 +31,10 @@ def run(
         stop: Where they end.
     """
     depth, widest = len(activations), widths.max()
-    hidden = np.empty((depth, widest, _ROW), np.float32)
-    kept = np.empty((depth, widest, _ROW), np.float32)
-    read = np.empty((len(x), _ROW), np.float32)
-    image = np.empty((len(out), _ROW), np.float32)
+    hidden = np.empty((depth, widest, ROW), np.float32)
+    kept = np.empty((depth, widest, ROW), np.float32)
+    read = np.empty((len(x), ROW), np.float32)
+    image = np.empty((len(out), ROW), np.float32)
     for begin in range(start, stop, TILE):
         samples = min(TILE, stop - begin)
         for row in range(len(x)):
@@ -72,12 +70,12 @@ def run_back(
         stop: Where they end.
     """
     depth, widest = len(activations), widths.max()
-    hidden = np.empty((depth, widest, _ROW), np.float32)
-    kept = np.empty((depth, widest, _ROW), np.float32)
-    spare = np.empty((2, widest, _ROW), np.float32)
-    read = np.empty((len(x), _ROW), np.float32)
-    found = np.empty((len(x), _ROW), np.float32)
-    given = np.empty((len(grad), _ROW), np.float32)
+    hidden = np.empty((depth, widest, ROW), np.float32)
+    kept = np.empty((depth, widest, ROW), np.float32)
+    spare = np.empty((2, widest, ROW), np.float32)
+    read = np.empty((len(x), ROW), np.float32)
+    found = np.empty((len(x), ROW), np.float32)
+    given = np.empty((len(grad), ROW), np.float32)
     for begin in range(start, stop, TILE):
         samples = min(TILE, stop - begin)
         for row in range(len(x)):

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from rgflow.kernels.codes import ELU, SIGMOID, SILU, TANH
 from rgflow.kernels.jit import inlined, jit
-
-TANH, ELU, SILU, RELU, SIGMOID = range(5)
-CODES = {"tanh": TANH, "elu": ELU, "silu": SILU, "relu": RELU, "sigmoid": SIGMOID}
 
 _ZERO, _ONE, _TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 _LOG2_E = np.float32(1.44269504)
@@ -138,4 +136,4 @@ def times_slope(
                 grad[j, n] *= y[j, n] * (_ONE - y[j, n])
         else:
             for n in range(samples):
-                grad[j, n] *= _ONE if y[j, n] > _ZERO else _ZERO
+                grad[j, n] *= _ZERO if y[j, n] <= _ZERO else _ONE

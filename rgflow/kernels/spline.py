@@ -22,13 +22,12 @@ from rgflow.kernels.spline_bins import (
     OF_START,
     PART,
     PASSED,
-    ROW,
-    TILE,
     Settings,
     X,
     in_bin,
     locate,
 )
+from rgflow.kernels.tile import ROW, TILE
 
 _ZERO, _ONE, _TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 

@@ -13,8 +13,6 @@ import numpy as np
 from rgflow.kernels.jit import inlined
 from rgflow.kernels.pointwise import exp, softplus
 
-TILE = 512  # elements
-ROW = TILE + 16  # rows a power of two apart would share few places in the cache
 _ZERO, _ONE, _TWO, _FOUR = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(4.0)
 
 # Rows. Pairs are those of widths and heights, or of the lower and upper end of the element's bin.

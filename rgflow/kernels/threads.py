@@ -8,7 +8,9 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
+from torch import Tensor
 
 
 def in_parallel(work: Callable[[int, int, int], None], samples: int, tile: int) -> None:
@@ -40,6 +42,16 @@ def in_parallel(work: Callable[[int, int, int], None], samples: int, tile: int) 
         _on_torchs_threads(share, count)
 
 
+def summed_in_parallel(
+    work: Callable[[np.ndarray, int, int], None], samples: int, tile: int, size: int
+) -> Tensor:
+    """The sum of what ``work(part, start, stop)`` adds to vectors of that size, one a thread."""
+    parts = torch.zeros(torch.get_num_threads(), size)
+    rows = parts.numpy()
+    in_parallel(lambda i, start, stop: work(rows[i], start, stop), samples, tile)
+    return parts.sum(0)
+
+
 def _on_torchs_threads(share: Callable[[int], None], count: int) -> None:
     """On the threads of torch's own OpenMP.
 
@@ -47,18 +59,22 @@ def _on_torchs_threads(share: Callable[[int], None], count: int) -> None:
     ours would share the cores with them.
     """
     errors: list[BaseException] = []
+    done: list[int] = []
     numbers = iter(range(count))
 
     def body(_: None) -> None:
         try:
             for i in numbers:  # one each, under the interpreter's lock; all, where threads are few
                 share(i)
+                done.append(i)
         except BaseException as error:  # would be lost in a foreign thread
             errors.append(error)
 
     _openmp()(_BODY(body), None, count, 0)
     if errors:
         raise errors[0]
+    if len(done) < count:  # Ctrl-C came before the first line of a body
+        raise KeyboardInterrupt
 
 
 _BODY = ctypes.CFUNCTYPE(None, ctypes.c_void_p)

@@ -8,8 +8,9 @@ from support import perturbed
 
 from rgflow.bijectors import AffineCoupling, CouplingChain, SplineCoupling
 from rgflow.bijectors.explicit import run_plainly
-from rgflow.conditioners import MLP, ResidualMLP, SeparateHeads
+from rgflow.conditioners import MLP, ResidualMLP
 from rgflow.lattice_conditioners import ConvNet, PatchMLP
+from rgflow.separate_heads import SeparateHeads
 
 SPLIT = (3, 2)
 LATTICE = (3, 4)

@@ -1,15 +1,21 @@
 """Machine code of chains against the same couplings in plain operations."""
 
+from concurrent.futures import ThreadPoolExecutor
 from weakref import ref
 
 import pytest
 import torch
 from support import perturbed
+from torch.autograd import forward_ad
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils.flop_counter import FlopCounterMode
 
 from rgflow.bijectors import AffineCoupling, CouplingChain, SplineCoupling, native
 from rgflow.bijectors.explicit import run_plainly
-from rgflow.conditioners import MLP, ResidualMLP, SeparateHeads
-from rgflow.kernels.affine_chain import TILE
+from rgflow.conditioners import MLP, ResidualMLP
+from rgflow.kernels.tile import TILE
+from rgflow.native_perceptron import WIDEST
+from rgflow.separate_heads import SeparateHeads
 
 SPLIT = (3, 2)
 NETS = {
@@ -199,7 +205,7 @@ def test_what_there_is_no_machine_code_for():
     wide, gelu, residual, deeper = (
         chain(net=net)
         for net in (
-            lambda i, o: MLP(i, o, (native.WIDEST + 1,)),
+            lambda i, o: MLP(i, o, (WIDEST + 1,)),
             lambda i, o: MLP(i, o, (4,), "gelu"),
             lambda i, o: ResidualMLP(i, o, hidden=4, blocks=1),
             lambda i, o: MLP(i, o, (4,) * i),
@@ -211,6 +217,12 @@ def test_what_there_is_no_machine_code_for():
     splines = CouplingChain([SplineCoupling(SPLIT, MLP(3, 2 * 11), bins=4)])
     assert not native.suits(list(splines.bijectors), x)
     assert CouplingChain(list(chain().bijectors))(halves(0))[1].shape == (0,)
+
+
+class Halved(MLP):
+    def evaluate(self, x, ready):
+        out, kept = super().evaluate(x, ready)
+        return out / 2, kept
 
 
 class Doubled(AffineCoupling):
@@ -227,3 +239,55 @@ def test_what_a_subclass_says_counts():
     torch.testing.assert_close(
         log_det, CouplingChain([first])(x)[1] + CouplingChain([other])(x)[1]
     )
+    assert native.suits([first], x)
+    for net in (Halved(3, 4), SeparateHeads([Halved(3, 2), Halved(3, 2)])):
+        assert not native.suits([AffineCoupling(SPLIT, net)], x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_second_derivatives_are_those_at_the_parameters_of_the_call(dtype):
+    made = chain().to(dtype)
+    others = {name: 1.3 * p.detach() for name, p in made.named_parameters()}
+    for value in others.values():
+        value.requires_grad_()
+    (a, _), _ = torch.func.functional_call(made, others, (x := halves(4, dtype),))
+    plain = torch.autograd.grad(a.sum(), x, retain_graph=True)
+    again = torch.autograd.grad(a.sum(), x, create_graph=True)
+    for got, expected in zip(again, plain, strict=True):
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+    found = torch.autograd.grad(again[0].square().sum(), list(others.values()), allow_unused=True)
+    assert any(grad is not None and grad.any() for grad in found)
+
+
+def test_who_follows_operations_sees_them():
+    made, (a, b) = chain(), (half.detach() for half in halves(4))
+    with torch.no_grad():
+        wanted = made((a, b))[1]
+        traced = make_fx(lambda a, b: made((a, b))[1])(a, b)
+        torch.testing.assert_close(traced(a, b), wanted, rtol=1e-4, atol=1e-5)
+        with FlopCounterMode(display=False) as counter:
+            made((a, b))
+        assert counter.get_total_flops() > 0
+    net = made.bijectors[0].conditioner
+    with forward_ad.dual_level(), torch.no_grad():
+        out = net(forward_ad.make_dual(a, torch.ones_like(a)))
+        assert forward_ad.unpack_dual(out).tangent is not None
+
+
+def test_parameters_of_another_size_are_not_read():
+    made = chain()
+    net = made.bijectors[-1].conditioner
+    net.biases = torch.nn.Parameter(net.biases.detach()[:-1])
+    with pytest.raises(RuntimeError, match="equal size"):
+        made(halves(4))
+    wrong = CouplingChain([AffineCoupling(SPLIT, MLP(2, 4))])  # it reads three
+    with pytest.raises(RuntimeError):
+        wrong(halves(4))
+
+
+def test_several_threads_of_python_at_once():
+    made, x = chain(), tuple(half.detach() for half in halves(3 * TILE))
+    wanted = made(x)[1]
+    with ThreadPoolExecutor(4) as pool:
+        for result in pool.map(lambda _: made(x)[1], range(20)):
+            assert torch.equal(result, wanted)

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from rgflow.kernels.pointwise import CODES, activate, exp, log, sigmoid, softplus, times_slope
+from rgflow.kernels.codes import CODES
+from rgflow.kernels.pointwise import activate, exp, log, sigmoid, softplus, times_slope
 
 GRID = np.concatenate([np.linspace(-100, 100, 4001), np.linspace(-1, 1, 2001)]).astype(np.float32)
 

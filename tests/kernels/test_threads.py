@@ -50,3 +50,17 @@ def test_errors_come_back():
 
 def test_the_threads_are_torchs_own():
     assert threads._openmp() is not None or "OpenMP" not in torch.__config__.parallel_info()
+
+
+def test_work_that_was_not_begun_is_not_taken_for_done(monkeypatch):
+    monkeypatch.setattr(threads, "_openmp", lambda: lambda body, *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        threads.in_parallel(lambda *share: None, 95, 10)
+
+
+@pytest.mark.usefixtures("_kind")
+def test_sums_over_threads():
+    def work(part, start, stop):
+        part[:] += [1, stop - start]
+
+    assert threads.summed_in_parallel(work, 95, 10, 2).tolist() == [3, 95]
