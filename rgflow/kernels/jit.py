@@ -42,14 +42,11 @@ def _folder() -> Path | None:
     name = hashlib.sha256(sources).hexdigest()[:16]
     for candidate in _candidates():
         folder = candidate / name
-        is_new = not folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:
             continue
         if os.access(folder, os.W_OK):
-            if is_new:
-                log.info("inner loops are compiled on their first use, kept in %s", folder)
             return folder
     log.warning(
         "inner loops are compiled in each process, for half a minute: no folder to keep them can "
@@ -58,11 +55,19 @@ def _folder() -> Path | None:
     return None
 
 
+@functools.cache
+def _announce(folder: Path, module: str) -> None:
+    """Says that it may take a while, where nothing of the module is there yet."""
+    if not any(folder.glob(f"*/{module}.*.nbi")):
+        log.info("inner loops (%s) are compiled now and kept in %s", module, folder)
+
+
 def jit(function: Callable) -> Callable:
     """Compiled on its first call; the next process finds the machine code on disk."""
     folder = _folder()
     if folder is None:
         return numba.njit(**_OPTIONS)(function)
+    _announce(folder, function.__module__.rpartition(".")[2])
     elsewhere, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
     try:
         return numba.njit(cache=True, **_OPTIONS)(function)

@@ -17,7 +17,8 @@ def _fresh():
 
 
 @pytest.mark.usefixtures("_fresh")
-def test_the_first_folder_that_can_be_written_is_taken(tmp_path, monkeypatch):
+def test_the_first_folder_that_can_be_written_is_taken(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", "rgflow")
     blocked = tmp_path / "file"
     blocked.touch()
     monkeypatch.setattr(jit, "_candidates", lambda: iter((blocked, tmp_path / "good")))
@@ -31,6 +32,11 @@ def test_the_first_folder_that_can_be_written_is_taken(tmp_path, monkeypatch):
     before = numba.config.CACHE_DIR
     assert jit.jit(double)(3) == 6
     assert list(folder.rglob("*.nbc"))
+    assert "compiled now" in caplog.text
+    caplog.clear()
+    jit._announce.cache_clear()
+    jit.jit(double)
+    assert not caplog.text
     assert before == numba.config.CACHE_DIR
 
 
