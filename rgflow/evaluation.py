@@ -55,7 +55,9 @@ def evaluate_energy(
     ``log_z_importance = ln <w>_q``, ``log_z_upper = <log w>_p``; ``kl_nats = ln Z - log_z_lower``
     is KL(q||p), ``forward_kl_nats = log_z_upper - ln Z`` is KL(p||q); ``ess``, ``largest_share``
     and ``acceptance`` as in `rgflow.statistics`; ``forward_ess = 1 / (<w>_p <1/w>_p)`` sees modes
-    that q misses. Each has its standard error under its name with ``_error``.
+    that q misses, and ``target_log_weight_max = max_p log w - log_z_importance`` by how many nats
+    it has the worst of these states too rare. Averages have their standard errors under their
+    names with ``_error``.
     ``observables`` are the rows of `rgflow.reports.energy_report`, reweighted; those of Monte
     Carlo are ``reference_observables``. ``two_point`` and ``reference_two_point`` are G(r) for
     r = 0 to L/2. Where the answer is known a row has it as ``exact``, and its difference from that
@@ -176,7 +178,8 @@ def _free_energies(log_weights: Tensor, target: Tensor | None, exact: float | No
             None if exact is None or upper is None else Measured(upper.value - exact, upper.error)
         ),
     }
-    return {"log_z_exact": exact} | _flat(rows)
+    farthest = None if target is None else _number(float(target.max()) - log_z.importance.value)
+    return {"log_z_exact": exact, "target_log_weight_max": farthest} | _flat(rows)
 
 
 def _quality(log_weights: Tensor, target: Tensor | None) -> dict[str, float | None]:

@@ -48,6 +48,7 @@ def test_report_on_an_exact_flow(exact_report):
     assert abs(r["forward_kl_nats"]) < 1e-5
     assert r["ess"] == pytest.approx(1)
     assert r["forward_ess"] == pytest.approx(1)
+    assert abs(r["target_log_weight_max"]) < 1e-4
     assert r["acceptance"] == pytest.approx(1, abs=1e-4)
     assert r["largest_share"] == pytest.approx(1 / 20_000, rel=1e-3)
 
@@ -136,10 +137,23 @@ def assert_spins_are_exact(rows, points):
     assert (points[0]["value"], points[0]["error"]) == (1, 0)
 
 
+def test_the_state_of_the_target_that_the_flow_has_too_rare():
+    """A flow of half the width: ``log w`` is a parabola of the state, largest far out."""
+    narrow = gaussian_flow(4 * FIELD.spectrum)
+    reference = reference_samples(FIELD, chains=8, states=20, seed=1)
+    r = evaluate_energy(narrow, FIELD, samples=20_000, reference=reference)
+    x = reference.samples.flatten(0, 1)
+    log_w = -FIELD.energy(x.double()) - narrow.double().log_prob(x.double())
+    wanted = float(log_w.max()) - r["log_z_importance"]
+    assert wanted > 5
+    assert r["target_log_weight_max"] == pytest.approx(wanted, abs=1e-3)
+
+
 def test_without_reference_and_with_few_samples():
     r = evaluate_energy(gaussian_flow(FIELD.spectrum), FIELD, samples=100)
     assert r["ess"] is r["ess_error"] is None
     assert r["log_z_upper"] is r["forward_kl_nats"] is r["forward_ess"] is None
+    assert r["target_log_weight_max"] is None
     assert "reference_observables" not in r
     json.dumps(r, allow_nan=False)
 

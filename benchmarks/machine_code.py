@@ -1,0 +1,103 @@
+"""A training step with machine code for nets and splines beside the same in plain operations.
+
+NeuralRG's readme flow on the Ising dual (`energy_speed.py`), and the flows of the presets
+`ising_l8`, `ising_l16` and `ising_l32` without their Fourier map; reverse KL, float32, in one run.
+
+python benchmarks/machine_code.py [--out machine_code.json] [--rounds 10]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from energy_speed import BATCH, readme_flow, training_step
+from measure import interleaved_medians, machine, print_table, square_product
+
+from rgflow import Flow
+from rgflow.cli import Parser
+from rgflow.energies import Ising
+from rgflow.json_text import write_json
+from rgflow.models import conv_flow
+from rgflow.training.allocator import keep_freed_memory
+
+PLACES = ("rgflow.splines", "rgflow.native_perceptron", "rgflow.bijectors.native")
+
+
+@contextmanager
+def plain_operations() -> Iterator[None]:
+    """Without machine code."""
+    with ExitStack() as stack:
+        for place in PLACES:
+            stack.enter_context(patch(f"{place}.are_plain", lambda *_: False))
+        yield
+
+
+def preset_flow(side: int) -> Flow:
+    """The flow of the presets of the Ising model."""
+    return conv_flow(
+        side,
+        channels=1,
+        couplings=6,
+        hidden=48,
+        kernels=(3, 1, 1),
+        pairings=("checkerboard", "rows", "columns"),
+        predict=False,
+        mixing="pairs",
+        coupling="spline",
+        bins=6,
+        top_couplings=6,
+        top_hidden=64,
+        prior="gaussian",
+    )
+
+
+CASES: dict[str, tuple[int, int, Callable[[], Flow]]] = {
+    "NeuralRG readme": (16, BATCH, lambda: readme_flow(16)),
+    "NeuralRG readme, one trunk": (16, BATCH, lambda: readme_flow(16, one_trunk=True)),
+    "ising_l8": (8, 128, lambda: preset_flow(8)),
+    "ising_l16": (16, 128, lambda: preset_flow(16)),
+    "ising_l32": (32, 64, lambda: preset_flow(32)),
+}
+
+
+def measure(name: str, rounds: int) -> dict[str, Any]:
+    """One row of the table."""
+    torch.manual_seed(0)
+    side, batch, make = CASES[name]
+    step = training_step(make(), Ising(side), batch)
+
+    def plainly() -> None:
+        with plain_operations():
+            step()
+
+    step()
+    plainly()
+    functions = {"machine code": step, "plain": plainly, "yardstick": square_product()}
+    times = interleaved_medians(functions, rounds)
+    return {
+        "flow": name,
+        "batch": batch,
+        "plain operations ms": round(times["plain"], 1),
+        "machine code ms": round(times["machine code"], 1),
+        "ratio": round(times["plain"] / times["machine code"], 2),
+        "1024^3 product ms": round(times["yardstick"], 1),
+    }
+
+
+def main() -> None:
+    parser = Parser(description=__doc__)
+    parser.add_argument("--out", default="machine_code.json")
+    parser.add_argument("--rounds", type=int, default=10)
+    args = parser.parse_args()
+    keep_freed_memory()  # as training does
+    rows = [measure(name, args.rounds) for name in CASES]
+    print_table(rows)
+    write_json(args.out, {"machine": machine(), "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
