@@ -41,7 +41,8 @@ def cautions(report: Mapping[str, Any]) -> list[str]:
     """Reasons not to trust a report, each a line that begins with ``warning:``.
 
     The effective sample size is below 1% or one sample has more than 10% of all weight: importance
-    estimates are those of a few samples. The forward effective sample size is, by more than two of
+    estimates are those of a few samples. The effective sample size is less than twice its error:
+    single samples decide it. The forward effective sample size is, by more than two of
     its errors, less than half of the other: states of the target lie where the flow hardly goes,
     and its own samples do not tell, or Monte Carlo is not in equilibrium. Something whose exact
     value is known is more than three standard errors off.
@@ -51,6 +52,11 @@ def cautions(report: Mapping[str, Any]) -> list[str]:
     """
     found = [] if is_trustworthy(report) else [FEW_SAMPLES]
     ess, forward = report.get("ess"), report.get("forward_ess")
+    error = report.get("ess_error") or 0.0
+    if ess is not None and ess < 2 * error:
+        found.append(
+            f"warning: the ESS {ess:.2g} has an error of {error:.2g}: single samples decide it"
+        )
     highest = math.inf if forward is None else forward + 2 * (report["forward_ess_error"] or 0.0)
     if ess is not None and highest < FORWARD_RATIO * ess:
         found.append(

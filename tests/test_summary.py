@@ -96,6 +96,7 @@ QUIET = {
     ("changes", "words"),
     [
         ({"ess": 0.225, "forward_ess": 7e-6, "forward_ess_error": 1e-5}, "forward ESS 7e-06"),
+        ({"ess": 0.045, "ess_error": 0.42}, "ESS 0.045 has an error of 0.42"),
         ({"log_z_importance": 9.968}, "ln Z by -3.2"),
         ({"observables": {"m2": {"value": 1.0, "error": 0.1, "sigmas": 3.5}}}, "m2 by +3.5"),
         ({"two_point": [{"r": 2, "sigmas": -4.0}]}, "G(r = 2) by -4.0"),
@@ -111,6 +112,7 @@ def test_contradictions_are_told(changes, words):
 @pytest.mark.parametrize(
     "changes",
     [
+        {"ess_error": 0.1},
         {"forward_ess": 0.1, "forward_ess_error": 0.1},  # hardly known
         {"forward_ess": None, "forward_ess_error": None},
         {"log_z_importance": 10.000005, "log_z_importance_error": 1e-7},  # rounding
