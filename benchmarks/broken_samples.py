@@ -13,8 +13,8 @@ from measure import print_table
 
 from rgflow import load_flow
 from rgflow.bijectors import to_image
-from rgflow.cli import Parser, one_line_errors
-from rgflow.json_text import write_json
+from rgflow.runtime.command_line import Parser, one_line_errors
+from rgflow.runtime.json_text import write_json
 
 TEMPERATURES = (1.0, 0.9, 0.8, 0.7)
 

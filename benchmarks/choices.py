@@ -17,8 +17,8 @@ from pathlib import Path
 
 from measure import machine, print_table
 
-from rgflow.cli import Parser
-from rgflow.json_text import write_json
+from rgflow.runtime.command_line import Parser
+from rgflow.runtime.json_text import write_json
 
 CHANGES: dict[str, tuple[str, ...]] = {
     "none": (),

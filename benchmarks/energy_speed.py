@@ -25,12 +25,12 @@ from measure import (
 )
 
 from rgflow import Flow
-from rgflow.cli import Parser
 from rgflow.energies import Ising
-from rgflow.json_text import write_json
 from rgflow.models import block_flow
 from rgflow.objectives import reverse_kl
-from rgflow.training.allocator import keep_freed_memory
+from rgflow.runtime.allocator import keep_freed_memory
+from rgflow.runtime.command_line import Parser
+from rgflow.runtime.json_text import write_json
 
 BATCH = 512
 

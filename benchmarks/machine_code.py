@@ -18,13 +18,17 @@ from energy_speed import BATCH, readme_flow, training_step
 from measure import interleaved_medians, machine, print_table, square_product
 
 from rgflow import Flow
-from rgflow.cli import Parser
 from rgflow.energies import Ising
-from rgflow.json_text import write_json
 from rgflow.models import conv_flow
-from rgflow.training.allocator import keep_freed_memory
+from rgflow.runtime.allocator import keep_freed_memory
+from rgflow.runtime.command_line import Parser
+from rgflow.runtime.json_text import write_json
 
-PLACES = ("rgflow.splines", "rgflow.native_perceptron", "rgflow.bijectors.native")
+PLACES = (
+    "rgflow.ops.rational_quadratic",
+    "rgflow.ops.perceptron_numba",
+    "rgflow.ops.coupling_chain_numba",
+)
 
 
 @contextmanager

@@ -11,9 +11,9 @@ import torch
 from measure import machine, peak_memory_mib, print_table, training_step
 
 from rgflow.bijectors import dequantize
-from rgflow.cli import Parser
-from rgflow.json_text import write_json
 from rgflow.models import block_flow, conv_flow
+from rgflow.runtime.command_line import Parser
+from rgflow.runtime.json_text import write_json
 
 
 def train_conv(couplings: int, memory: str) -> None:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import torch
 from measure import interleaved_medians, machine, print_table
 
-from rgflow.cli import Parser
 from rgflow.energies import Phi4
-from rgflow.evaluation import reference_report
-from rgflow.json_text import write_json
+from rgflow.evaluation.fields import reference_report
 from rgflow.montecarlo import embedded_clusters
 from rgflow.montecarlo.integrator import Kinetic, leapfrog
-from rgflow.reference import reference_samples
+from rgflow.montecarlo.reference import reference_samples
+from rgflow.runtime.command_line import Parser
+from rgflow.runtime.json_text import write_json
 
 
 def update_in_leapfrog_steps(model: Phi4, x: torch.Tensor) -> float:

@@ -10,8 +10,8 @@ import torch
 from rgflow import load_flow
 from rgflow.analysis import mixing_strip
 from rgflow.bijectors import to_image
-from rgflow.cli import Parser
-from rgflow.plotting import labelled_grid, save_figure
+from rgflow.plotting.images import labelled_grid, save_figure
+from rgflow.runtime.command_line import Parser
 
 
 @torch.no_grad()

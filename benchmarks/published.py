@@ -23,12 +23,12 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from rgflow import Flow
 from rgflow.bijectors import Bijector, Chain, PixelLogit, dequantize
-from rgflow.cli import Parser
 from rgflow.energies import Ising
 from rgflow.hierarchy import checkerboard
-from rgflow.json_text import write_json
 from rgflow.priors import make_prior
-from rgflow.training.allocator import keep_freed_memory
+from rgflow.runtime.allocator import keep_freed_memory
+from rgflow.runtime.command_line import Parser
+from rgflow.runtime.json_text import write_json
 
 MakeNet = Callable[[int], nn.Module]
 

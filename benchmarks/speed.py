@@ -20,11 +20,11 @@ from measure import (
 
 from rgflow import Flow
 from rgflow.bijectors import dequantize
-from rgflow.cli import Parser
-from rgflow.config import build, compose_preset
-from rgflow.json_text import write_json
 from rgflow.models import block_flow, conv_flow
-from rgflow.training.allocator import keep_freed_memory
+from rgflow.runtime.allocator import keep_freed_memory
+from rgflow.runtime.command_line import Parser
+from rgflow.runtime.config import build, compose_preset
+from rgflow.runtime.json_text import write_json
 
 BLOCK_PAPER = {"couplings": (8, 6, 4, 2), "hidden": 512, "residual_blocks": 4, "width": 48}
 CONV_FIXED = {"couplings": 6, "hidden": 32}

@@ -12,9 +12,9 @@ from measure import interleaved_medians, machine, print_table
 from torch import Tensor
 from zuko.transforms import MonotonicRQSTransform
 
-from rgflow.cli import Parser
-from rgflow.json_text import write_json
-from rgflow.splines import spline
+from rgflow.ops.rational_quadratic import spline
+from rgflow.runtime.command_line import Parser
+from rgflow.runtime.json_text import write_json
 
 BINS, BOUND = 8, 4.0
 # 98,304 elements: a batch of 64, half of a 3 x 32 x 32 image

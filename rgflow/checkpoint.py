@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from rgflow.config import build, check_target
-from rgflow.files import write_atomically
+from rgflow.runtime.config import build, check_target
+from rgflow.runtime.files import write_atomically
 
 if TYPE_CHECKING:
     from rgflow.flow import Flow

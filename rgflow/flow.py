@@ -54,6 +54,16 @@ class Flow(nn.Module):
         return self.prior.event_shape
 
     @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.prior.anchor.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of its numbers."""
+        return self.prior.anchor.dtype
+
+    @property
     def hierarchy(self) -> Hierarchy:
         """Scales and cones of the latents.
 

@@ -3,7 +3,7 @@ r"""Observables of fields and spins on a periodic lattice of N sites.
 Configurations are ``(..., C, H, W)`` and give ``(...)``: one number for each. With several
 channels (a complex field has two) they are the components of a vector:
 ``m_c = 1/N sum_x phi_c(x)`` and ``m^2 = sum_c m_c^2``. Functions of *means* over configurations
-follow below; `rgflow.reports` estimates them with errors.
+follow below; `rgflow.evaluation.observables_table` estimates them with errors.
 """
 
 import math

@@ -8,15 +8,15 @@ import functools
 import os
 from typing import TYPE_CHECKING, Any
 
-from rgflow.cli import USER_MISTAKES, fail, is_first_process
-from rgflow.config import build, config_dir
-from rgflow.early_exit import early_exit
-from rgflow.run_folder import RunFolder
+from rgflow.runtime.command_line import USER_MISTAKES, fail, is_first_process
+from rgflow.runtime.config import build, config_dir
+from rgflow.runtime.run_folder import RunFolder
+from rgflow.runtime.signals import early_exit
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from rgflow.training.rundir import RunDirectory
+    from rgflow.training.callbacks.run_directory import RunDirectory
 
 
 def main() -> None:
@@ -77,10 +77,10 @@ def run(cfg: "DictConfig", folder: RunFolder) -> None:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    from rgflow.training.base import DivergedError
-    from rgflow.training.checks import check_sweep
-    from rgflow.training.rundir import RunDirectory
-    from rgflow.training.stopping import Interrupted
+    from rgflow.training.callbacks.last_checkpoint import Interrupted
+    from rgflow.training.callbacks.run_directory import RunDirectory
+    from rgflow.training.config_checks import check_sweep
+    from rgflow.training.flow_module import DivergedError
 
     directory = RunDirectory(folder, {})
     mistakes = (*USER_MISTAKES, MisconfigurationException, OmegaConfBaseException)
@@ -125,12 +125,12 @@ def train(config: dict[str, Any], directory: "RunDirectory") -> None:
 
     from rgflow.checkpoint import load_flow
     from rgflow.energies import as_energy
-    from rgflow.growth import grow
-    from rgflow.training import checks
-    from rgflow.training.allocator import keep_freed_memory
-    from rgflow.training.base import DivergedError
-    from rgflow.training.resuming import checked_resume, restoring
-    from rgflow.training.stopping import Interrupted, LastCheckpoint
+    from rgflow.models.grow import grow
+    from rgflow.runtime.allocator import keep_freed_memory
+    from rgflow.training import config_checks as checks
+    from rgflow.training.callbacks.last_checkpoint import Interrupted, LastCheckpoint
+    from rgflow.training.flow_module import DivergedError
+    from rgflow.training.resume_checks import checked_resume, restoring
     from rgflow.training.trainer import make_trainer, quiet_lightning, take_best_weights
 
     quiet_lightning()

@@ -1,8 +1,8 @@
 """A flow beside Monte Carlo: python scripts/compare.py FLOW_REPORT.json MC_REPORT.json."""
 
-from rgflow.cli import Parser, one_line_errors
-from rgflow.comparison import comparison_table, read_report, training_seconds
-from rgflow.files import write_stdout
+from rgflow.evaluation.comparison import comparison_table, read_report, training_seconds
+from rgflow.runtime.command_line import Parser, one_line_errors
+from rgflow.runtime.files import write_stdout
 
 
 def main() -> None:

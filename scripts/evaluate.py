@@ -8,19 +8,14 @@ import sys
 from pathlib import Path
 
 from rgflow.checkpoint import load_config, load_flow
-from rgflow.cli import Parser, one_line_errors, refuse_options
-from rgflow.energies.nodes import build_energy
-from rgflow.evaluation import (
-    draw_weighted,
-    evaluate_energy,
-    evaluation_figure,
-    reference_samples,
-)
-from rgflow.files import check_output, write_stdout
-from rgflow.image_evaluation import evaluate_split
-from rgflow.json_text import json_text, write_json
-from rgflow.plotting import save_figure
-from rgflow.summary import evaluation_summary
+from rgflow.energies.from_config import build_energy
+from rgflow.evaluation import draw_weighted, evaluate_energy, evaluate_split, evaluation_figure
+from rgflow.evaluation.summary import evaluation_summary
+from rgflow.montecarlo.reference import reference_samples
+from rgflow.plotting.images import save_figure
+from rgflow.runtime.command_line import Parser, one_line_errors, refuse_options
+from rgflow.runtime.files import check_output, write_stdout
+from rgflow.runtime.json_text import json_text, write_json
 
 DRAWN = {"samples": 100_000, "chains": 64, "states": 256}
 IMAGE_OPTIONS = ("split", "limit", "data_root")

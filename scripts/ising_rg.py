@@ -7,15 +7,15 @@ from pathlib import Path
 
 import torch
 
-from rgflow.cli import Parser, one_line_errors
-from rgflow.files import write_atomically, write_stdout
-from rgflow.plotting import save_figure, save_image, tile
-from rgflow.realspace import exact_report as exact
-from rgflow.realspace import sampling_report as sampling
-from rgflow.realspace.cutoff_report import cutoff_section
-from rgflow.realspace.report import Section, format_rows
-from rgflow.realspace.zoom import save_film
-from rgflow.seeds import generator_for
+from rgflow.plotting.images import save_figure, save_image, tile
+from rgflow.realspace.report import exact_report as exact
+from rgflow.realspace.report import sampling_report as sampling
+from rgflow.realspace.report.cutoff_report import cutoff_section
+from rgflow.realspace.report.report import Section, format_rows
+from rgflow.realspace.samples.zoom import save_film
+from rgflow.runtime.command_line import Parser, one_line_errors
+from rgflow.runtime.files import write_atomically, write_stdout
+from rgflow.runtime.seeds import generator_for
 
 MOST_SPINS = 2**31  # of all configurations together, one byte each
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rgflow.cli import Parser, one_line_errors
 from rgflow.data import generate_msds
-from rgflow.files import check_output, write_atomically
-from rgflow.plotting import save_image, tile
+from rgflow.plotting.images import save_image, tile
+from rgflow.runtime.command_line import Parser, one_line_errors
+from rgflow.runtime.files import check_output, write_atomically
 
 
 def main() -> None:

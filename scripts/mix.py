@@ -10,10 +10,10 @@ from rgflow import Flow
 from rgflow.analysis import mix, mixing_strip
 from rgflow.bijectors.pixels import acts_on_pixels, dequantize
 from rgflow.checkpoint import load_flow
-from rgflow.cli import Parser, one_line_errors, refuse_options
-from rgflow.data.decode import read_image
-from rgflow.files import check_output
-from rgflow.plotting import labelled_grid, sample_image, save_figure
+from rgflow.data.image_files import read_image
+from rgflow.plotting.images import labelled_grid, sample_image, save_figure
+from rgflow.runtime.command_line import Parser, one_line_errors, refuse_options
+from rgflow.runtime.files import check_output
 
 
 def main() -> None:

@@ -11,9 +11,9 @@ import torch
 
 from rgflow.bijectors.pixels import acts_on_pixels
 from rgflow.checkpoint import load_flow
-from rgflow.cli import Parser, one_line_errors
-from rgflow.files import check_output, write_atomically
-from rgflow.plotting import sample_image, save_image, tile
+from rgflow.plotting.images import sample_image, save_image, tile
+from rgflow.runtime.command_line import Parser, one_line_errors
+from rgflow.runtime.files import check_output, write_atomically
 
 LARGEST = 4096  # pixels, beyond which small samples are not enlarged
 

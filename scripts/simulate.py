@@ -10,16 +10,16 @@ import os
 import sys
 
 from rgflow.checkpoint import load_config, load_flow
-from rgflow.cli import Parser, one_line_errors, refuse_options
-from rgflow.config import compose_preset
 from rgflow.energies import Energy
-from rgflow.energies.nodes import build_energy
-from rgflow.evaluation import Reference, reference_report, reference_samples
-from rgflow.evaluation_figure import reference_figure
-from rgflow.files import check_output, write_stdout
-from rgflow.json_text import json_text, write_json
-from rgflow.plotting import save_figure
-from rgflow.reference import flow_chains
+from rgflow.energies.from_config import build_energy
+from rgflow.evaluation.fields import reference_report
+from rgflow.evaluation.figure import reference_figure
+from rgflow.montecarlo.reference import Reference, flow_chains, reference_samples
+from rgflow.plotting.images import save_figure
+from rgflow.runtime.command_line import Parser, one_line_errors, refuse_options
+from rgflow.runtime.config import compose_preset
+from rgflow.runtime.files import check_output, write_stdout
+from rgflow.runtime.json_text import json_text, write_json
 
 METHODS = ("auto", "exact", "cluster", "hmc")
 METHODS_OF_FLOWS = ("metropolis", "latent_hmc")

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from rgflow.statistics import mean_with_error
+
 
 class GaussianTarget:
     """``E(x) = 1/2 sum_k |x(k)|^2 (m2 + khat^2) / N + 1/2 sum_i a_i x_i^2`` on one channel."""
@@ -45,3 +47,13 @@ class GaussianTarget:
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def assert_second_moments(samples, covariance, sigmas=4):
+    flat = samples.flatten(2)
+    for i, j in ((0, 0), (0, 1), (5, 5), (15, 15), (3, 12)):
+        estimate = mean_with_error(flat[..., i] * flat[..., j])
+        assert abs(estimate.value - float(covariance[i, j])) < sigmas * estimate.error
+        assert estimate.error < 0.05 * float(covariance[0, 0])
+    mean = mean_with_error(flat[..., 7])
+    assert abs(mean.value) < sigmas * mean.error

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from rgflow.checkpoint import describe_misfit, load_config, load_flow, save_flow
-from rgflow.config import build
 from rgflow.models import conv_flow
+from rgflow.runtime.config import build
 
 NODE = {
     "_target_": "rgflow.models.conv_flow",
@@ -118,11 +118,11 @@ def test_targets_outside_the_package_are_refused(target, saved, tmp_path):
 
 ATTACKS = {
     "builder": {
-        "_target_": "rgflow.config.build",
+        "_target_": "rgflow.runtime.config.build",
         "node": {"_target_": "os.system", "command": "touch attacked"},
         "name": "x",
     },
-    "importer": {"_target_": "rgflow.config.import_module", "name": "attack"},
+    "importer": {"_target_": "rgflow.runtime.config.import_module", "name": "attack"},
     "imported into the module": {"_target_": "rgflow.models.partial", "func": "attack"},
     "module below": {"_target_": "rgflow.models.attack.main"},
 }

@@ -12,8 +12,8 @@ from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from tiny_run import TINY, checkpoint, train
 
 from rgflow.checkpoint import load_flow
-from rgflow.config import build
 from rgflow.objectives import evaluate_bits_per_dim
+from rgflow.runtime.config import build
 
 FIELDS = [
     "flow.couplings=2",

@@ -19,9 +19,9 @@ from rgflow.bijectors import (
     to_image,
 )
 from rgflow.bijectors.realnvp import ChannelCoupling
-from rgflow.conditioners import MLP
+from rgflow.conditioners.lattice import ConvNet
+from rgflow.conditioners.mlp import MLP
 from rgflow.data.msds import generate_msds
-from rgflow.lattice_conditioners import ConvNet
 from rgflow.models import block_flow, conv_flow, realnvp_flow
 from rgflow.priors import Gaussian, Laplace
 

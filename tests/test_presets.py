@@ -6,8 +6,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from support import perturbed
 
-from rgflow.config import build, config_dir
 from rgflow.energies import Phi4
+from rgflow.runtime.config import build, config_dir
 
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
 

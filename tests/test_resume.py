@@ -3,40 +3,11 @@ import signal
 
 import pytest
 import torch
-from tiny_run import checkpoint, train
+from tiny_run import assert_equal, checkpoint, stop_after, train
 
-from rgflow.training.reporting import Throughput
+from rgflow.training.callbacks.progress import Throughput
 
 STEPS_PER_EPOCH = 10  # 40 images in batches of 4
-
-
-def stop_after(monkeypatch, step, signum=signal.SIGTERM, times=1):
-    """Let a signal arrive while that step is running."""
-    original = Throughput.on_train_batch_end
-
-    def hook(self, trainer, *args):
-        original(self, trainer, *args)
-        if trainer.global_step == step:
-            for _ in range(times):
-                signal.raise_signal(signum)
-
-    monkeypatch.setattr(Throughput, "on_train_batch_end", hook)
-
-
-def assert_equal(a, b, name=""):
-    assert type(a) is type(b), name
-    if isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), name
-    elif isinstance(a, dict):
-        assert a.keys() == b.keys(), name
-        for key in a:
-            assert_equal(a[key], b[key], f"{name}.{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), name
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            assert_equal(x, y, f"{name}.{i}")
-    else:
-        assert a == b, name
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """Training runs small enough for a test, through the real command."""
 
+import json
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from unittest import mock
@@ -9,6 +11,7 @@ from unittest import mock
 import torch
 
 from rgflow.train import main
+from rgflow.training.callbacks.progress import Throughput
 
 TINY = [
     "flow.side=8",
@@ -27,6 +30,23 @@ TINY = [
     "validation_every=1000",
     "log_every=1",
     "max_steps=3",
+]
+
+
+TINY_ENERGY = [
+    "experiment=ising_l4",
+    "flow.couplings=2",
+    "flow.hidden=8",
+    "flow.top_couplings=2",
+    "flow.top_hidden=8",
+    "training.batch_size=16",
+    "training.eval_samples=64",
+    "training.report_samples=256",
+    "training.reference_states=200",
+    "training.warmup_steps=2",
+    "max_steps=4",
+    "validation_every=1000",
+    "log_every=1",
 ]
 
 
@@ -49,3 +69,36 @@ def train(*overrides, tiny=True):
 
 def checkpoint(run, name="last"):
     return torch.load(Path(run) / "checkpoints" / f"{name}.ckpt", weights_only=True)
+
+
+def metrics(directory):
+    return json.loads((directory / "metrics.json").read_text())
+
+
+def stop_after(monkeypatch, step, signum=signal.SIGTERM, times=1):
+    """Let a signal arrive while that step is running."""
+    original = Throughput.on_train_batch_end
+
+    def hook(self, trainer, *args):
+        original(self, trainer, *args)
+        if trainer.global_step == step:
+            for _ in range(times):
+                signal.raise_signal(signum)
+
+    monkeypatch.setattr(Throughput, "on_train_batch_end", hook)
+
+
+def assert_equal(a, b, name=""):
+    assert type(a) is type(b), name
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), name
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), name
+        for key in a:
+            assert_equal(a[key], b[key], f"{name}.{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), name
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_equal(x, y, f"{name}.{i}")
+    else:
+        assert a == b, name

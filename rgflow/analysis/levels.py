@@ -5,7 +5,7 @@ from torch import Tensor
 
 from rgflow.bijectors.pixels import dequantize, to_image
 from rgflow.flow import Flow
-from rgflow.seeds import generator_for
+from rgflow.runtime.seeds import generator_for
 
 
 def latents_by_level(flow: Flow, z: Tensor) -> dict[str, Tensor]:

@@ -1,11 +1,12 @@
 """Invertible maps with tractable Jacobians."""
 
 from rgflow.bijectors.affine import ChannelMixing, ElementwiseAffine
-from rgflow.bijectors.base import Bijector, Chain, Inverse
+from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.blocks import BlockLayer, BlockLevel
-from rgflow.bijectors.chained import CouplingChain
+from rgflow.bijectors.chain import Chain, Inverse
 from rgflow.bijectors.conv import ConvLevel
 from rgflow.bijectors.coupling import AffineCoupling, Coupling
+from rgflow.bijectors.coupling_chain import CouplingChain
 from rgflow.bijectors.fourier import CirculantRoot
 from rgflow.bijectors.mera import MERA
 from rgflow.bijectors.pixels import PixelLogit, bits_per_dim, dequantize, to_image

@@ -1,14 +1,12 @@
-"""The contract of every invertible map, and the two ways to compose them."""
+"""The contract of every invertible map."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
-from rgflow.bijectors.memory import Memory, check_memory, run_in_sequence
 from rgflow.hierarchy import Hierarchy, Reach
 
 Shape = tuple[int, ...]
@@ -95,86 +93,3 @@ class Bijector(nn.Module, ABC):
                 f"{type(self).__name__} got an event of shape {tuple(got)}, "
                 f"expected {self.event_shape} after the batch axis"
             )
-
-
-class Chain(Bijector):
-    """Bijectors one after another; the inverse runs them backwards.
-
-    Args:
-        bijectors: In forward order, all with the same event shape.
-        memory: What is kept for the gradient: ``"store"`` all activations, ``"recompute"`` the
-            input of each bijector, ``"rebuild"`` nothing but the last output (the inputs come
-            back by inversion, so that memory does not grow with depth; first derivatives only).
-
-    Raises:
-        ValueError: If event shapes differ, or for an unknown memory mode.
-
-    >>> import torch
-    >>> from rgflow.bijectors import ElementwiseAffine
-    >>> double = ElementwiseAffine((2,), scale=2.0)
-    >>> z, log_det = Chain([double, Inverse(double)])(torch.ones(1, 2))
-    >>> z.tolist(), log_det.tolist()
-    ([[1.0, 1.0]], [0.0])
-    """
-
-    def __init__(self, bijectors: Sequence[Bijector], memory: Memory = "store") -> None:
-        shapes = {bijector.event_shape for bijector in bijectors}
-        if len(shapes) != 1:
-            raise ValueError(f"a chain needs one event shape, got {sorted(map(str, shapes))}")
-        check_memory(memory)
-        super().__init__(shapes.pop())
-        self.bijectors = nn.ModuleList(bijectors)
-        self.memory: Memory = memory
-
-    @property
-    def reaches(self) -> tuple[Reach, ...]:
-        """Those of the parts, in forward order."""
-        return tuple(reach for bijector in self.bijectors for reach in bijector.reaches)
-
-    @property
-    def hierarchy(self) -> Hierarchy:
-        """That of the one part that has levels, if all others act site by site."""
-        found = [b for b in self.bijectors if _has_hierarchy(b)]
-        if len(found) != 1 or any(b.reaches for b in self.bijectors if b is not found[0]):
-            return super().hierarchy
-        return found[0].hierarchy
-
-    def _forward(self, x: Event) -> tuple[Event, Tensor]:
-        return run_in_sequence(list(self.bijectors), x, self.memory, inverse=False)
-
-    def _inverse(self, z: Event) -> tuple[Event, Tensor]:
-        return run_in_sequence(list(self.bijectors)[::-1], z, self.memory, inverse=True)
-
-
-def _has_hierarchy(bijector: Bijector) -> bool:
-    """Whether asking for the hierarchy would not raise."""
-    try:
-        return bijector.hierarchy is not None
-    except ValueError:
-        return False
-
-
-class Inverse(Bijector):
-    """A bijector with its two directions exchanged.
-
-    >>> import torch
-    >>> from rgflow.bijectors import ElementwiseAffine
-    >>> half = Inverse(ElementwiseAffine((2,), scale=2.0))
-    >>> half(torch.ones(1, 2))[0].tolist()
-    [[0.5, 0.5]]
-    """
-
-    def __init__(self, bijector: Bijector) -> None:
-        super().__init__(bijector.event_shape)
-        self.bijector = bijector
-
-    @property
-    def reaches(self) -> tuple[Reach, ...]:
-        """Those of the inverted map, in the opposite order."""
-        return self.bijector.reaches[::-1]
-
-    def _forward(self, x: Event) -> tuple[Event, Tensor]:
-        return self.bijector.inverse(x)
-
-    def _inverse(self, z: Event) -> tuple[Event, Tensor]:
-        return self.bijector.forward(z)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rgflow.bijectors.base import Bijector, Chain
-from rgflow.bijectors.chained import CouplingChain
+from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.chain import Chain
+from rgflow.bijectors.coupling_chain import CouplingChain
 from rgflow.bijectors.memory import Memory
 from rgflow.bijectors.polyphase import CouplingFactory
 from rgflow.hierarchy import Reach, checkerboard

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from rgflow.bijectors.affine import ChannelMixing, ElementwiseAffine
-from rgflow.bijectors.base import Bijector, Chain
+from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.chain import Chain
 from rgflow.bijectors.memory import Memory
 from rgflow.bijectors.polyphase import (
     CouplingFactory,
@@ -43,7 +44,7 @@ class ConvLevel(Bijector):
     Raises:
         ValueError: If the side is odd or there is no coupling.
 
-    >>> from rgflow.lattice_conditioners import ConvNet
+    >>> from rgflow.conditioners.lattice import ConvNet
     >>> from rgflow.bijectors import AffineCoupling
     >>> def make(split, lattice, reads):
     ...     net = ConvNet(split[reads], 2 * split[1 - reads], hidden=8)

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from rgflow.bijectors import explicit
 from rgflow.bijectors.base import Bijector
-from rgflow.explicit_net import ExplicitNet
-from rgflow.fused import LOG2_E, affine, evaluate_affine, pull_back_affine
+from rgflow.ops import coupling_chain as explicit
+from rgflow.ops.contract import ExplicitNet
+from rgflow.ops.fused import LOG2_E, affine, evaluate_affine, pull_back_affine
 
 Halves = tuple[Tensor, Tensor]
 
@@ -31,6 +31,7 @@ class Coupling(Bijector):
     """
 
     parameters_per_entry: int
+    affine_bound: float | None = None
 
     def __init__(
         self,
@@ -113,7 +114,7 @@ class AffineCoupling(Coupling):
     Reference: Real NVP, arXiv:1605.08803.
 
     >>> import torch
-    >>> from rgflow.conditioners import MLP
+    >>> from rgflow.conditioners.mlp import MLP
     >>> coupling = AffineCoupling((2, 3), MLP(2, 6))
     >>> (a, b), log_det = coupling((torch.ones(1, 2), torch.ones(1, 3)))
     >>> a.shape, b.shape, log_det.shape
@@ -133,6 +134,8 @@ class AffineCoupling(Coupling):
             raise ValueError(f"scale_bound must be positive, got {scale_bound}")
         self.parameters_per_entry = 2
         self.scale_bound = scale_bound
+        if type(self) is AffineCoupling:  # what a subclass says counts
+            self.affine_bound = scale_bound
 
     def _transform(self, b: Tensor, parameters: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
         return affine(b, parameters, self.scale_bound, inverse=inverse)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rgflow.bijectors.base import Bijector
-from rgflow.lattice import half, multiply_modes
+from rgflow.lattice.operators import half, multiply_modes
 
 
 class CirculantRoot(Bijector):

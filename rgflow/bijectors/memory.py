@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-if TYPE_CHECKING:
-    from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.base import Bijector
 
 Memory = Literal["store", "recompute", "rebuild"]
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rgflow.bijectors.base import Bijector, Chain
+from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.chain import Chain
 
 SHADES = 256
 BOUND = 6.0  # of the logits that are those of a logistic function

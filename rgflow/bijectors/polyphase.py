@@ -9,8 +9,8 @@ from torch import Tensor
 
 from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.coupling import Coupling
-from rgflow.fused import concatenate
 from rgflow.hierarchy import Pattern, Reach
+from rgflow.ops.fused import concatenate
 
 # The order in which the sub-lattices are stacked: the kept one first, and both the checkerboard
 # and the split into kept and emitted are plain slices.

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from rgflow.bijectors.affine import ElementwiseAffine
-from rgflow.bijectors.base import Bijector, Chain
+from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.chain import Chain
 from rgflow.bijectors.memory import Memory
 from rgflow.bijectors.polyphase import (
     CouplingFactory,

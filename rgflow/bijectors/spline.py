@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from rgflow import splines
 from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.coupling import Coupling
+from rgflow.ops import rational_quadratic as splines
 
 
 class SplineCoupling(Coupling):
@@ -25,7 +25,7 @@ class SplineCoupling(Coupling):
 
     Reference: Neural spline flows, arXiv:1906.04032.
 
-    >>> from rgflow.conditioners import MLP
+    >>> from rgflow.conditioners.mlp import MLP
     >>> coupling = SplineCoupling((2, 3), MLP(2, 3 * 23), bins=8)
     >>> coupling((torch.ones(1, 2), torch.ones(1, 3)))[1].shape
     torch.Size([1])

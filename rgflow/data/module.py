@@ -11,9 +11,9 @@ import lightning
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from rgflow.data.batch_order import ResumableBatches, ResumableLoader, evaluation_batches
 from rgflow.data.msds import SPLITS, check_msds
-from rgflow.data.order import ResumableBatches, ResumableLoader, evaluation_batches
-from rgflow.data.sources import SOURCES
+from rgflow.data.registry import SOURCES
 from rgflow.data.splits import ImageTensor, Request, Splits
 
 
@@ -22,8 +22,8 @@ class ImageDataModule(lightning.LightningDataModule):
 
     The three sets are disjoint and depend on ``data_seed`` only: neither on batch size, ranks and
     ``seed``, nor, for validation and test, on ``train_size``. Training batches are a pure function
-    of ``(seed, rank, ranks, step)``, see :class:`rgflow.data.order.ResumableBatches`, so that a
-    resumed run sees the batches it would have seen. Evaluation takes every image once. The trainer
+    of ``(seed, rank, ranks, step)``, see `ResumableBatches`, so that a resumed run sees the
+    batches it would have seen. Evaluation takes every image once. The trainer
     must have ``use_distributed_sampler=False``.
 
     Dequantization and flips are drawn in the training step, seeded by the step, not here.

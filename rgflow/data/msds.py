@@ -10,8 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rgflow.data.cache import load_or_build
-from rgflow.seeds import generator_for
+from rgflow.data.tensor_cache import load_or_build
+from rgflow.runtime.seeds import generator_for
 
 CELL = 8
 SPLITS = ("train", "validation", "test")
@@ -111,7 +111,7 @@ def load_msds(
     """:func:`generate_msds` behind a checked file in the folder ``root`` (made if need be).
 
     Arguments and errors are those of :func:`generate_msds` and of
-    :func:`rgflow.data.cache.load_or_build`.
+    :func:`rgflow.data.tensor_cache.load_or_build`.
     """
     check_msds(kind, count, side, split)
     path = Path(root) / f"msds{kind}-{split}-{count}x{side}-seed{seed}.cache"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from rgflow.seeds import generator_for
+from rgflow.runtime.seeds import generator_for
 
 
 class ImageTensor(Dataset[Tensor]):

@@ -6,7 +6,12 @@ import torch
 from torch import Tensor
 
 from rgflow.energies.base import Energy, check_finite, check_side
-from rgflow.lattice import forward_neighbours, gaussian_log_z, khat_squared, neighbour_sum
+from rgflow.lattice.operators import (
+    forward_neighbours,
+    gaussian_log_z,
+    khat_squared,
+    neighbour_sum,
+)
 
 
 class ComplexPhi4(Energy):

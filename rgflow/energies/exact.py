@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rgflow.energies.transfer_matrix import ising_m2 as ising_m2
-from rgflow.lattice import forward_neighbours, gaussian_log_z, khat_squared
+from rgflow.lattice.operators import forward_neighbours, gaussian_log_z, khat_squared
 
 CRITICAL_COUPLING: float = math.log(1 + math.sqrt(2)) / 2
 """J at the transition of the infinite square lattice, ``sinh 2J = 1``."""

@@ -7,7 +7,13 @@ from torch import Tensor
 
 from rgflow.energies.base import Energy, check_positive, check_side
 from rgflow.energies.exact import free_field_log_z
-from rgflow.lattice import gradient_squared, half, khat_squared, multiply_modes, neighbour_sum
+from rgflow.lattice.operators import (
+    gradient_squared,
+    half,
+    khat_squared,
+    multiply_modes,
+    neighbour_sum,
+)
 
 
 class GaussianField(Energy):

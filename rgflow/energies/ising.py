@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rgflow.energies.base import Energy, check_finite, check_positive, check_side
 from rgflow.energies.exact import CRITICAL_COUPLING, ising_log_z
-from rgflow.lattice import (
+from rgflow.lattice.operators import (
     gaussian_log_z,
     half,
     khat_squared,

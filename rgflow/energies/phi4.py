@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rgflow.energies.base import Energy, check_finite, check_positive, check_side
 from rgflow.energies.exact import free_field_log_z
-from rgflow.lattice import gradient_squared, khat_squared, neighbour_sum
+from rgflow.lattice.operators import gradient_squared, khat_squared, neighbour_sum
 
 
 class Hopping(NamedTuple):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rgflow.energies.base import Energy, check_finite, check_side
-from rgflow.lattice import forward_neighbours
+from rgflow.lattice.operators import forward_neighbours
 
 
 class XY(Energy):

@@ -8,11 +8,11 @@ from torch import nn
 
 from rgflow.bijectors import MERA, BlockLevel
 from rgflow.bijectors.memory import Memory
-from rgflow.conditioners import MLP, ResidualMLP
-from rgflow.explicit_net import ExplicitNet
+from rgflow.conditioners.mlp import MLP, ResidualMLP
+from rgflow.conditioners.separate_heads import SeparateHeads
 from rgflow.flow import Flow
-from rgflow.model_parts import coupling_factory, finished_flow, per_level, share_weights
-from rgflow.separate_heads import SeparateHeads
+from rgflow.models.parts import coupling_factory, finished_flow, per_level, share_weights
+from rgflow.ops.contract import ExplicitNet
 
 
 def block_flow(

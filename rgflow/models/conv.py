@@ -9,10 +9,10 @@ from torch import nn
 
 from rgflow.bijectors import MERA, Bijector, BlockLayer, Chain, ConvLevel, ElementwiseAffine
 from rgflow.bijectors.memory import Memory
-from rgflow.conditioners import MLP
+from rgflow.conditioners.lattice import ConvNet, PatchMLP
+from rgflow.conditioners.mlp import MLP
 from rgflow.flow import Flow
-from rgflow.lattice_conditioners import ConvNet, PatchMLP
-from rgflow.model_parts import (
+from rgflow.models.parts import (
     check_kernels,
     coupling_factory,
     finished_flow,

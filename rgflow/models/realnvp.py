@@ -8,9 +8,9 @@ from torch import nn
 
 from rgflow.bijectors import RealNVP
 from rgflow.bijectors.memory import Memory
+from rgflow.conditioners.lattice import ConvNet
 from rgflow.flow import Flow
-from rgflow.lattice_conditioners import ConvNet
-from rgflow.model_parts import check_kernels, coupling_factory, finished_flow
+from rgflow.models.parts import check_kernels, coupling_factory, finished_flow
 
 
 def realnvp_flow(

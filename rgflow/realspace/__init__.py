@@ -1,6 +1,7 @@
 """Real-space renormalization of the Ising model: the discrete map that flows generalise."""
 
-from rgflow.realspace.coupling_flow import (
+from rgflow.realspace.block_variable.environment import environment_mutual_information
+from rgflow.realspace.coupling_map.coupling_flow import (
     CRITICAL_COUPLING,
     correlation_length_exponent,
     coupling_weight,
@@ -8,8 +9,7 @@ from rgflow.realspace.coupling_flow import (
     linearised_flow,
     renormalized_coupling,
 )
-from rgflow.realspace.environment import environment_mutual_information
-from rgflow.realspace.rbm import BlockRBM
+from rgflow.realspace.model.rbm import BlockRBM
 
 __all__ = [
     "CRITICAL_COUPLING",

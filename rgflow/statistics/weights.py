@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rgflow.seeds import generator_for
+from rgflow.runtime.seeds import generator_for
 from rgflow.statistics.chains import Measured, mean_with_error
 
 GROUPS = 4096

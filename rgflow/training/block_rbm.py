@@ -8,11 +8,11 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from rgflow.realspace.block_geometry import PLAQUETTE
-from rgflow.realspace.block_loss import block_loss
-from rgflow.realspace.marginal import nearest_coupling
-from rgflow.realspace.rbm import BlockRBM
-from rgflow.training.base import FlowTraining
+from rgflow.realspace.block_variable.block_loss import block_loss
+from rgflow.realspace.coupling_map.marginal import nearest_coupling
+from rgflow.realspace.model.block_geometry import PLAQUETTE
+from rgflow.realspace.model.rbm import BlockRBM
+from rgflow.training.flow_module import FlowTraining
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -112,15 +112,15 @@ class RBMModule(FlowTraining):
 
     def report(self, directory: Path) -> None:
         """Write ``observables.png``: what spins know of each other, before and after."""
-        from rgflow.plotting import save_figure
+        from rgflow.plotting.images import save_figure
 
         save_figure(self.figure(), directory / "observables.png")
 
     @torch.no_grad()
     def figure(self) -> "Figure":
         """Mutual information of pairs of spins, without and given the hidden units."""
-        from rgflow.realspace.exact_figures import causal_figure
-        from rgflow.realspace.table_information import pair_information
+        from rgflow.realspace.model.table_information import pair_information
+        from rgflow.realspace.report.exact_figures import causal_figure
 
         joint = self.flow.joint_log_prob().cpu()
         tables = {

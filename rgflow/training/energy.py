@@ -12,15 +12,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from rgflow.energies import Energy
-from rgflow.evaluation import Reference, evaluate_energy
+from rgflow.evaluation.fields import evaluate_energy
+from rgflow.evaluation.summary import cautions
 from rgflow.flow import Flow
+from rgflow.montecarlo.reference import Reference
 from rgflow.objectives import negative_log_likelihood, path_gradient, reverse_kl
-from rgflow.seeds import generator_for
-from rgflow.summary import cautions
-from rgflow.training.base import FlowTraining
-from rgflow.training.states import TargetStates
-from rgflow.training.tally import Tally
-from rgflow.training.target import check_annealing, check_symmetries, match_spectrum
+from rgflow.runtime.seeds import generator_for
+from rgflow.training.energy_setup import check_annealing, check_symmetries, match_spectrum
+from rgflow.training.flow_module import FlowTraining
+from rgflow.training.target_states import TargetStates
+from rgflow.training.validation_tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -151,9 +152,12 @@ class EnergyModule(FlowTraining):
 
     def configure_callbacks(self) -> list[Callback]:
         """Pictures in TensorBoard, and the average of weights."""
-        from rgflow.training.field_pictures import FieldPictures
+        from rgflow.training.callbacks.field_pictures import FieldPictures
 
-        return [FieldPictures(self.seed), *super().configure_callbacks()]
+        return [
+            FieldPictures(self.energy, self.reference, self.seed),
+            *super().configure_callbacks(),
+        ]
 
     def training_loss(self, batch: Tensor, generator: torch.Generator) -> Tensor:
         """Nats per site of ``len(batch)`` fresh samples."""
@@ -240,8 +244,9 @@ class EnergyModule(FlowTraining):
         Where samples are not finite the scores stay those of the last validation, with a
         ``report_error`` beside them; where Monte Carlo failed, there is a ``reference_error``.
         """
-        from rgflow.evaluation import draw_weighted, evaluation_figure
-        from rgflow.plotting import save_figure
+        from rgflow.evaluation.figure import evaluation_figure
+        from rgflow.evaluation.weighted_samples import draw_weighted
+        from rgflow.plotting.images import save_figure
 
         arguments = {"samples": self.report_samples, "seed": self.seed}
         reference = self.reference()

@@ -13,9 +13,9 @@ from rgflow.analysis.levels import latents_by_level
 from rgflow.bijectors.pixels import bits_per_dim, dequantize, to_image
 from rgflow.flow import Flow
 from rgflow.objectives import negative_log_likelihood
-from rgflow.seeds import generator_for
-from rgflow.training.base import FlowTraining
-from rgflow.training.pictures import Pictures
+from rgflow.runtime.seeds import generator_for
+from rgflow.training.callbacks.image_pictures import Pictures
+from rgflow.training.flow_module import FlowTraining
 
 
 class LikelihoodModule(FlowTraining):
@@ -109,7 +109,7 @@ class LikelihoodModule(FlowTraining):
 
     def report(self, directory: Path) -> None:
         """Write ``samples.png``."""
-        from rgflow.plotting import save_image, tile
+        from rgflow.plotting.images import save_image, tile
 
         images = self.sample_images(64, self.temperatures[-1])
         save_image(tile(images, 8, scale=2), directory / "samples.png")

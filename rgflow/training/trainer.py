@@ -11,12 +11,12 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 from rgflow.checkpoint import read_checkpoint
-from rgflow.config import build
-from rgflow.training.base import FlowTraining
-from rgflow.training.best import BestCheckpoint
-from rgflow.training.reporting import Curves, LogLines, Throughput
-from rgflow.training.rundir import RunDirectory
-from rgflow.training.stopping import LastCheckpoint
+from rgflow.runtime.config import build
+from rgflow.training.callbacks.best import BestCheckpoint
+from rgflow.training.callbacks.last_checkpoint import LastCheckpoint
+from rgflow.training.callbacks.progress import Curves, LogLines, Throughput
+from rgflow.training.callbacks.run_directory import RunDirectory
+from rgflow.training.flow_module import FlowTraining
 
 log = logging.getLogger(__name__)
 

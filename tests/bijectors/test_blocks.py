@@ -5,7 +5,7 @@ import torch
 from support import perturbed
 
 from rgflow.bijectors import AffineCoupling, BlockLayer, BlockLevel
-from rgflow.conditioners import MLP
+from rgflow.conditioners.mlp import MLP
 
 
 def coupling(split, lattice, reads):

@@ -8,7 +8,7 @@ from rgflow import Flow
 from rgflow.bijectors import Chain, CirculantRoot
 from rgflow.bijectors.fourier import mode_classes
 from rgflow.energies import GaussianField, Ising
-from rgflow.lattice import neighbour_sum
+from rgflow.lattice.operators import neighbour_sum
 from rgflow.models import conv_flow
 from rgflow.priors import Gaussian
 

@@ -9,7 +9,7 @@ from PIL import Image
 from script_calls import call_script
 
 from rgflow.data import ImageDataModule
-from rgflow.data.sources import SOURCES
+from rgflow.data.registry import SOURCES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from rgflow.data import ImageDataModule
-from rgflow.data.decode import read_image
 from rgflow.data.folder import list_images
+from rgflow.data.image_files import read_image
 
 SIZES = [(40, 30), (16, 64), (33, 33), (8, 8), (100, 20)]
 SUFFIXES = ["png", "jpg", "webp", "bmp", "PNG"]

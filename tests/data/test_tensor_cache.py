@@ -5,7 +5,8 @@ import threading
 import pytest
 import torch
 
-from rgflow.data import cache, generate_msds, load_msds
+from rgflow.data import generate_msds, load_msds
+from rgflow.data import tensor_cache as cache
 
 
 def request(root):

@@ -16,7 +16,7 @@ from rgflow.energies.exact import (
     ising_m2,
     ising_specific_heat,
 )
-from rgflow.lattice import neighbour_sum
+from rgflow.lattice.operators import neighbour_sum
 
 COUPLINGS = [0.0, 0.01, 0.3, CRITICAL_COUPLING, 0.5, 2.0, 50.0]
 

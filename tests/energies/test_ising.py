@@ -7,7 +7,7 @@ import torch
 
 from rgflow.energies import Ising
 from rgflow.energies.exact import ising_brute_force
-from rgflow.lattice import neighbour_sum
+from rgflow.lattice.operators import neighbour_sum
 
 
 def all_spins(side):

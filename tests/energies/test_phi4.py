@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rgflow.energies import Phi4
-from rgflow.lattice import forward_neighbours
+from rgflow.lattice.operators import forward_neighbours
 
 KAPPA_ACTIONS = [(0.2, 0.022), (0.28, 0.5), (0.3, 1.1)]
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_base import ENERGIES
+from all_energies import ENERGIES
 from torch import nn
 
 from rgflow.energies import Ising, Phi4

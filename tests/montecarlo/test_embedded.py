@@ -7,7 +7,7 @@ from gaussian_target import seeded
 
 from rgflow.energies import ComplexPhi4, Phi4
 from rgflow.montecarlo import embedded_clusters
-from rgflow.reference import reference_samples
+from rgflow.montecarlo.reference import reference_samples
 from rgflow.statistics import mean_with_error
 
 

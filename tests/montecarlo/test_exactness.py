@@ -8,11 +8,11 @@ from rgflow.energies import Ising
 from rgflow.energies.exact import ising_brute_force
 from rgflow.models import conv_flow
 from rgflow.montecarlo import independence_metropolis, latent_hmc
+from rgflow.montecarlo.reference import reference_samples
 from rgflow.objectives import negative_log_likelihood
 from rgflow.observables import measure_spins_of_field
-from rgflow.reference import reference_samples
 from rgflow.statistics import mean_with_error
-from rgflow.training.target import match_spectrum
+from rgflow.training.energy_setup import match_spectrum
 
 ENERGY = Ising(4)
 EXACT = 0.7613589

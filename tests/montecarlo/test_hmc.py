@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from gaussian_target import GaussianTarget, seeded
+from gaussian_target import GaussianTarget, assert_second_moments, seeded
 
 from rgflow.montecarlo import hmc
 from rgflow.montecarlo.integrator import Kinetic, leapfrog
@@ -13,16 +13,6 @@ def run(target, generator, **changes):
     settings = {"steps": 300, "warmup": 150, "leapfrog_steps": 6} | changes
     return hmc(target, 0.1 * torch.ones(32, *target.event_shape).double(), generator=generator,
                **settings)  # fmt: skip
-
-
-def assert_second_moments(samples, covariance, sigmas=4):
-    flat = samples.flatten(2)
-    for i, j in ((0, 0), (0, 1), (5, 5), (15, 15), (3, 12)):
-        estimate = mean_with_error(flat[..., i] * flat[..., j])
-        assert abs(estimate.value - float(covariance[i, j])) < sigmas * estimate.error
-        assert estimate.error < 0.05 * float(covariance[0, 0])
-    mean = mean_with_error(flat[..., 7])
-    assert abs(mean.value) < sigmas * mean.error
 
 
 @pytest.mark.parametrize("accelerated", [False, True])

@@ -1,8 +1,7 @@
 import pytest
 import torch
-from gaussian_target import GaussianTarget, seeded
+from gaussian_target import GaussianTarget, assert_second_moments, seeded
 from support import perturbed
-from test_hmc import assert_second_moments
 
 from rgflow.bijectors import ElementwiseSpline
 from rgflow.flow import Flow

@@ -4,13 +4,11 @@ import signal
 
 import pytest
 import torch
-from test_energy import TINY, metrics
-from test_resume import assert_equal, stop_after
-from tiny_run import checkpoint, train
+from tiny_run import TINY_ENERGY, assert_equal, checkpoint, metrics, stop_after, train
 
 from rgflow.training.energy import EnergyModule
 
-COMMON = [*TINY, "max_steps=9", "training.max_nonfinite=2", "trainer.limit_val_batches=0"]
+COMMON = [*TINY_ENERGY, "max_steps=9", "training.max_nonfinite=2", "trainer.limit_val_batches=0"]
 GOOD_STEPS = 3
 
 

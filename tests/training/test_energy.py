@@ -1,42 +1,20 @@
 """Training on an energy through the real command: results, resuming, one's own energy, growth."""
 
-import json
 import signal
 
 import pytest
 import torch
-from test_resume import assert_equal, stop_after
-from tiny_run import checkpoint, train
+from tiny_run import TINY_ENERGY, assert_equal, checkpoint, metrics, stop_after, train
 
 from rgflow.checkpoint import load_flow
 from rgflow.energies import Energy, GaussianField, Ising, Phi4
 from rgflow.models import conv_flow
 from rgflow.training.energy import EnergyModule
-from rgflow.training.target import translated
-
-TINY = [
-    "experiment=ising_l4",
-    "flow.couplings=2",
-    "flow.hidden=8",
-    "flow.top_couplings=2",
-    "flow.top_hidden=8",
-    "training.batch_size=16",
-    "training.eval_samples=64",
-    "training.report_samples=256",
-    "training.reference_states=200",
-    "training.warmup_steps=2",
-    "max_steps=4",
-    "validation_every=1000",
-    "log_every=1",
-]
+from rgflow.training.energy_setup import translated
 
 
 def run(directory, *overrides):
-    return train(*TINY, f"hydra.run.dir={directory}", *overrides, tiny=False)
-
-
-def metrics(directory):
-    return json.loads((directory / "metrics.json").read_text())
+    return train(*TINY_ENERGY, f"hydra.run.dir={directory}", *overrides, tiny=False)
 
 
 LARGEST_KL = {"path": 0.6, "reverse": 0.7, "forward": 1.1, "mixture": 0.7}  # untrained 10
@@ -97,7 +75,7 @@ def fails(*args, **kwargs):
 
 @pytest.mark.usefixtures("small_figures")
 def test_a_reference_that_cannot_be_had_costs_the_comparison_only(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("rgflow.training.states.reference_samples", fails)
+    monkeypatch.setattr("rgflow.training.target_states.reference_samples", fails)
     assert run(tmp_path / "a") == 0
     found = metrics(tmp_path / "a")
     assert found["status"] == "finished"
@@ -108,7 +86,7 @@ def test_a_reference_that_cannot_be_had_costs_the_comparison_only(tmp_path, monk
 
 
 def test_without_states_to_train_on_the_run_ends_in_one_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("rgflow.training.states.reference_samples", fails)
+    monkeypatch.setattr("rgflow.training.target_states.reference_samples", fails)
     assert run(tmp_path / "a", "training.objective=forward") == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "no Monte-Carlo states of the energy: overflow" in line

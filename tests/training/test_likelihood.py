@@ -10,9 +10,9 @@ from torch.utils.data import DataLoader
 from rgflow.bijectors.pixels import bits_per_dim, dequantize
 from rgflow.models import conv_flow
 from rgflow.objectives import evaluate_bits_per_dim, negative_log_likelihood
-from rgflow.seeds import generator_for
+from rgflow.runtime.seeds import generator_for
 from rgflow.training import LikelihoodModule
-from rgflow.training.base import DivergedError
+from rgflow.training.flow_module import DivergedError
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from rgflow.models import block_flow, conv_flow
-from rgflow.training.averaging import ExponentialAverage
+from rgflow.training.callbacks.averaging import ExponentialAverage
 from rgflow.training.optimizer import (
     OptimizerSettings,
     adamw,

@@ -8,9 +8,7 @@ import sys
 import pytest
 import torch
 from lightning.pytorch.strategies import SingleDeviceStrategy
-from test_energy import TINY
-from test_resume import assert_equal
-from tiny_run import checkpoint, train
+from tiny_run import TINY_ENERGY, assert_equal, checkpoint, train
 
 from rgflow.training import LikelihoodModule
 from rgflow.training.energy import EnergyModule
@@ -37,7 +35,7 @@ def test_freed_memory_is_kept():
     program = """
 import sys
 import torch
-from rgflow.training.allocator import keep_freed_memory
+from rgflow.runtime.allocator import keep_freed_memory
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096 // 2**20
 if not keep_freed_memory():
@@ -77,7 +75,7 @@ def test_the_best_weights_are_reported_where_the_last_validation_is_not_a_number
     monkeypatch.setattr(EnergyModule, "on_validation_epoch_end", validated)
     monkeypatch.setattr(EnergyModule, "report", report)
     common = ["validation_every=2", "training.reference_states=0"]
-    assert train(*TINY, *common, f"hydra.run.dir={tmp_path}/run", tiny=False) == 0
+    assert train(*TINY_ENERGY, *common, f"hydra.run.dir={tmp_path}/run", tiny=False) == 0
     best, last = (checkpoint(tmp_path / "run", name) for name in ("best", "last"))
     assert (best["global_step"], last["global_step"]) == (2, 4)
     is_restored = math.isfinite(first)
@@ -104,6 +102,8 @@ def test_the_report_is_made_on_the_device_of_the_training(base, tmp_path, monkey
     last_stage = "fit" if is_energy else "test"
     monkeypatch.setattr(SingleDeviceStrategy, "teardown", teardown)
     monkeypatch.setattr(base, "report", report)
-    overrides = [*TINY, "trainer.limit_val_batches=0"] if is_energy else [f"data.root={tmp_path}"]
+    overrides = (
+        [*TINY_ENERGY, "trainer.limit_val_batches=0"] if is_energy else [f"data.root={tmp_path}"]
+    )
     assert train(*overrides, f"hydra.run.dir={tmp_path}/run", tiny=not is_energy) == 0
     assert set(devices) == {torch.device("meta")}

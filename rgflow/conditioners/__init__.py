@@ -1,0 +1,7 @@
+"""The networks inside couplings: they read one half and give the parameters for the other."""
+
+from rgflow.conditioners.lattice import ConvNet, Equivariant, PatchMLP
+from rgflow.conditioners.mlp import MLP, ResidualMLP
+from rgflow.conditioners.separate_heads import SeparateHeads
+
+__all__ = ["MLP", "ConvNet", "Equivariant", "PatchMLP", "ResidualMLP", "SeparateHeads"]

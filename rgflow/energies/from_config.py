@@ -1,0 +1,93 @@
+"""Energies and their configuration nodes: how one is built, and in which words it is told."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from rgflow.energies.base import Energy
+from rgflow.energies.symmetries import probe_fields
+from rgflow.energies.user import UserEnergy, as_energy
+from rgflow.runtime.config import build, check_target
+from rgflow.runtime.seeds import generator_for
+
+MAKERS = ("rgflow.energies",)
+"""Where the energies are that a file from elsewhere may name."""
+
+PROBES = 3
+"""Fields whose energies are part of a description."""
+PROBE_TOLERANCE = 1e-5
+"""Relative to the largest of these energies; far above the noise of float32."""
+
+
+def build_energy(node: Mapping[str, Any], trust: bool = False) -> Energy:
+    """The energy of a configuration node, ``{"_target_": "rgflow.energies.Ising", "side": 8}``.
+
+    Args:
+        node: Plain dict.
+        trust: Whether code outside this package may be imported and called, for users' own
+            energies; not for a file whose origin is unknown.
+
+    Raises:
+        ValueError: If the target is elsewhere and not trusted, cannot be found or is no energy,
+            or its arguments do not fit.
+
+    >>> build_energy({"_target_": "rgflow.energies.GaussianField", "side": 4, "m2": 0.5}).m2
+    0.5
+    """
+    if trust:
+        return as_energy(build(node, "energy"))
+    try:
+        check_target(node.get("_target_"), "energy", MAKERS)
+    except ValueError as error:
+        raise ValueError(f"{error}; an energy of your own needs --trust (trust=True)") from None
+    energy = build(node, "energy", within=MAKERS)
+    if not isinstance(energy, Energy):
+        raise ValueError(f"energy: got a {type(energy).__name__}, expected an Energy")
+    return energy
+
+
+def describe_energy(energy: Energy) -> dict[str, Any]:
+    """Name, event shape, numbers of an energy and what it gives for some fields, fit for JSON.
+
+    ``probe_energies`` are its values, to six digits, for three fixed fields of white noise: they
+    tell apart what the numbers do not, such as energies with lists or tensors of couplings.
+
+    >>> from rgflow.energies import Phi4
+    >>> describe_energy(Phi4(side=4, m2=-4.0, lam=7.0))["lam"]
+    7.0
+    """
+    model = energy.inner if isinstance(energy, UserEnergy) else energy
+    numbers = {
+        name: value
+        for name, value in vars(model).items()
+        if type(value) in (int, float) and not name.startswith("_")
+    }
+    return {
+        "name": type(model).__name__,
+        "event_shape": list(energy.event_shape),
+        **numbers,
+        "probe_energies": [float(f"{value:.6g}") for value in _probe(energy)],
+    }
+
+
+def same_energy(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether two descriptions are of one energy; the probes agree up to rounding.
+
+    >>> from rgflow.energies import GaussianField
+    >>> one, other = (describe_energy(GaussianField(4, m2)) for m2 in (0.3, 0.4))
+    >>> same_energy(one, one), same_energy(one, other)
+    (True, False)
+    """
+    first, second = dict(a), dict(b)
+    mine, yours = (one.pop("probe_energies", []) for one in (first, second))
+    if first != second or len(mine) != len(yours):
+        return False
+    tolerance = PROBE_TOLERANCE * max(map(abs, (*mine, *yours)), default=0.0)
+    return all(abs(p - q) <= tolerance for p, q in zip(mine, yours, strict=True))
+
+
+@torch.no_grad()
+def _probe(energy: Energy) -> list[float]:
+    x = probe_fields(energy, PROBES, generator_for("probe energies"))
+    return energy.energy(x).double().tolist()

@@ -1,0 +1,240 @@
+"""A flow and Monte Carlo side by side, from their reports."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+from rgflow.energies.from_config import same_energy
+from rgflow.evaluation.summary import cautions, shown
+from rgflow.montecarlo.reference import FlowMethod
+
+Report = Mapping[str, Any]
+
+
+class Rates(NamedTuple):
+    """Independent samples per second, and what comes before the first.
+
+    Attributes:
+        flow: ``ess * samples / seconds`` of the flow's samples.
+        flow_error: Its standard error, from that of the effective sample size.
+        chains: ``states / (2 tau) / seconds``.
+        flow_with_training: The flow's with the training time among the seconds.
+        chains_with_training: The same for chains that a flow makes fast, otherwise None.
+        break_even: Independent samples after which the flow has paid for its training; infinite
+            where it never does, None for chains that need the training as well.
+    """
+
+    flow: float
+    flow_error: float
+    chains: float
+    flow_with_training: float | None = None
+    chains_with_training: float | None = None
+    break_even: float | None = None
+
+
+def read_report(path: str | os.PathLike[str], wanted: str) -> dict[str, Any]:
+    """A report as JSON.
+
+    Args:
+        path: The file.
+        wanted: A key that tells which kind of report it is: ``ess`` for one of a flow, ``method``
+            for one of Monte Carlo.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no such report; ``metrics.json`` of a training run is none, for its
+            seconds are not those of the samples.
+    """
+    path = Path(path)
+    script = {"ess": "evaluate.py", "method": "simulate.py"}[wanted]
+    expected = f"expected the report that scripts/{script} --json writes"
+    if not path.is_file():
+        raise FileNotFoundError(f"got no file at {path}, {expected}")
+    try:
+        report = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path}: got no JSON, {expected}") from error
+    if not isinstance(report, dict):
+        raise ValueError(f"{path}: got a {type(report).__name__}, {expected}")
+    missing = {"energy", "observables", "seconds", wanted} - report.keys()
+    if missing:
+        raise ValueError(f"{path}: got no {', '.join(sorted(missing))}, {expected}")
+    if "steps" in report:
+        raise ValueError(f"{path}: got the metrics of a training run, {expected}")
+    return report
+
+
+def training_seconds(*directories: str | os.PathLike[str]) -> float:
+    """Wall time of trainings together, from the ``metrics.json`` of their run directories.
+
+    It is that of all steps and validations, over all sessions if one was resumed, without the
+    final report. A flow that was grown has that of the smaller ones as well.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If one does not tell the seconds.
+    """
+    total = 0.0
+    for path in (Path(directory) / "metrics.json" for directory in directories):
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"got no file at {path}, expected one of a finished training run"
+            )
+        try:
+            total += float(json.loads(path.read_text())["training_seconds"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: got no number of training_seconds") from error
+    return total
+
+
+def sampling_rates(flow: Report, chains: Report, training: float | None = None) -> Rates:
+    """Independent samples per second of both.
+
+    Args:
+        flow: Report of `rgflow.evaluation.fields.evaluate_energy`.
+        chains: Report of `rgflow.evaluation.fields.reference_report`.
+        training: Seconds of the flow's training.
+
+    Raises:
+        ValueError: If the energies differ, the flow's report has no effective sample size, or the
+            training time is negative.
+    """
+    _check_same_energy(flow, chains)
+    if flow["ess"] is None:
+        raise ValueError(
+            f"got a flow's report on {flow['samples']} samples without an effective sample size, "
+            "expected at least 10000 samples"
+        )
+    if training is not None and not 0 <= training < math.inf:
+        raise ValueError(f"training time: got {training} seconds, expected a number >= 0")
+    per_second = flow["samples"] / flow["seconds"]
+    rate, error = flow["ess"] * per_second, flow["ess_error"] * per_second
+    other = chains["independent_samples_per_second"]
+    if training is None:
+        return Rates(rate, error, other)
+    with_training = rate * flow["seconds"] / (flow["seconds"] + training)
+    if needs_flow(chains):
+        trained = other * chains["seconds"] / (chains["seconds"] + training)
+        return Rates(rate, error, other, with_training, trained)
+    # training + n / rate = warmup + n / other
+    ahead = training - chains["warmup_seconds"]
+    slower = 1 / other - 1 / rate
+    break_even = max(0.0, ahead / slower) if slower > 0 else math.inf
+    return Rates(rate, error, other, with_training, None, break_even)
+
+
+def needs_flow(chains: Report) -> bool:
+    """Whether these are chains that a trained flow makes fast."""
+    return chains["method"] in get_args(FlowMethod)
+
+
+def comparison_table(flow: Report, chains: Report, training: float | None = None) -> str:
+    """Observables and G(r) of both with their difference in standard errors, then rates, as text.
+
+    Args:
+        flow: See `sampling_rates`.
+        chains: See `sampling_rates`.
+        training: Seconds of the flow's training.
+
+    Raises:
+        ValueError: See `sampling_rates`.
+    """
+    rates = sampling_rates(flow, chains, training)
+    title = _line("observable", "flow, reweighted", _title(chains))
+    lines = [f"{title}{'sigmas':>8}{'exact':>14}"]
+    measured = _rows(chains)
+    for name, mine in _rows(flow).items():
+        other = measured.get(name)
+        if other is not None:
+            difference = _sigmas(mine, other)
+            apart = "-" if difference is None else f"{difference:.1f}"
+            exact = f"{mine['exact']:.6g}" if "exact" in mine else ""
+            row = _line(name, *(shown(one["value"], one["error"]) for one in (mine, other)))
+            lines.append(f"{row}{apart:>8}{exact:>14}".rstrip())
+    if any(name.startswith("field_") for name in measured):
+        lines.append("field_...: of the auxiliary field x; those above are of the spins or angles")
+    lines += ["", *_quality(flow), "", *_speeds(rates)]
+    warnings = [*cautions(flow), *_unlike(flow, chains)]
+    return "\n".join([*lines, "", *warnings] if warnings else lines)
+
+
+def _unlike(flow: Report, chains: Report) -> list[str]:
+    """A warning about rates that were measured on other hardware, if the reports tell."""
+    for name in ("device", "threads"):
+        mine, theirs = flow.get(name), chains.get(name)
+        if None not in (mine, theirs) and mine != theirs:
+            return [
+                f"warning: rates do not compare, {name} of the flow {mine}, of chains {theirs}"
+            ]
+    return []
+
+
+def _title(chains: Report) -> str:
+    titles = {"metropolis": "flow, Metropolis", "latent_hmc": "flow, latent HMC"}
+    return titles.get(chains["method"], f"Monte Carlo ({chains['method']})")
+
+
+def _line(name: str, flow: str, chains: str = "") -> str:
+    return f"{name:<31}{flow:>24}{chains:>24}"
+
+
+def _rows(report: Report) -> dict[str, Report]:
+    """Observables by name, then the two-point function."""
+    points = {f"G(r = {point['r']})": point for point in report.get("two_point", ())}
+    return dict(report["observables"]) | points
+
+
+def _quality(flow: Report) -> list[str]:
+    """What only a flow has."""
+    names = {
+        "log_z_lower": "ln Z, lower bound",
+        "log_z_importance": "ln Z, importance sampling",
+        "log_z_upper": "ln Z, upper bound",
+        "kl_nats": "KL(q||p), nats",
+        "forward_kl_nats": "KL(p||q), nats",
+        "ess": "effective sample size",
+        "forward_ess": "forward effective sample size",
+    }
+    lines = [
+        _line(label, shown(flow[name], flow[f"{name}_error"])).rstrip()
+        for name, label in names.items()
+        if flow.get(name) is not None
+    ]
+    if flow.get("log_z_exact") is None:
+        return lines
+    return [_line("ln Z, exact", f"{flow['log_z_exact']:.9g}").rstrip(), *lines]
+
+
+def _speeds(rates: Rates) -> list[str]:
+    lines = [
+        _line(
+            "independent samples per second",
+            shown(rates.flow, rates.flow_error),
+            f"{rates.chains:.4g}",
+        )
+    ]
+    if rates.flow_with_training is not None:
+        trained = rates.chains_with_training
+        chains = "" if trained is None else f"{trained:.4g}"
+        lines.append(_line("the same with training", f"{rates.flow_with_training:.4g}", chains))
+    if rates.break_even is not None:
+        paid = "never" if math.isinf(rates.break_even) else f"{rates.break_even:.4g} samples"
+        lines.append(_line("training is paid for after", paid))
+    return [line.rstrip() for line in lines]
+
+
+def _check_same_energy(flow: Report, chains: Report) -> None:
+    a, b = flow["energy"], chains["energy"]
+    if not same_energy(a, b):
+        raise ValueError(f"got reports on different energies: {json.dumps(a)}, {json.dumps(b)}")
+
+
+def _sigmas(a: Report, b: Report) -> float | None:
+    """Difference over its standard error, None where one is not known."""
+    if None in (a["value"], a["error"], b["value"], b["error"]):
+        return None
+    error = math.hypot(a["error"], b["error"])
+    return (a["value"] - b["value"]) / error if error > 0 else None

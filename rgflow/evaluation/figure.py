@@ -1,0 +1,126 @@
+"""One figure of a flow beside Monte Carlo."""
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from rgflow.energies import XY, Energy
+from rgflow.evaluation.exact_values import exact_two_point
+from rgflow.evaluation.observables_table import two_point_report
+from rgflow.evaluation.physical_variables import kind_of, spins_of
+from rgflow.evaluation.weighted_samples import WeightedSamples
+from rgflow.montecarlo.reference import Reference
+from rgflow.observables import magnetization
+from rgflow.plotting import fields as plots
+from rgflow.runtime.seeds import generator_for
+from rgflow.statistics.chains import few_warnings
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, FigureBase
+
+SHOWN = 8
+"""Configurations of each source."""
+PART = 1024
+"""Configurations whose spins are drawn at a time."""
+
+
+@few_warnings(1)
+def evaluation_figure(
+    energy: Energy, weighted: WeightedSamples, reference: Reference | None = None
+) -> "Figure":
+    """Samples of a flow beside those of Monte Carlo: pictures, magnetization, two-point function.
+
+    All of them show the spins of `Ising` and the angles of `XY`, not the auxiliary field.
+
+    Args:
+        energy: The target.
+        weighted: Samples of the flow.
+        reference: States of the target.
+
+    Raises:
+        ValueError: If there are fewer than two samples, or some weights are not finite.
+    """
+    from matplotlib.figure import Figure
+
+    drawn = _magnetizations(energy, weighted.samples)
+    m = {"flow": drawn}
+    points = two_point_report(energy, weighted.samples, weighted.log_weights)
+    two_point = {"flow, reweighted": points}
+    pictures = [_pictures(energy, weighted.samples[:SHOWN])]
+    if reference is not None:
+        m["Monte Carlo"] = _magnetizations(energy, reference.samples)
+        two_point["Monte Carlo"] = two_point_report(energy, reference.samples)
+        pictures.append(_pictures(energy, reference.samples.flatten(0, 1)[-SHOWN:]))
+    m["flow as drawn"] = drawn
+    figure = Figure(figsize=(12, 5.2 if reference is None else 6.5), dpi=110, layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=(0.6 if reference is None else 1, 1.2))
+    title = "flow" if reference is None else "flow (above) and Monte Carlo (below)"
+    title += _component(energy)
+    plots.configurations_figure(torch.cat(pictures), SHOWN, title, kind=kind_of(energy), into=top)
+    left, middle, right = bottom.subfigures(1, 3)
+    weights = {"flow": weighted.log_weights}
+    _magnetization_histogram(energy, m, weights, left)
+    plots.two_point_figure(two_point, exact_two_point(energy), into=middle)
+    plots.log_weight_histogram(weights, energy.log_z, into=right)
+    return figure
+
+
+@few_warnings(1)
+def reference_figure(energy: Energy, reference: Reference) -> "Figure":
+    """States of a target by Monte Carlo: pictures, magnetization, two-point function.
+
+    Args:
+        energy: The target.
+        reference: The states.
+
+    Raises:
+        ValueError: If there are fewer than two.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 5), dpi=110, layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.9))
+    last = _pictures(energy, reference.samples.flatten(0, 1)[-SHOWN:])
+    title = f"Monte Carlo ({reference.method}){_component(energy)}"
+    plots.configurations_figure(last, SHOWN, title, kind=kind_of(energy), into=top)
+    left, right = bottom.subfigures(1, 2)
+    m = {"Monte Carlo": _magnetizations(energy, reference.samples)}
+    _magnetization_histogram(energy, m, {}, left)
+    two_point = {"Monte Carlo": two_point_report(energy, reference.samples)}
+    plots.two_point_figure(two_point, exact_two_point(energy), into=right)
+    return figure
+
+
+def _pictures(energy: Energy, x: Tensor) -> Tensor:
+    """What is shown of fields ``(n, C, L, L)``, ``(n, 1, L, L)``."""
+    if isinstance(energy, XY):
+        return energy.angles(x)
+    return spins_of(energy, x, generator_for("pictures"))[:, :1]
+
+
+def _component(energy: Energy) -> str:
+    """Which component the pictures show, as part of a title."""
+    return ", first component" if energy.event_shape[0] > 1 else ""
+
+
+def _magnetizations(energy: Energy, x: Tensor) -> Tensor:
+    """m of one channel, or |m| of several; ``(..., C, L, L) -> (n,)``."""
+    generator = generator_for("magnetizations")
+    parts = x.flatten(0, -4).split(PART)
+    m = torch.cat([magnetization(spins_of(energy, part, generator)) for part in parts])
+    return m[:, 0] if m.shape[1] == 1 else m.norm(dim=1)
+
+
+def _magnetization_histogram(
+    energy: Energy, m: dict[str, Tensor], weights: dict[str, Tensor], into: "FigureBase"
+) -> None:
+    kind = kind_of(energy)
+    sites = energy.event_shape[-2] * energy.event_shape[-1]
+    plots.magnetization_histogram(
+        m,
+        weights,
+        spins=sites if kind == "spins" else None,
+        length=kind == "angles" or energy.event_shape[0] > 1,
+        into=into,
+    )

@@ -1,0 +1,160 @@
+"""Reports of flows in a few lines for a reader."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+LEAST_ESS = 0.01
+LARGEST_SHARE = 0.1
+FEW_SAMPLES = (
+    "warning: the importance estimate and the reweighted observables are not to be trusted, "
+    "a few samples have most of the weight"
+)
+FORWARD_RATIO = 0.5
+"""Of the forward effective sample size to the other, which estimate the same number."""
+SIGMAS = 3.0
+ROUNDING = 1e-6
+"""Relative to ln Z: what single precision may be off, where errors are smaller still."""
+
+
+def evaluation_summary(report: Mapping[str, Any]) -> str:
+    """Free energies, quality of the weights and m^2 of a report, as text of a few lines.
+
+    The last lines are the warnings of `cautions`.
+
+    Args:
+        report: Of `rgflow.evaluation.fields.evaluate_energy`.
+    """
+    energy = report["energy"]
+    shape = " x ".join(map(str, energy["event_shape"]))
+    lines = [
+        f"{energy['name']}, {shape}: {report['samples']} samples in {report['seconds']:.3g} s",
+        f"ln Z      {_bounds(report)}",
+        *_divergences(report),
+        f"weights   {_weights(report)}",
+        f"m2        {_squared_magnetization(report)}",
+    ]
+    return "\n".join([*lines, *cautions(report)])
+
+
+def cautions(report: Mapping[str, Any]) -> list[str]:
+    """Reasons not to trust a report, each a line that begins with ``warning:``.
+
+    The effective sample size is below 1% or one sample has more than 10% of all weight: importance
+    estimates are those of a few samples. The effective sample size is less than twice its error:
+    single samples decide it. The forward effective sample size is, by more than two of
+    its errors, less than half of the other: states of the target lie where the flow hardly goes,
+    and its own samples do not tell, or Monte Carlo is not in equilibrium. Something whose exact
+    value is known is more than three standard errors off.
+
+    Args:
+        report: Of `rgflow.evaluation.fields.evaluate_energy`.
+    """
+    found = [] if is_trustworthy(report) else [FEW_SAMPLES]
+    ess, forward = report.get("ess"), report.get("forward_ess")
+    error = report.get("ess_error") or 0.0
+    if ess is not None and ess < 2 * error:
+        found.append(
+            f"warning: the ESS {ess:.2g} has an error of {error:.2g}: single samples decide it"
+        )
+    highest = math.inf if forward is None else forward + 2 * (report["forward_ess_error"] or 0.0)
+    if ess is not None and highest < FORWARD_RATIO * ess:
+        found.append(
+            f"warning: the forward ESS {forward:.2g} contradicts the ESS {ess:.2g}: states of the "
+            "target lie where the flow hardly goes, or Monte Carlo is not in equilibrium; if it "
+            "is, ESS, importance estimate and reweighted observables are not to be trusted"
+        )
+    off = [f"{name} by {number:+.1f}" for name, number in _sigmas(report) if abs(number) > SIGMAS]
+    if off:
+        found.append(f"warning: off its exact value, in standard errors: {', '.join(off)}")
+    return found
+
+
+def _sigmas(report: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """What is known exactly, by how many standard errors it is off."""
+    exact, value, error = (
+        report.get(name) for name in ("log_z_exact", "log_z_importance", "log_z_importance_error")
+    )
+    if None not in (exact, value, error) and error > 0:
+        is_rounding = abs(value - exact) <= ROUNDING * max(1.0, abs(exact))
+        yield "ln Z", 0.0 if is_rounding else (value - exact) / error
+    for name, row in report["observables"].items():
+        if row.get("sigmas") is not None:
+            yield name, row["sigmas"]
+    for row in report.get("two_point", ()):
+        if row.get("sigmas") is not None:
+            yield f"G(r = {row['r']})", row["sigmas"]
+
+
+def is_trustworthy(report: Mapping[str, Any]) -> bool:
+    """Whether averages with the weights of a report are those of many samples."""
+    ess = report["ess"]
+    return (ess is None or ess >= LEAST_ESS) and report["largest_share"] <= LARGEST_SHARE
+
+
+def shown(value: float | None, error: float | None) -> str:
+    """A number with its standard error, to the second digit of the error.
+
+    >>> shown(60.14178123, 0.00123), shown(0.5, None), shown(None, None)
+    ('60.1418 +- 0.0012', '0.5 +- ?', '-')
+    """
+    if value is None:
+        return "-"
+    if error is None:
+        return f"{value:.6g} +- ?"
+    digits = 6
+    if value and error > 0:
+        digits = _magnitude(value) - _magnitude(error) + 2
+    return f"{_significant(value, min(digits, 12))} +- {_significant(error, 2)}"
+
+
+def _magnitude(value: float) -> int:
+    return math.floor(math.log10(abs(value)))
+
+
+def _significant(value: float, digits: int) -> str:
+    """With so many digits, but none cut off before the point."""
+    least = _magnitude(value) + 1 if value else 1
+    return f"{value:.{max(digits, least, 1)}g}"
+
+
+def _bounds(report: Mapping[str, Any]) -> str:
+    parts = [f"lower {_of(report, 'log_z_lower')} <= {_of(report, 'log_z_importance')}"]
+    if report["log_z_upper"] is not None:
+        parts.append(f" <= upper {_of(report, 'log_z_upper')}")
+    if report["log_z_exact"] is not None:
+        parts.append(f" (exact {report['log_z_exact']:.9g})")
+    return "".join(parts)
+
+
+def _divergences(report: Mapping[str, Any]) -> list[str]:
+    """None where ln Z is not known."""
+    names = {"kl_nats": "KL(q||p)", "forward_kl_nats": "KL(p||q)"}
+    known = [
+        f"{label} {_of(report, name)}" for name, label in names.items() if report[name] is not None
+    ]
+    return [f"nats      {', '.join(known)}"] if known else []
+
+
+def _weights(report: Mapping[str, Any]) -> str:
+    parts = {"acceptance": report["acceptance"], "largest share": report["largest_share"]}
+    sizes = f"ESS {_of(report, 'ess')}"
+    if report["forward_ess"] is not None:
+        sizes += f", forward ESS {_of(report, 'forward_ess')}"
+    return ", ".join([sizes, *(f"{label} {value:.3g}" for label, value in parts.items())])
+
+
+def _squared_magnetization(report: Mapping[str, Any]) -> str:
+    row = report["observables"]["m2"]
+    parts = [f"{shown(row['value'], row['error'])} reweighted"]
+    if "reference_observables" in report:
+        other = report["reference_observables"]["m2"]
+        method = report["reference"]["method"]
+        parts.append(f"{shown(other['value'], other['error'])} Monte Carlo ({method})")
+    if "exact" in row:
+        parts.append(f"{row['exact']:.6g} exact")
+    return ", ".join(parts)
+
+
+def _of(report: Mapping[str, Any], name: str) -> str:
+    return shown(report[name], report[f"{name}_error"])

@@ -1,0 +1,190 @@
+"""Rational-quadratic splines on ``[-bound, bound]``, their inverses and their gradients.
+
+The equations are those of `rgflow.ops.rational_quadratic`. Nothing but the inputs is kept for
+the gradient.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rgflow.ops.kernels.jit import jit
+from rgflow.ops.kernels.pointwise import log, sigmoid
+from rgflow.ops.kernels.spline_bins import (
+    AJAR,
+    FRACTIONS,
+    GRAD,
+    INDEX,
+    INSIDE,
+    MEAN,
+    OF_AJAR,
+    OF_LOG,
+    OF_PART,
+    OF_START,
+    PART,
+    PASSED,
+    Settings,
+    X,
+    in_bin,
+    locate,
+)
+from rgflow.ops.kernels.tile import ROW, TILE
+
+_ZERO, _ONE, _TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
+
+
+@jit
+def run(
+    x: np.ndarray,
+    raw: np.ndarray,
+    image: np.ndarray,
+    log_slope: np.ndarray,
+    settings: Settings,
+    start: int,
+    stop: int,
+) -> None:
+    """Elements ``start`` to ``stop``.
+
+    Args:
+        x: ``(M,)``.
+        raw: ``(3 K - 1, M)``: logits of widths and heights, slopes before the softplus.
+        image: ``(M,)``, the result.
+        log_slope: ``(M,)``, the logarithm of its slope.
+        settings: Bins and bounds.
+        start: Where the elements begin.
+        stop: Where they end.
+    """
+    tile = np.empty((FRACTIONS + 5 * settings.bins - 1, ROW), np.float32)
+    for begin in range(start, stop, TILE):
+        count = min(TILE, stop - begin)
+        locate(tile, x, raw, begin, count, settings)
+        for n in range(count):
+            passed = tile[PASSED, n], tile[PASSED + 1, n]
+            part = tile[PART, n], tile[PART + 1, n]
+            ajar = tile[AJAR, n], tile[AJAR + 1, n]
+            index, inside = tile[INDEX, n], tile[INSIDE, n]
+            w, h, x0, y0, d0, d1, xi = in_bin(index, inside, passed, part, ajar, settings)
+            s, bow, rest = h / w, xi * (_ONE - xi), _ONE - xi
+            below = s + (d0 + d1 - _TWO * s) * bow
+            bent = d1 * xi * xi + _TWO * s * bow + d0 * rest * rest
+            ratio = s / below
+            of_log = log(ratio * ratio * bent)
+            there = (
+                x0 + xi * w if settings.inverse else y0 + h * ((s * xi * xi + d0 * bow) / below)
+            )
+            # beyond the interval nothing is left to rounding: the end of a bin may be far off
+            x_n = tile[X, n]
+            beyond = (x_n <= -settings.bound) | (x_n >= settings.bound)
+            of_log = -of_log if settings.inverse else of_log
+            tile[GRAD, n] = x_n if beyond else there
+            tile[OF_LOG, n] = _ZERO if beyond else of_log
+        image[begin : begin + count] = tile[GRAD, :count]
+        log_slope[begin : begin + count] = tile[OF_LOG, :count]
+
+
+@jit
+def run_back(
+    x: np.ndarray,
+    raw: np.ndarray,
+    grad: np.ndarray,
+    log_slope_grad: np.ndarray,
+    grad_x: np.ndarray,
+    grad_raw: np.ndarray,
+    settings: Settings,
+    start: int,
+    stop: int,
+) -> None:
+    """Gradients of `run` for elements ``start`` to ``stop``.
+
+    Args:
+        x: ``(M,)``.
+        raw: ``(3 K - 1, M)``.
+        grad: Gradient of the image.
+        log_slope_grad: Gradient of the logarithm of the slope.
+        grad_x: Like x, the result.
+        grad_raw: Like ``raw``, the result.
+        settings: As for `run`, and so are the others.
+        start: Where the elements begin.
+        stop: Where they end.
+    """
+    bins = settings.bins
+    span = _TWO * settings.bound - np.float32(bins) * settings.least
+    last = np.float32(bins - 1)
+    found = FRACTIONS + 2 * bins  # in the place of the raw parameters
+    tile = np.empty((FRACTIONS + 5 * bins - 1, ROW), np.float32)
+    for begin in range(start, stop, TILE):
+        count = min(TILE, stop - begin)
+        locate(tile, x, raw, begin, count, settings)
+        tile[GRAD, :count] = grad[begin : begin + count]
+        tile[OF_LOG, :count] = log_slope_grad[begin : begin + count]
+        for n in range(count):
+            passed = tile[PASSED, n], tile[PASSED + 1, n]
+            part = tile[PART, n], tile[PART + 1, n]
+            ajar = tile[AJAR, n], tile[AJAR + 1, n]
+            index, inside = tile[INDEX, n], tile[INSIDE, n]
+            w, h, _, _, d0, d1, xi = in_bin(index, inside, passed, part, ajar, settings)
+            s, bow, rest = h / w, xi * (_ONE - xi), _ONE - xi
+            bend = d0 + d1 - _TWO * s
+            below = s + bend * bow
+            level = (s * xi * xi + d0 * bow) / below
+            bent = d1 * xi * xi + _TWO * s * bow + d0 * rest * rest
+            ratio = s / below
+            slope = ratio * ratio * bent
+            by_xi = d1 * xi + s * (rest - xi) - d0 * rest
+            log_by_x = (by_xi / bent - bend * (rest - xi) / below) * (_TWO / w)
+            x_n, g, of_log = tile[X, n], tile[GRAD, n], tile[OF_LOG, n]
+            if settings.inverse:
+                by_x, of_x = -g, (g - of_log * log_by_x) / slope
+                of_image, of_log = -of_x, -of_log
+            else:
+                by_x = g * slope + of_log * log_by_x
+                of_x, of_image = by_x, g
+            beyond = (x_n <= -settings.bound) | (
+                x_n >= settings.bound
+            )  # the identity, whatever the parameters
+            tile[GRAD, n] = g if beyond else of_x
+            by_x = _ZERO if beyond else by_x
+            of_image = _ZERO if beyond else of_image
+            of_log = _ZERO if beyond else of_log
+            # from here on of the function itself, whichever way it is run
+            of_bent = of_log / bent
+            of_below = of_log * (-_TWO) / below
+            scaled = of_image * (s * w) / below
+            less = _ONE - _TWO * bow
+            by_s = scaled * (xi * xi - level * less) + of_below * less
+            by_s = (by_s + _TWO * (of_log / s + of_bent * bow)) / w
+            by_d0 = (scaled * (_ONE - level) + of_below) * bow + of_bent * rest * rest
+            by_d1 = (of_below - scaled * level) * bow + of_bent * xi * xi
+            start_x, start_y = -by_x * span, of_image * span
+            part_x = -(by_x * xi + by_s * s) * span * part[0]
+            part_y = (of_image * level + by_s) * span * part[1]
+            tile[OF_START, n], tile[OF_START + 1, n] = start_x, start_y
+            tile[OF_PART, n], tile[OF_PART + 1, n] = part_x, part_y
+            tile[MEAN, n] = part_x + start_x * passed[0]
+            tile[MEAN + 1, n] = part_y + start_y * passed[1]
+            by_d0 = _ZERO if index == _ZERO else by_d0
+            by_d1 = _ZERO if index == last else by_d1
+            tile[OF_AJAR, n] = by_d0 * sigmoid(ajar[0] + settings.shift)
+            tile[OF_AJAR + 1, n] = by_d1 * sigmoid(ajar[1] + settings.shift)
+        grad_x[begin : begin + count] = tile[GRAD, :count]
+        for axis in range(2):
+            for k in range(bins):
+                number = np.float32(k)
+                for n in range(count):
+                    at, below, own = (
+                        tile[INDEX, n],
+                        tile[OF_START + axis, n],
+                        tile[OF_PART + axis, n],
+                    )
+                    below = below if number < at else _ZERO
+                    own = own if number == at else _ZERO
+                    share = tile[FRACTIONS + axis * bins + k, n]
+                    tile[found + axis * bins + k, n] = (below - tile[MEAN + axis, n]) * share + own
+        for k in range(bins - 1):
+            number = np.float32(k)
+            for n in range(count):
+                at, lower, upper = tile[INDEX, n], tile[OF_AJAR, n], tile[OF_AJAR + 1, n]
+                lower = lower if number == at - _ONE else _ZERO
+                tile[found + 2 * bins + k, n] = lower + (upper if number == at else _ZERO)
+        for row in range(3 * bins - 1):
+            grad_raw[row, begin : begin + count] = tile[found + row, :count]

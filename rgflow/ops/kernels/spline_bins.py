@@ -1,0 +1,139 @@
+"""Where the elements of a tile are in the bins of their splines.
+
+All that is known of a tile are rows of one array, whose stride is a constant: only so does a
+compiler see that rows do not overlap, and vectorise.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from rgflow.ops.kernels.jit import inlined
+from rgflow.ops.kernels.pointwise import exp, softplus
+
+_ZERO, _ONE, _TWO, _FOUR = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(4.0)
+
+# Rows. Pairs are those of widths and heights, or of the lower and upper end of the element's bin.
+X, INSIDE, INDEX = 0, 1, 2  # the element, cut to the interval, and the number of its bin
+PASSED, PART, AJAR = 3, 5, 7  # fractions of all bins below, of its own, raw slopes at its ends
+SUMS, TOP, TOTAL = 9, 11, 12
+GRAD, OF_LOG = 13, 14  # gradients, or results
+OF_START, OF_PART, MEAN, OF_AJAR = 15, 17, 19, 21
+FRACTIONS = 23  # 2 K, of widths and of heights; behind them 3 K - 1 raw parameters
+
+
+class Settings(NamedTuple):
+    """What all splines have in common.
+
+    Attributes:
+        bins: K.
+        bound: Half the interval's length.
+        least: Smallest width and height of a bin.
+        min_slope: Smallest slope.
+        shift: Added to raw slopes.
+        inverse: Whether it is the inverse function.
+    """
+
+    bins: int
+    bound: np.float32
+    least: np.float32
+    min_slope: np.float32
+    shift: np.float32
+    inverse: bool
+
+
+@inlined
+def locate(
+    tile: np.ndarray, x: np.ndarray, raw: np.ndarray, begin: int, count: int, settings: Settings
+) -> None:
+    """Elements ``begin`` to ``begin + count``: fractions of all bins, and where the element is."""
+    bins, bound, least = settings.bins, settings.bound, settings.least
+    span = _TWO * bound - np.float32(bins) * least
+    given = FRACTIONS + 2 * bins
+    tile[X, :count] = x[begin : begin + count]
+    for row in range(3 * bins - 1):
+        tile[given + row, :count] = raw[row, begin : begin + count]
+    for axis in range(2):
+        for n in range(count):
+            tile[TOP, n] = tile[given + axis * bins, n]
+            tile[TOTAL, n] = _ZERO
+        for k in range(1, bins):
+            for n in range(count):
+                logit, top = tile[given + axis * bins + k, n], tile[TOP, n]
+                tile[TOP, n] = logit if logit > top else top
+        for k in range(bins):
+            for n in range(count):
+                power = exp(tile[given + axis * bins + k, n] - tile[TOP, n])
+                tile[FRACTIONS + axis * bins + k, n] = power
+                tile[TOTAL, n] += power
+        for n in range(count):
+            tile[TOTAL, n] = _ONE / tile[TOTAL, n]
+        for k in range(bins):
+            for n in range(count):
+                tile[FRACTIONS + axis * bins + k, n] *= tile[TOTAL, n]
+        for n in range(count):
+            tile[SUMS + axis, n] = _ZERO
+            tile[PASSED + axis, n] = _ZERO
+            tile[PART + axis, n] = tile[FRACTIONS + axis * bins, n]
+    for n in range(count):
+        v = tile[X, n]
+        v = -bound if v < -bound else v
+        tile[INSIDE, n] = bound if v > bound else v
+        tile[INDEX, n] = _ZERO
+        tile[AJAR, n] = _ZERO
+        tile[AJAR + 1, n] = tile[given + 2 * bins, n]
+    for k in range(1, bins):
+        number = np.float32(k)
+        lower = given + 2 * bins + k - 1
+        upper = min(lower + 1, given + 3 * bins - 2)
+        for n in range(count):  # all is read before the choice, which then is no branch
+            x_sum = tile[SUMS, n] + tile[FRACTIONS + k - 1, n]
+            y_sum = tile[SUMS + 1, n] + tile[FRACTIONS + bins + k - 1, n]
+            width, height = tile[FRACTIONS + k, n], tile[FRACTIONS + bins + k, n]
+            below, above = tile[lower, n], tile[upper, n]
+            index, ajar_0, ajar_1 = tile[INDEX, n], tile[AJAR, n], tile[AJAR + 1, n]
+            passed_x, passed_y = tile[PASSED, n], tile[PASSED + 1, n]
+            part_x, part_y = tile[PART, n], tile[PART + 1, n]
+            at = y_sum if settings.inverse else x_sum
+            is_here = tile[INSIDE, n] >= at * span + (number * least - bound)
+            tile[SUMS, n], tile[SUMS + 1, n] = x_sum, y_sum
+            tile[INDEX, n] = number if is_here else index
+            tile[PASSED, n] = x_sum if is_here else passed_x
+            tile[PASSED + 1, n] = y_sum if is_here else passed_y
+            tile[PART, n] = width if is_here else part_x
+            tile[PART + 1, n] = height if is_here else part_y
+            tile[AJAR, n] = below if is_here else ajar_0
+            tile[AJAR + 1, n] = above if is_here else ajar_1
+
+
+@inlined
+def in_bin(
+    index: np.float32,
+    inside: np.float32,
+    passed: tuple[np.float32, np.float32],
+    part: tuple[np.float32, np.float32],
+    ajar: tuple[np.float32, np.float32],
+    settings: Settings,
+) -> tuple[np.float32, ...]:
+    """Width, height, lower corner, slopes at the ends, and how far into its bin the element is.
+
+    Numbers only: a function that is given the array counts who refers to it, for each element.
+    """
+    bins, bound, least = settings.bins, settings.bound, settings.least
+    span = _TWO * bound - np.float32(bins) * least
+    w, h = part[0] * span + least, part[1] * span + least
+    x0 = passed[0] * span + (index * least - bound)
+    y0 = passed[1] * span + (index * least - bound)
+    d0 = softplus(ajar[0] + settings.shift) + settings.min_slope
+    d1 = softplus(ajar[1] + settings.shift) + settings.min_slope
+    d0 = _ONE if index == _ZERO else d0
+    d1 = _ONE if index == np.float32(bins - 1) else d1
+    s, rise = h / w, inside - y0
+    bend = d0 + d1 - _TWO * s
+    b = h * d0 - rise * bend
+    square = b * b + _FOUR * (h * (s - d0) + rise * bend) * (s * rise)
+    back = _TWO * s * rise / (b + np.sqrt(_ZERO if square < _ZERO else square))
+    xi = back if settings.inverse else (inside - x0) / w
+    return w, h, x0, y0, d0, d1, xi

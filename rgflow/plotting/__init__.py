@@ -1,0 +1,1 @@
+"""Figures and pictures: tensors in, a matplotlib figure or an image out."""

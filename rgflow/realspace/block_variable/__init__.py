@@ -1,0 +1,1 @@
+"""Which block variable a block gets: local divergence, information with the environment."""

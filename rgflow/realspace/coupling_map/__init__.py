@@ -1,0 +1,1 @@
+"""The map J -> J' of the coupling, its fixed point, its exponent."""

@@ -1,0 +1,1 @@
+"""Sums with a cut-off, and fields smeared in real space or cut in momentum space."""

@@ -1,0 +1,1 @@
+"""Experiments of the lecture on what makes a good block variable."""

@@ -1,0 +1,1 @@
+"""The block RBM: its law, its geometry, and how its divergence is minimised."""

@@ -1,0 +1,1 @@
+"""What scripts/ising_rg.py prints and draws."""

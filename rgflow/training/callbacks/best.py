@@ -1,0 +1,92 @@
+"""``best.ckpt``, which a run that resumes elsewhere takes along."""
+
+import logging
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
+
+from rgflow.checkpoint import read_checkpoint
+from rgflow.runtime.files import write_atomically
+
+log = logging.getLogger(__name__)
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps the state with the smallest value of a metric, over all sessions of a run.
+
+    Resuming goes on with the best state so far; its file is copied if the run continues in another
+    folder. It must be where it was written or beside the checkpoint that is resumed, and not be of
+    a later step; otherwise a warning says that it is forgotten.
+
+    Args:
+        folder: Of ``best.ckpt``.
+        monitor: The metric.
+        resumed: The checkpoint from which this run goes on, if it does.
+    """
+
+    def __init__(self, folder: Path, monitor: str, resumed: str | None = None) -> None:
+        super().__init__(
+            dirpath=folder,
+            filename="best",
+            monitor=monitor,
+            auto_insert_metric_name=False,
+            enable_version_counter=False,
+        )
+        self._resumed = resumed
+        self._step = 0
+
+    def on_load_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note the step from which the run goes on."""
+        self._step = checkpoint["global_step"]
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the best state of earlier sessions."""
+        known = state_dict["best_model_score"]
+        places = [Path(p) for p in (state_dict["best_model_path"],) if p]
+        if self._resumed is not None:
+            places.append(Path(self._resumed).with_name("best.ckpt"))
+        found = ((place, self._score(place)) for place in places)
+        # after a sudden end the file may be of the validation that the checkpoint just missed
+        limit = math.inf if known is None else float(known)
+        best = next((pair for pair in found if pair[1] is not None and pair[1] <= limit), None)
+        if best is None:
+            if known is not None:
+                log.warning(
+                    "the best state so far, of %s %.4g, is not in %s: it is forgotten",
+                    self.monitor,
+                    limit,
+                    " or ".join(map(str, places)),
+                )
+            return
+        source, score = best
+        here = Path(self.dirpath) / "best.ckpt"
+        _copy(source, here)
+        paths = {"best_model_path": str(here), "kth_best_model_path": str(here)}
+        scores = {"best_model_score": score, "best_k_models": {str(here): score}}
+        scores |= {"kth_value": score, "dirpath": self.dirpath}
+        super().load_state_dict(state_dict | paths | scores)
+
+    def _score(self, path: Path) -> Tensor | None:
+        """That of a state which this run can have had."""
+        try:
+            content = read_checkpoint(path)
+            score = content["callbacks"][self.state_key]["best_model_score"]
+            return score if content["global_step"] <= self._step else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+@rank_zero_only
+def _copy(source: Path, target: Path) -> None:
+    if source.resolve() == target.resolve():
+        return
+    with open(source, "rb") as file:
+        write_atomically(target, lambda copy: shutil.copyfileobj(file, copy))

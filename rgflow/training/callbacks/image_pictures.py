@@ -1,0 +1,62 @@
+"""Pictures in TensorBoard: samples at several temperatures, images rebuilt level by level."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+
+from rgflow.analysis.levels import level_reconstructions
+from rgflow.bijectors.pixels import to_image
+from rgflow.plotting.images import tile
+from rgflow.runtime.seeds import generator_for
+
+
+class Pictures(Callback):
+    """Draws pictures with the averaged weights, at each validation.
+
+    It acts after the first validation batch: there the averaged weights are in place whatever the
+    order of callbacks, and there are images at hand.
+
+    Args:
+        count: Number of images in a grid.
+        temperatures: Of the samples, one grid each.
+        seed: Of the latents and the noise, which stay the same throughout.
+    """
+
+    def __init__(self, count: int, temperatures: Sequence[float], seed: int) -> None:
+        self.count = count
+        self.temperatures = list(temperatures)
+        self.seed = seed
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Tensor,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Draw, on the first rank only."""
+        is_tensorboard = isinstance(trainer.logger, TensorBoardLogger)
+        if (
+            batch_idx
+            or not trainer.is_global_zero
+            or not is_tensorboard
+            or trainer.sanity_checking
+        ):
+            return
+        writer, step, flow = trainer.logger.experiment, trainer.global_step, pl_module.flow
+        columns = max(1, round(self.count**0.5))
+        for temperature in self.temperatures:
+            generator = generator_for("samples", self.seed, device=pl_module.device)
+            samples = flow.sample(self.count, temperature=temperature, generator=generator)
+            grid = tile(to_image(samples), columns)
+            writer.add_image(f"samples/temperature_{temperature:g}", grid, step)
+        originals = batch[: min(self.count, 8)]
+        rows = [originals, *level_reconstructions(flow, originals, self.seed)]
+        grid = tile(torch.cat([row.cpu() for row in rows]), len(originals))
+        writer.add_image("reconstructions/original_then_levels_from_h", grid, step)

@@ -1,0 +1,114 @@
+"""Speed, curves, and plain lines where there is no terminal for a progress bar."""
+
+import logging
+import time
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from rgflow.training.callbacks.last_checkpoint import optimizer_stepped
+
+log = logging.getLogger(__name__)
+
+
+class Throughput(Callback):
+    """Measures samples per second in training, without validation and without the first step.
+
+    The first step is left out since it compiles, allocates and warms caches. Logs
+    ``train/samples_per_second`` over the steps since the last log.
+
+    Attributes:
+        samples_per_second: Over the whole run so far; None before the second step.
+    """
+
+    def __init__(self) -> None:
+        self._clock: float | None = None
+        self._window = [0.0, 0]
+        self._total = [0.0, 0]
+
+    @property
+    def samples_per_second(self) -> float | None:
+        """Of the whole run, all ranks together."""
+        seconds, images = self._total
+        return images / seconds if seconds else None
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Add a step, and log now and then."""
+        now = time.perf_counter()
+        if self._clock is not None:
+            for counter in (self._window, self._total):
+                counter[0] += now - self._clock
+                counter[1] += len(batch) * trainer.world_size
+        self._clock = now
+        if self._window[0] and trainer.global_step % trainer.log_every_n_steps == 0:
+            speed = self._window[1] / self._window[0]
+            pl_module.log("train/samples_per_second", speed, rank_zero_only=True)
+            self._window = [0.0, 0]
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop the clock; the next step starts it."""
+        self._clock = None
+
+
+class Curves(TensorBoardLogger):
+    """TensorBoard's files without ``hparams.yaml``: ``.hydra`` and the checkpoints say it all."""
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Write what is still in memory."""
+        self.experiment.flush()
+
+
+class LogLines(Callback):
+    """Logs plain lines: one now and then while training, one for each evaluation.
+
+    Args:
+        every: Steps between lines.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.every = max(1, every)
+
+    def keep_from_terminal(self) -> None:
+        """Let the lines reach files only: a terminal shows a progress bar."""
+        for handler in logging.root.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(lambda record: record.name != log.name)
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """One line every so many steps."""
+        step = trainer.global_step
+        if optimizer_stepped(trainer, batch_idx) and (step % self.every == 0 or step == 1):
+            self._line(trainer, f"step {step}/{trainer.max_steps}", "train/")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """One line for each validation."""
+        self._line(trainer, f"step {trainer.global_step}", "validation/")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """One line for the test."""
+        self._line(trainer, "end", "test/")
+
+    def _line(self, trainer: Trainer, start: str, prefix: str) -> None:
+        metrics = {
+            k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(prefix)
+        }
+        parts = [f"{name.replace('/', ' ')} {value:.4g}" for name, value in metrics.items()]
+        if trainer.is_global_zero and parts:
+            log.info("%s: %s", start, ", ".join(parts))

@@ -1,0 +1,84 @@
+"""What training asks of a target: symmetries, a coupling to anneal, a Gaussian part."""
+
+import torch
+from torch import Tensor, nn
+
+from rgflow.bijectors import CirculantRoot
+from rgflow.conditioners.lattice import Equivariant
+from rgflow.energies import Energy
+from rgflow.energies.symmetries import is_even, is_translation_invariant
+from rgflow.flow import Flow
+
+
+def translated(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Moves each field by a random number of sites along each axis, ``(B, C, H, W)``."""
+    batch, channels, height, width = x.shape
+    rows, columns = (
+        (
+            torch.arange(side, device=x.device)
+            + torch.randint(side, (batch, 1), generator=generator, device=x.device)
+        )
+        % side
+        for side in (height, width)
+    )
+    at = torch.arange(batch, device=x.device)[:, None, None, None]
+    channel = torch.arange(channels, device=x.device)[:, None, None]
+    return x[at, channel, rows[:, None, :, None], columns[:, None, None, :]]
+
+
+def check_annealing(start: float, steps: int) -> None:
+    """Refuse, with a ValueError, one half of the two settings, which alone would do nothing."""
+    if start != 1 and not steps:
+        raise ValueError(
+            f"training.anneal_steps: got 0 with anneal_from={start}, expected at least 1"
+        )
+    if start == 1 and steps:
+        raise ValueError(
+            f"training.anneal_from: got 1 with anneal_steps={steps}, expected another factor"
+        )
+
+
+def check_symmetries(flow: Flow, energy: Energy, *, even: bool, translations: bool) -> None:
+    """Refuse symmetries of the flow, or of what it is trained on, that the energy has not.
+
+    Args:
+        flow: Its density is even by mixture, by its couplings, or not at all.
+        energy: The target.
+        even: Whether training takes the energy for even.
+        translations: Whether it takes it for invariant under translations.
+
+    Raises:
+        ValueError: If the energy has not one of them.
+    """
+    symmetric = flow.z2 or any(isinstance(module, Equivariant) for module in flow.modules())
+    if (even or symmetric) and not is_even(energy):
+        got = "flow.symmetry: got mixture or equivariant" if symmetric else "training.z2: got true"
+        raise ValueError(
+            f"{got} for an energy whose E(-x) is not E(x), expected training.z2=false with "
+            "flow.symmetry=none"
+        )
+    if translations and not is_translation_invariant(energy):
+        raise ValueError(
+            "training.translations: got true for an energy that changes when the field is moved "
+            "by a site, expected false"
+        )
+
+
+def match_spectrum(flow: Flow, energy: Energy) -> None:
+    """Give the Fourier map of a flow, if it has one, the spectrum of the energy's Gaussian part.
+
+    Without such a part a learnable map stays as it is, that of white noise at first.
+
+    Raises:
+        ValueError: If there is a fixed map but the energy has no such part.
+    """
+    for module in flow.modules():
+        if isinstance(module, CirculantRoot):
+            if energy.spectrum is None:
+                if isinstance(module.log_spectrum, nn.Parameter):
+                    continue
+                raise ValueError(
+                    f"flow.fourier: {type(energy).__name__} has no Gaussian part, expected "
+                    "fourier=none, fourier=learnable, or an energy with a spectrum"
+                )
+            module.set_spectrum(energy.spectrum)

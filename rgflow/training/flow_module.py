@@ -1,0 +1,143 @@
+"""What every training of a flow shares: optimizer, clipping, skipped steps, average of weights."""
+
+import inspect
+import logging
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule
+from torch import Tensor
+
+from rgflow.flow import Flow
+from rgflow.runtime.seeds import generator_for
+from rgflow.training.callbacks.averaging import ExponentialAverage
+from rgflow.training.optimizer import adamw, learning_rate_factor, optimizer_settings
+
+log = logging.getLogger(__name__)
+
+
+class DivergedError(RuntimeError):
+    """Too many steps in a row had a loss or a gradient that is not finite."""
+
+
+class FlowTraining(LightningModule, ABC):
+    """Trains a flow; what is minimised is the subclass's business.
+
+    A step whose loss or gradient is not finite leaves weights and moments as they are, on all
+    ranks alike. Such steps are counted in ``nonfinite_steps``; after too many in a row
+    `DivergedError` ends the training, between two steps, where callbacks could save its state.
+
+    Args:
+        flow: The flow to train; its weights are saved with the prefix ``flow.``.
+        seed: Of the noise drawn in steps.
+        compile: Compile the flow's call in place, which keeps the names of its weights.
+        settings: Fields of `OptimizerSettings`.
+
+    Raises:
+        ValueError: If a setting is unknown or out of its range, or there is an energy that the
+            subclass does not train on.
+    """
+
+    monitor: str
+    """The metric whose smallest value marks the best checkpoint."""
+
+    def __init__(
+        self, flow: Flow, *, seed: int = 0, compile: bool = False, **settings: Any
+    ) -> None:
+        super().__init__()
+        if "energy" in settings:
+            raise ValueError(
+                f"energy: got some, expected none for {type(self).__name__}; on an energy trains "
+                "experiment=energy energy=NAME"
+            )
+        self.flow = flow
+        self.seed = seed
+        own = inspect.signature(type(self)).parameters.values()
+        self.settings = optimizer_settings(
+            settings, [p.name for p in own if p.kind is p.KEYWORD_ONLY]
+        )
+        self.nonfinite_steps = 0
+        self._nonfinite_in_a_row = 0
+        if compile:
+            self.flow.compile()
+
+    @abstractmethod
+    def training_loss(self, batch: Any, generator: torch.Generator) -> Tensor:
+        """The loss of one batch, ``()``; draws noise from the generator only."""
+
+    @abstractmethod
+    def scores(self) -> dict[str, float | None]:
+        """The numbers for ``metrics.json`` as far as they are known; None if they are not."""
+
+    @abstractmethod
+    def report(self, directory: Path) -> None:
+        """Write final pictures into a run directory."""
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Loss of a step; a non-finite one gets NaN gradients, which every rank will see."""
+        micro_step = batch_idx % self.trainer.accumulate_grad_batches
+        key = ("step", self.seed, self.global_rank, self.global_step, micro_step)
+        loss = self.training_loss(batch, generator_for(*key, device=self.device))
+        return loss * torch.where(loss.detach().isfinite(), 1.0, torch.nan)
+
+    def configure_gradient_clipping(
+        self, optimizer: torch.optim.Optimizer, *_: Any, **__: Any
+    ) -> None:
+        """Clip by norm, log the norm before clipping, and skip the step if it is not finite."""
+        largest = self.settings.gradient_clip
+        limit = torch.inf if largest is None else largest
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters(), limit)
+        if bool(norm.isfinite()):
+            self._nonfinite_in_a_row = 0
+            self.log("train/gradient_norm", norm)
+            return
+        # without gradients AdamW leaves a parameter and its moments alone
+        optimizer.zero_grad(set_to_none=True)
+        self.nonfinite_steps += 1
+        self._nonfinite_in_a_row += 1
+        log.warning("step %d: loss or gradient is not finite, skipped", self.global_step)
+
+    @property
+    def has_diverged(self) -> bool:
+        """Whether too many steps in a row were not finite."""
+        return self._nonfinite_in_a_row >= self.settings.max_nonfinite
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW with warm-up and cosine decay over all steps of the training."""
+        optimizer = adamw(self, self.settings)
+        factor = learning_rate_factor(self.settings, int(self.trainer.estimated_stepping_batches))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def configure_callbacks(self) -> list[Callback]:
+        """The average of weights, unless it is switched off."""
+        decay = self.settings.ema_decay
+        return [] if decay is None else [ExponentialAverage(decay)]
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Log the learning rate of the next step; callbacks have had their turn before.
+
+        Raises:
+            DivergedError: After too many steps in a row that were not finite.
+        """
+        if self.has_diverged:
+            raise DivergedError(
+                f"training diverged: got {self._nonfinite_in_a_row} steps in a row whose loss or "
+                "gradient is not finite, expected finite ones; try a smaller training.lr"
+            )
+        self.log("train/lr", self.lr_schedulers().get_last_lr()[0])
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the count of skipped steps."""
+        checkpoint["nonfinite"] = [self.nonfinite_steps, self._nonfinite_in_a_row]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the count of skipped steps; a training that diverged gets another chance."""
+        self.nonfinite_steps, self._nonfinite_in_a_row = checkpoint.get("nonfinite", [0, 0])
+        if self.has_diverged:
+            self._nonfinite_in_a_row = 0

@@ -1,0 +1,146 @@
+"""Flows from plain numbers: which lattices are taken, which are refused."""
+
+import pytest
+import torch
+from support import perturbed
+
+from rgflow.models import block_flow, conv_flow, realnvp_flow
+from rgflow.models.grow import grow
+
+
+@pytest.mark.parametrize(
+    ("side", "smallest", "sites"),
+    [
+        (6, 4, (27, 9)),
+        (8, 4, (48, 16)),
+        (12, 4, (108, 27, 9)),
+        (14, 4, (147, 49)),
+        (20, 4, (300, 75, 25)),
+        (22, 4, (363, 121)),
+        (26, 4, (507, 169)),
+        (4, 4, (12, 4)),
+        (32, 4, (768, 192, 48, 16)),
+        (8, 2, (48, 12, 4)),
+    ],
+)
+def test_conv_levels_come_down_to_a_small_top(side, smallest, sites):
+    flow = conv_flow(side, 1, 1, hidden=2, smallest_side=smallest)
+    assert flow.hierarchy.latents_per_level == sites
+    assert flow.sample(2).shape == (2, 1, side, side)
+
+
+@pytest.mark.parametrize("side", [7, 33, 2, 62, 68])
+def test_sides_without_a_small_top_are_refused(side):
+    with pytest.raises(ValueError, match=f"side {side}.*expected an even side"):
+        conv_flow(side, 1, 1, hidden=2)
+
+
+@pytest.mark.parametrize(
+    ("side", "block", "sites"), [(4, 4, (16,)), (8, 2, (48, 12, 4)), (24, 6, (432, 108, 36))]
+)
+def test_block_levels_tile(side, block, sites):
+    flow = block_flow(side, 1, block, 1, hidden=4, residual_blocks=1)
+    assert flow.hierarchy.latents_per_level == sites
+
+
+@pytest.mark.parametrize(("side", "block"), [(12, 4), (10, 4), (32, 3), (4, 8), (8, 0)])
+def test_blocks_that_do_not_tile_are_refused(side, block):
+    with pytest.raises(ValueError, match=r"do(es)? not tile|even block side"):
+        block_flow(side, 1, block, 1, hidden=4, residual_blocks=1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: conv_flow(8, 1, ()), "couplings: got no entry"),
+        (lambda: conv_flow(8, kernels=(2,)), "odd"),
+        (lambda: conv_flow(8, memory="x"), "memory"),
+        (lambda: conv_flow(32, 1, (1, 2), share_levels=True), "differ in .*bijectors"),
+        (lambda: conv_flow(32, 1, 1, site_bias=True, share_levels=True), "differ in .*site_bias"),
+        (lambda: block_flow(16, 1, 4, (1, 2), share_levels=True), "differ in .*couplings"),
+        (lambda: conv_flow(8, 1, 1, coupling="cubic"), "'affine' or 'spline'"),
+        (lambda: conv_flow(8, 1, 1, prior="cauchy"), "prior 'cauchy'"),
+        (lambda: conv_flow(8, 1, 1, pairings=("diagonal",)), "pairing 'diagonal'"),
+        (lambda: conv_flow(8, 1, 1, scale_bound=0.0), "scale_bound"),
+        (lambda: block_flow(8, 1, 4, 1, conditioner="transformer"), "conditioner"),
+        (lambda: block_flow(8, 1, 4, 1, hidden=(3, 3)), "one hidden width"),
+        (
+            lambda: block_flow(8, 1, 4, 1, coupling="spline", separate_heads=True),
+            "separate_heads: got true with coupling='spline'",
+        ),
+        (lambda: realnvp_flow(12, 1, 3), "squeezed 3 times"),
+        (lambda: conv_flow(8, 1, 1, kernels=(7, 3), smallest_side=2), "do not fit"),
+        (lambda: realnvp_flow(8, 1, 3, kernels=(5,)), "do not fit"),
+        (lambda: conv_flow(8, 1, 1, hidden=0), "hidden"),
+    ],
+)
+def test_unknown_choices_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("side", [4, 8, 12, 16, 28])
+def test_defaults_fit_every_side(side):
+    """Lists per level are cut, or their last entry repeated."""
+    assert conv_flow(side, hidden=2).sample(1).shape == (1, 3, side, side)
+    if side & (side - 1) == 0:
+        flow = block_flow(side, hidden=2, residual_blocks=1)
+        assert flow.sample(1).shape == (1, 3, side, side)
+
+
+SHARED = {
+    "conv": lambda side: conv_flow(side, 1, 3, hidden=4, share_levels=True),
+    "block": lambda side: block_flow(side, 1, 2, 3, hidden=4, share_levels=True),
+}
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_shared_levels_are_one_step_of_renormalization(kind):
+    torch.manual_seed(0)
+    flow, larger = perturbed(SHARED[kind](16)).float(), SHARED[kind](32)
+    count = [sum(p.numel() for p in f.parameters()) for f in (flow, larger)]
+    assert count[0] == count[1]  # of any number of levels
+    level0, level1 = flow.bijector.level_bijectors[:2]
+    for a, b in zip(level0.parameters(), level1.parameters(), strict=True):
+        assert a is b
+    grow(larger, flow)
+    for level in larger.bijector.level_bijectors[:-1]:
+        for a, b in zip(level.parameters(), level0.parameters(), strict=True):
+            assert torch.equal(a, b)
+    # what a coarse level learns moves the fine one, and a checkpoint keeps it so
+    loss = flow.bijector.level_bijectors[1](torch.randn(4, 1, 8, 8))[1].sum()
+    loss.backward()
+    assert any(p.grad is not None and p.grad.any() for p in level0.parameters())
+    again = SHARED[kind](16)
+    again.load_state_dict(flow.state_dict())
+    x = torch.randn(2, 1, 16, 16)
+    torch.testing.assert_close(again.log_prob(x), flow.log_prob(x))
+
+
+@pytest.mark.parametrize(("separate", "nets"), [(False, 40), (True, 80)])
+def test_the_published_configuration_has_the_published_parameters(separate, nets):
+    """100.6 million in two nets a coupling (arXiv:2010.00029), half in one trunk."""
+    with torch.device("meta"):
+        flow = block_flow(32, 3, 4, (8, 6, 4, 2), width=48, separate_heads=separate)
+    count = sum(p.numel() for p in flow.parameters())
+    per_net = 4 * (48 * 512 + 512 * 512 + 512 * 48)
+    assert nets * per_net < count < 1.03 * nets * per_net
+
+
+@pytest.mark.parametrize("conditioner", ["mlp", "residual"])
+@pytest.mark.parametrize("symmetry", ["none", "equivariant"])
+def test_scale_and_shift_from_a_net_each(conditioner, symmetry):
+    torch.manual_seed(0)
+    hidden = (5,) if conditioner == "mlp" else 5
+    flow = block_flow(
+        4, 1, 2, 2, conditioner, hidden=hidden, symmetry=symmetry, separate_heads=True
+    )
+    flow = perturbed(flow)
+    x = torch.randn(3, 1, 4, 4, dtype=torch.float64)
+    z, log_det = flow.bijector(x)
+    jacobian = torch.func.vmap(torch.func.jacrev(lambda v: flow.bijector(v[None])[0][0]))(x)
+    wanted = torch.linalg.slogdet(jacobian.view(3, 16, 16))[1]
+    torch.testing.assert_close(log_det, wanted)
+    torch.testing.assert_close(flow.bijector.inverse(z)[0], x)
+    # the same function with machine code, where there is some
+    torch.testing.assert_close(flow.float().log_prob(x.float()), flow.double().log_prob(x).float())

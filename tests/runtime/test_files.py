@@ -1,0 +1,42 @@
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from rgflow.runtime.files import write_atomically
+
+
+def test_a_failing_write_keeps_the_old_file(tmp_path):
+    path = tmp_path / "new" / "x"
+    write_atomically(path, lambda file: file.write(b"old"))
+
+    def breaks(file):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, breaks)
+    assert path.read_bytes() == b"old"
+    write_atomically(str(path), lambda file: file.write(b"newer"))
+    assert path.read_bytes() == b"newer"
+    assert [p.name for p in path.parent.iterdir()] == ["x"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_permissions_are_those_of_any_other_file(tmp_path):
+    (tmp_path / "usual").touch()
+    write_atomically(tmp_path / "x", lambda file: file.write(b""))
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "x")]
+    assert modes[0] == modes[1]
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    code = "from rgflow.runtime.files import write_stdout as w\nfor i in range(9): w('x' * 99999)"
+    writer = [sys.executable, "-c", code]
+    with subprocess.Popen(writer, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0

@@ -1,0 +1,31 @@
+import pytest
+
+from rgflow.runtime.run_folder import RunFolder
+
+
+def made_by_hydra(path):
+    (path / ".hydra").mkdir(parents=True)
+    (path / ".hydra/config.yaml").write_text("seed: 0")
+    (path / "train.log").touch()
+
+
+def test_a_run_that_came_to_nothing_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "outputs/msds1/now"
+    made_by_hydra(path)
+    folder = RunFolder(path)
+    (path / "train.log").write_text("precision: 32-true")  # since then
+    folder.remove_if_fresh()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("reason", ["older results", "kept"])
+def test_what_is_worth_something_stays(reason, tmp_path):
+    made_by_hydra(tmp_path / "run")
+    if reason == "older results":
+        (tmp_path / "run/metrics.json").touch()
+    folder = RunFolder(tmp_path / "run")
+    if reason == "kept":
+        folder.keep()
+    folder.remove_if_fresh()
+    assert (tmp_path / "run/.hydra/config.yaml").exists()

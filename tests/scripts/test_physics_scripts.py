@@ -1,0 +1,257 @@
+"""Scripts on energies: evaluate, simulate, compare."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from script_calls import call_script
+from support import perturbed
+
+from rgflow.checkpoint import save_flow
+from rgflow.runtime.config import build
+
+FLOW = {
+    "_target_": "rgflow.models.conv_flow",
+    "side": 4,
+    "channels": 1,
+    "couplings": [2],
+    "hidden": [8],
+    "smallest_side": 2,
+    "prior": "gaussian",
+    "pixels": False,
+}
+ENERGY = {"_target_": "rgflow.energies.GaussianField", "_convert_": "all", "side": 4, "m2": 0.3}
+MINE = """
+class Wells:
+    event_shape = (1, 4, 4)
+
+    def energy(self, x):
+        return (x**2 - 0.5).square().sum((1, 2, 3))
+
+
+class Stiff(Wells):
+    def energy(self, x):
+        return 0.65 * x.square().sum((1, 2, 3))
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Call a script in this process, in a folder with checkpoints; gives its exit status."""
+    torch.manual_seed(0)
+    flow = build(FLOW, "flow")
+    nodes = {"flow": ENERGY, "none": None}
+    nodes |= {"mine": {"_target_": "wells.Wells"}, "stiff": {"_target_": "wells.Stiff"}}
+    for name, node in nodes.items():
+        path = tmp_path / f"{name}.ckpt"
+        save_flow(flow, FLOW, path)
+        content = torch.load(path, weights_only=True)
+        content["config"]["energy"] = node
+        torch.save(content, path)
+    (tmp_path / "wells.py").write_text(MINE)
+    (tmp_path / "damaged.ckpt").write_bytes((tmp_path / "flow.ckpt").read_bytes()[:500])
+    (tmp_path / "empty.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    yield call_script
+    sys.modules.pop("wells", None)
+
+
+def test_flow_and_monte_carlo_side_by_side(run, capsys):
+    assert run("evaluate", "flow.ckpt", "--samples", 20000, "--json", "flow.json",
+               "--out", "flow.png", "--chains", 32, "--states", 100) == 0  # fmt: skip
+    captured = capsys.readouterr()
+    flow = json.loads(captured.out)
+    assert flow == json.loads(Path("flow.json").read_text())
+    assert captured.err.startswith("GaussianField, 1 x 4 x 4: 20000 samples")
+    assert flow["log_z_lower"] < flow["log_z_exact"] < flow["log_z_upper"]
+    assert flow["reference"]["method"] == "exact"
+    assert (flow["reference"]["chains"], flow["reference"]["states"]) == (32, 100)
+    overrides = ["energy=gaussian_field", "energy.side=4", "energy.m2=0.3"]
+    assert run("simulate", *overrides, "--states", 64, "--method", "hmc", "--json", "mc.json",
+               "--out", "mc.png") == 0  # fmt: skip
+    chains = json.loads(capsys.readouterr().out)
+    assert chains == json.loads(Path("mc.json").read_text())
+    assert (chains["method"], chains["states"]) == ("hmc", 64)
+    for name in ("flow.png", "mc.png"):
+        assert Path(name).stat().st_size > 10_000
+    Path("metrics.json").write_text('{"seconds": 90.0, "training_seconds": 60.0}')
+    assert run("compare", "--run", ".", "flow.json", "mc.json") == 0
+    table = capsys.readouterr().out
+    assert run("compare", "flow.json", "mc.json", "--training-seconds", 60) == 0
+    assert capsys.readouterr().out == table
+    sigmas = [float(line.split()[-1]) for line in table.splitlines() if line.startswith("m2 ")]
+    assert abs(sigmas[0]) < 4
+
+
+@pytest.mark.parametrize(
+    ("method", "states", "chains"), [("metropolis", 500, 64), ("latent_hmc", 20, 64)]
+)
+def test_chains_that_a_flow_makes_fast_have_the_law_of_the_energy(
+    method, states, chains, run, capsys, monkeypatch
+):
+    monkeypatch.setattr("rgflow.montecarlo.reference.FLOW_WARMUP", 20)
+    arguments = ["--chains", chains, "--states", states, "--seed", 1, "--json", "chains.json"]
+    assert run("simulate", "--flow", "stiff.ckpt", "--trust", "--method", method, *arguments) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report == json.loads(Path("chains.json").read_text())
+    assert (report["method"], report["states"]) == (method, states)
+    per_site = report["observables"]["energy_per_site"]
+    assert abs(per_site["value"] - 0.5) < 4 * per_site["error"] < 0.1  # of any Gaussian
+    assert run("evaluate", "stiff.ckpt", "--trust", "--samples", 10000, "--no-reference",
+               "--json", "flow.json") == 0  # fmt: skip
+    capsys.readouterr()
+    assert run("compare", "flow.json", "chains.json", "--training-seconds", 60) == 0
+    table = capsys.readouterr().out
+    assert {"metropolis": "flow, Metropolis", "latent_hmc": "flow, latent HMC"}[method] in table
+    assert "paid" not in table
+
+
+def test_samples_of_fields_come_with_their_density(run):
+    flow = perturbed(build(FLOW, "flow"))
+    save_flow(flow, FLOW, "flow.ckpt")
+    drawn = ["--count", 300, "--temperature", 0.7, "--npz", "a.npz"]
+    assert run("sample", "flow.ckpt", *drawn, "--out", "a.png") == 0
+    found = np.load("a.npz")
+    fields, log_prob = torch.from_numpy(found["fields"]), torch.from_numpy(found["log_prob"])
+    assert fields.shape == (300, 1, 4, 4)
+    assert (fields < 0).any()
+    with torch.no_grad():
+        z, log_det = flow.bijector(fields)
+    assert log_det.std() > 0.1  # unlike that of a flow at its start
+    assert torch.allclose(flow.prior.log_prob(z, 0.7) + log_det, log_prob, atol=1e-9)
+    red, _, blue = np.asarray(Image.open("a.png")).astype(int).transpose(2, 0, 1)
+    assert (red > blue + 50).any()
+    assert (red < blue - 50).any()
+    assert run("sample", "flow.ckpt", "--count", 2, "--temperature", 0, "--out", "b.png") == 0
+    assert np.asarray(Image.open("b.png")).shape == (134, 68, 3)
+
+
+def test_fields_are_mixed_by_scale(run):
+    assert run("mix", "flow.ckpt", "--seeds", 1, 2, "--level", 1, "--out", "x.png") == 0
+    red, _, blue = np.asarray(Image.open("x.png").convert("RGB")).astype(int).transpose(2, 0, 1)
+    assert (red < blue - 50).any()
+
+
+def test_evaluation_follows_the_seed(run, capsys):
+    values = []
+    for seed in (0, 0, 1):
+        arguments = ["--samples", 500, "--seed", seed, "--no-reference"]
+        assert run("evaluate", "flow.ckpt", *arguments) == 0
+        report = json.loads(capsys.readouterr().out)
+        assert report["samples"] == 500
+        assert report["log_z_upper"] is None
+        values.append(report["free_energy_bound"])
+    assert values[0] == values[1] != values[2]
+
+
+def test_an_energy_of_ones_own(run, capsys):
+    assert run("evaluate", "mine.ckpt", "--samples", 300) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "wells.Wells" in line
+    assert "--trust" in line
+    assert "wells" not in sys.modules
+    assert run("evaluate", "mine.ckpt", "--samples", 300, "--trust") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["energy"]["name"] == "Wells"
+    assert report["reference"]["method"] == "hmc"
+    assert report["kl_nats"] is None
+    assert run("simulate", "energy=user", "energy._target_=wells.Wells", "--seconds", 0.01) == 0
+    assert json.loads(capsys.readouterr().out)["energy"]["name"] == "Wells"
+
+
+MISTAKES = {
+    "no energy": ("evaluate", ["none.ckpt"], "without data or energy"),
+    "no checkpoint": ("evaluate", ["no.ckpt"], "no.ckpt"),
+    "damaged": ("evaluate", ["damaged.ckpt"], "truncated"),
+    "not a PNG": ("evaluate", ["flow.ckpt", "--out", "x.jpg"], ".png"),
+    "chains": ("evaluate", ["flow.ckpt", "--chains", 0], "chains=0"),
+    "samples": ("evaluate", ["flow.ckpt", "--samples", 0, "--no-reference"], "--samples: got 0"),
+    "one state": ("evaluate", ["flow.ckpt", "--chains", 1, "--states", 1], "two states or more"),
+    "one sample": ("evaluate", ["flow.ckpt", "--samples", 1, "--no-reference"], "at least 2"),
+    "no images of an energy": ("evaluate", ["flow.ckpt", "--limit", 0], "--limit: got 0"),
+    "chains of no reference": (
+        "evaluate",
+        ["flow.ckpt", "--no-reference", "--states", 5],
+        "--states: got 5",
+    ),
+    "one state of a flow": (
+        "simulate",
+        ["--flow", "flow.ckpt", "--chains", 1, "--states", 1],
+        "two states or more",
+    ),
+    "trust without flow": ("simulate", ["--trust"], "--trust: got True"),
+    "split of an energy": (
+        "evaluate",
+        ["flow.ckpt", "--split", "test"],
+        "--split: got test, expected a ch",
+    ),
+    "report below a file": (
+        "evaluate",
+        ["flow.ckpt", "--json", "wells.py/x.json"],
+        "x.json cannot be written",
+    ),
+    "picture of chains below a file": (
+        "simulate",
+        ["--json", "x.json", "--out", "wells.py/x.png"],
+        "x.png cannot be written",
+    ),
+    "report is a folder": ("simulate", ["--json", "."], "expected the name of a file"),
+    "images for fields": (
+        "mix",
+        ["flow.ckpt", "--images", "a.png", "b.png", "--level", 1, "--out", "x.png"],
+        "expected --seeds",
+    ),
+    "unknown energy": ("simulate", ["energy=foo"], "gaussian_field ising"),
+    "unknown field": ("simulate", ["energy.foo=3"], "energy.foo"),
+    "wrong type": ("simulate", ["energy.side=big"], "energy.side: got 'big'"),
+    "wrong value": ("simulate", ["energy.side=1"], "side: got 1"),
+    "nonsense": ("simulate", ["nonsense"], "nonsense"),
+    "no target": ("simulate", ["energy=user"], "energy._target_"),
+    "no module": ("simulate", ["energy=user", "energy._target_=no.Such"], "no.Such"),
+    "no clusters": (
+        "simulate",
+        ["energy=gaussian_field", "--method", "cluster"],
+        "expected an Ising",
+    ),
+    "no device": ("simulate", ["--flow", "stiff.ckpt", "--device", "moon"], "moon"),
+    "device without flow": ("simulate", ["--device", "cuda"], "--flow"),
+    "no flow": ("simulate", ["--method", "latent_hmc"], "--flow"),
+    "not of flows": ("simulate", ["--flow", "flow.ckpt", "--method", "hmc"], "metropolis"),
+    "its own energy": ("simulate", ["--flow", "flow.ckpt", "energy=xy"], "--flow: got settings"),
+    "flow of images": ("simulate", ["--flow", "none.ckpt"], "without energy"),
+    "not trusted": ("simulate", ["--flow", "mine.ckpt"], "--trust"),
+    "states": ("simulate", ["--states", 0], "states=0"),
+    "picture": ("simulate", ["--out", "x.gif"], ".png"),
+    "no report": ("compare", ["no.json", "empty.json"], "no.json"),
+    "empty report": ("compare", ["empty.json", "empty.json"], "evaluate.py"),
+    "no JSON": ("compare", ["wells.py", "empty.json"], "no JSON"),
+}
+
+
+@pytest.mark.parametrize(("script", "arguments", "words"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_mistake_is_one_line_and_writes_nothing(script, arguments, words, run, tmp_path, capsys):
+    before = sorted(tmp_path.iterdir())
+    assert run(script, *arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert words in line
+    assert sorted(p for p in tmp_path.iterdir() if p.name != "__pycache__") == before
+
+
+def test_another_lattice_is_not_compared(run, capsys):
+    assert run("evaluate", "flow.ckpt", "--samples", 10000, "--no-reference",
+               "--json", "a.json") == 0  # fmt: skip
+    assert run("simulate", "energy=gaussian_field", "energy.side=6", "energy.m2=0.3", "--states",
+               8, "--json", "b.json") == 0  # fmt: skip
+    capsys.readouterr()
+    assert run("compare", "a.json", "b.json") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "[1, 4, 4]" in line
+    assert "[1, 6, 6]" in line

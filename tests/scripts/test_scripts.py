@@ -1,0 +1,198 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from script_calls import SCRIPTS, call_script
+
+from rgflow.checkpoint import save_flow
+from rgflow.runtime.config import build
+
+FLOW = {
+    "_target_": "rgflow.models.conv_flow",
+    "side": 8,
+    "channels": 3,
+    "couplings": [2],
+    "hidden": [8],
+    "pixels": True,
+}
+DATA = {
+    "_target_": "rgflow.data.ImageDataModule",
+    "dataset": "msds1",
+    "side": 8,
+    "batch_size": 4,
+    "train_size": 8,
+    "validation_size": 6,
+    "test_size": 10,
+}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Call a script in this process, in a folder with a checkpoint; gives its exit status."""
+    torch.manual_seed(0)
+    save_flow(build(FLOW, "flow"), FLOW, tmp_path / "flow.ckpt")
+    content = torch.load(tmp_path / "flow.ckpt", weights_only=True)
+    content["config"]["data"] = DATA
+    torch.save(content, tmp_path / "flow.ckpt")
+    monkeypatch.chdir(tmp_path)
+
+    return call_script
+
+
+def test_sample_writes_a_seeded_grid_and_arrays(run):
+    arguments = ["flow.ckpt", "--count", 9, "--temperature", 0.5, 0.8]
+    assert run("sample", *arguments, "--out", "a.png", "--npz", "a.npz") == 0
+    assert run("sample", *arguments, "--out", "b.png", "--seed", 1, "--npz", "b.npz") == 0
+    assert run("sample", *arguments, "--out", "c.png") == 0
+    images = np.load("a.npz")["images"]
+    assert images.shape == (9, 3, 8, 8)
+    assert images.dtype == np.uint8
+    grid = np.asarray(Image.open("a.png"))
+    assert grid.shape == (3 * 66 + 2, 3 * 66 + 2, 3)
+    # the pixels of the grid are those of the arrays: row 1, column 2, eight times as large
+    assert np.array_equal(grid[68:132:8, 134:198:8].transpose(2, 0, 1), images[5])
+    assert Path("a.png").read_bytes() == Path("c.png").read_bytes()
+    assert not np.array_equal(images, np.load("b.npz")["images"])
+
+
+def test_temperature_zero_gives_one_image(run):
+    assert run("sample", "flow.ckpt", "--temperature", 0, "--out", "a.png", "--npz", "a.npz") == 0
+    images = np.load("a.npz")["images"]
+    assert (images == images[0]).all()
+
+
+def test_mix_of_seeds_and_of_images(run):
+    assert run("mix", "flow.ckpt", "--seeds", 1, 2, "--level", 1, "--out", "seeds.png") == 0
+    for name, colour in (("a", "red"), ("b", "blue")):
+        Image.new("RGB", (20, 12), colour).save(f"{name}.jpg")
+    pair = ["--images", "a.jpg", "b.jpg"]
+    assert run("mix", "flow.ckpt", *pair, "--level", 0, "--out", "images.png") == 0
+    for name in ("seeds", "images"):
+        assert np.asarray(Image.open(f"{name}.png")).std() > 0
+
+
+def test_mix_of_images_in_double_precision(run):
+    save_flow(build(FLOW, "flow").double(), FLOW, "double.ckpt")
+    Image.new("RGB", (8, 8), "red").save("a.png")
+    pair = ["--images", "a.png", "a.png"]
+    assert run("mix", "double.ckpt", *pair, "--level", 0, "--out", "x.png") == 0
+
+
+@pytest.mark.parametrize("script", ["sample", "evaluate"])
+def test_weights_that_are_not_finite_are_refused(script, run, tmp_path, capsys):
+    content = torch.load("flow.ckpt", weights_only=True)
+    next(iter(content["state_dict"].values())).fill_(torch.nan)
+    torch.save(content, "flow.ckpt")
+    assert run(script, "flow.ckpt", *(["--out", "x.png"] if script == "sample" else [])) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert "not finite" in line
+    assert [p.name for p in tmp_path.iterdir()] == ["flow.ckpt"]
+
+
+@pytest.mark.parametrize("script", sorted(path.stem for path in SCRIPTS.glob("*.py")))
+def test_misspelt_option_is_one_line(script, run, capsys):
+    assert run(script, "--misspelt") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert "--help" in line
+
+
+def test_evaluate_prints_json(run, capsys):
+    assert run("evaluate", "flow.ckpt", "--split", "test") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["split"] == "test"
+    assert result["images"] == 10
+    assert 0 < result["standard_error"] < result["bits_per_dim"] < 12
+    Path("x").mkdir()
+    assert run("evaluate", "flow.ckpt", "--split", "train", "--limit", 5, "--data-root", "x") == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 5
+
+
+MISTAKES = {
+    "missing checkpoint": ("sample", ["no.ckpt", "--out", "x.png"], "no.ckpt"),
+    "foreign checkpoint": ("sample", [__file__, "--out", "x.png"], "checkpoint"),
+    "count": ("sample", ["flow.ckpt", "--count", 0, "--out", "x.png"], "--count"),
+    "negative": ("sample", ["flow.ckpt", "--temperature", -1, "--out", "x.png"], "-1"),
+    "not a number": (
+        "sample",
+        ["flow.ckpt", "--temperature", 1, "nan", "--out", "x.png"],
+        "--temperature: got nan",
+    ),
+    "infinite": (
+        "mix",
+        ["flow.ckpt", "--seeds", 1, 2, "--level", 1, "--temperature", "inf", "--out", "x.png"],
+        "--temperature: got inf",
+    ),
+    "unknown device": (
+        "sample",
+        ["flow.ckpt", "--device", "gpu", "--out", "x.png"],
+        "device: got 'gpu', expected 'cpu'",
+    ),
+    "device without numbers": (
+        "sample",
+        ["flow.ckpt", "--device", "meta", "--out", "x.png"],
+        "device: got 'meta'",
+    ),
+    "levels": ("sample", ["flow.ckpt", "--temperature", 1, 1, 1, "--out", "x.png"], "2 levels"),
+    "not a PNG": ("sample", ["flow.ckpt", "--out", "x.gif"], ".png"),
+    "level": ("mix", ["flow.ckpt", "--seeds", 1, 2, "--level", 3, "--out", "x.png"], "0 to 2"),
+    "no image": (
+        "mix",
+        ["flow.ckpt", "--images", "flow.ckpt", "b.png", "--level", 0, "--out", "x.png"],
+        "flow.ckpt",
+    ),
+    "limit": ("evaluate", ["flow.ckpt", "--limit", 1], "--limit"),
+    "no root": ("evaluate", ["flow.ckpt", "--data-root", "nowhere"], "nowhere"),
+    "samples of images": (
+        "evaluate",
+        ["flow.ckpt", "--samples", 9],
+        "--samples: got 9, expected a checkpoint of an energy",
+    ),
+    "arrays not an npz": ("sample", ["flow.ckpt", "--out", "x.png", "--npz", "x.txt"], ".npz"),
+    "picture below a file": (
+        "sample",
+        ["flow.ckpt", "--npz", "x.npz", "--out", "flow.ckpt/x.png"],
+        "flow.ckpt/x.png cannot be written",
+    ),
+    "temperature of images": (
+        "mix",
+        ["flow.ckpt", "--images", "a", "b", "--temperature", 0, "--level", 0, "--out", "x.png"],
+        "--temperature: got 0",
+    ),
+}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+@pytest.mark.parametrize("script", ["sample", "evaluate"])
+def test_missing_gpu_is_one_line(script, run, capsys):
+    more = ["--out", "x.png"] if script == "sample" else []
+    assert run(script, "flow.ckpt", "--device", "cuda", *more) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "device: got 'cuda', expected 'cpu'" in line
+
+
+@pytest.mark.parametrize(
+    "target", ["rgflow.runtime.config.build", "rgflow.data.tensor_cache.os.system"]
+)
+def test_evaluate_calls_data_sets_only(target, run, capsys):
+    content = torch.load("flow.ckpt", weights_only=True)
+    content["config"]["data"] = {"_target_": target, "node": {"_target_": "os.system"}}
+    torch.save(content, "flow.ckpt")
+    assert run("evaluate", "flow.ckpt") == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert target in line
+
+
+@pytest.mark.parametrize(("script", "arguments", "words"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_mistake_is_one_line_and_writes_nothing(script, arguments, words, run, tmp_path, capsys):
+    assert run(script, *arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert words in line
+    assert [p.name for p in tmp_path.iterdir()] == ["flow.ckpt"]
