@@ -32,11 +32,11 @@ PLACES = (
 
 
 @contextmanager
-def plain_operations() -> Iterator[None]:
-    """Without machine code."""
+def without_machine_code() -> Iterator[None]:
+    """The same functions in operations of torch, with their hand-written gradients."""
     with ExitStack() as stack:
         for place in PLACES:
-            stack.enter_context(patch(f"{place}.are_plain", lambda *_: False))
+            stack.enter_context(patch(f"{place}.machine_code", lambda *_: False))
         yield
 
 
@@ -75,7 +75,7 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
     step = training_step(make(), Ising(side), batch)
 
     def plainly() -> None:
-        with plain_operations():
+        with without_machine_code():
             step()
 
     step()

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from rgflow import bijectors as b
+from rgflow.conditioners import MLP, ResidualMLP
 from rgflow.conditioners.lattice import ConvNet, PatchMLP
-from rgflow.conditioners.mlp import MLP, ResidualMLP
 from rgflow.energies import GaussianField, Ising
 from rgflow.models import block_flow, conv_flow, realnvp_flow
 

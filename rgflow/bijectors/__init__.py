@@ -5,17 +5,19 @@ from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.blocks import BlockLayer, BlockLevel
 from rgflow.bijectors.chain import Chain, Inverse
 from rgflow.bijectors.conv import ConvLevel
-from rgflow.bijectors.coupling import AffineCoupling, Coupling
+from rgflow.bijectors.coupling import AffineCoupling, Coupling, SplineCoupling
 from rgflow.bijectors.coupling_chain import CouplingChain
 from rgflow.bijectors.fourier import CirculantRoot
 from rgflow.bijectors.mera import MERA
 from rgflow.bijectors.pixels import PixelLogit, bits_per_dim, dequantize, to_image
 from rgflow.bijectors.polyphase import PolyphaseCoupling
 from rgflow.bijectors.realnvp import RealNVP
-from rgflow.bijectors.spline import ElementwiseSpline, SplineCoupling
+from rgflow.bijectors.spline import ElementwiseSpline
+from rgflow.bijectors.transforms import Affine, RationalQuadratic, Transform
 
 __all__ = [
     "MERA",
+    "Affine",
     "AffineCoupling",
     "Bijector",
     "BlockLayer",
@@ -31,8 +33,10 @@ __all__ = [
     "Inverse",
     "PixelLogit",
     "PolyphaseCoupling",
+    "RationalQuadratic",
     "RealNVP",
     "SplineCoupling",
+    "Transform",
     "bits_per_dim",
     "dequantize",
     "to_image",

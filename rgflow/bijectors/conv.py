@@ -18,6 +18,7 @@ from rgflow.bijectors.polyphase import (
     unstack_phases,
 )
 from rgflow.hierarchy import Reach, full_pattern
+from rgflow.ops import has_faster_way
 
 
 class ConvLevel(Bijector):
@@ -90,7 +91,9 @@ class ConvLevel(Bijector):
             layers.append(ElementwiseAffine((4 * channels, half, half), per_site=True))
         self.layers = Chain(layers, memory)
         self._batch_innermost = all(
-            layer.coupling.explicit for layer in layers if isinstance(layer, PolyphaseCoupling)
+            has_faster_way(layer.coupling)
+            for layer in layers
+            if isinstance(layer, PolyphaseCoupling)
         )
 
     @property

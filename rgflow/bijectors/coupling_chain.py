@@ -1,4 +1,4 @@
-"""A chain of couplings on features, as one function where that is possible."""
+"""A chain of couplings on features, which may be computed as one function."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from rgflow.bijectors.chain import Chain
-from rgflow.bijectors.coupling import Coupling, Halves
+from rgflow.bijectors.coupling import Coupling
 from rgflow.bijectors.memory import Memory
-from rgflow.ops import coupling_chain as explicit
-from rgflow.ops import coupling_chain_numba as native
+from rgflow.ops import Halves, apply_couplings, has_faster_way
 
 
 class CouplingChain(Chain):
     """Couplings one after another, on halves ``(N, A)`` and ``(N, B)``.
 
-    Chains of couplings with an `ExplicitNet` inside run as one function. All others, and all
-    under torch.func and compilers, run as in a `Chain`.
+    It is the same map as a `Chain` of them; where all of them have a faster way, it runs as one
+    function.
 
     Args:
         couplings: In forward order, all of the same split.
@@ -26,18 +25,14 @@ class CouplingChain(Chain):
 
     def __init__(self, couplings: Sequence[Coupling], memory: Memory = "store") -> None:
         super().__init__(couplings, memory)
-        self.batch_innermost = memory == "store" and all(c.explicit for c in couplings)
+        self.batch_innermost = memory == "store" and all(map(has_faster_way, couplings))
 
     def _forward(self, x: Halves) -> tuple[Halves, Tensor]:
-        return self._run(x, inverse=False)
+        if self.memory != "store":
+            return super()._forward(x)
+        return apply_couplings(list(self.bijectors), x, inverse=False)
 
     def _inverse(self, z: Halves) -> tuple[Halves, Tensor]:
-        return self._run(z, inverse=True)
-
-    def _run(self, halves: Halves, *, inverse: bool) -> tuple[Halves, Tensor]:
-        if not (self.batch_innermost and explicit.works_here()):
-            return super()._inverse(halves) if inverse else super()._forward(halves)
-        couplings = list(self.bijectors)
-        couplings = couplings[::-1] if inverse else couplings
-        how = native if native.suits(couplings, halves) else explicit
-        return how.run(couplings, halves, inverse=inverse)
+        if self.memory != "store":
+            return super()._inverse(z)
+        return apply_couplings(list(self.bijectors)[::-1], z, inverse=True)

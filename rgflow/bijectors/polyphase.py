@@ -10,7 +10,7 @@ from torch import Tensor
 from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.coupling import Coupling
 from rgflow.hierarchy import Pattern, Reach
-from rgflow.ops.fused import concatenate
+from rgflow.ops import concatenate
 
 # The order in which the sub-lattices are stacked: the kept one first, and both the checkerboard
 # and the split into kept and emitted are plain slices.

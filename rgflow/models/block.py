@@ -8,11 +8,10 @@ from torch import nn
 
 from rgflow.bijectors import MERA, BlockLevel
 from rgflow.bijectors.memory import Memory
-from rgflow.conditioners.mlp import MLP, ResidualMLP
+from rgflow.conditioners import MLP, ResidualMLP
 from rgflow.conditioners.separate_heads import SeparateHeads
 from rgflow.flow import Flow
 from rgflow.models.parts import coupling_factory, finished_flow, per_level, share_weights
-from rgflow.ops.contract import ExplicitNet
 
 
 def block_flow(
@@ -94,7 +93,7 @@ def block_flow(
             return SeparateHeads([one_net(inputs, outputs // 2) for _ in range(2)])
         return one_net(inputs, outputs)
 
-    def one_net(inputs: int, outputs: int) -> ExplicitNet:
+    def one_net(inputs: int, outputs: int) -> nn.Module:
         if conditioner == "mlp":
             widths = [hidden] * 2 if isinstance(hidden, int) else hidden
             return MLP(inputs, outputs, widths, nonlinearity)

@@ -1,133 +1,170 @@
-"""What a coupling and its conditioner must offer to be differentiated by hand."""
+"""What a transform and a net must offer to be differentiated by hand.
+
+Both are small frozen objects without parameters of their own: they say what is computed, and how
+its vector-Jacobian product (vjp) is computed from the tensors that the forward pass saved. Saved
+tensors and prepared weights are named tuples, flattened for autograd by `rgflow.ops.saved`.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
-from itertools import pairwise
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from rgflow.ops.saved import Structure
+
 Halves = tuple[Tensor, Tensor]
 
 
-class Perceptron(NamedTuple):
-    """What a plain perceptron is beside its parameters, matrices and then biases.
+class TransformResult(NamedTuple):
+    """What a transform gives, and the tensors that its vjp needs."""
+
+    image: Tensor
+    log_det: Tensor
+    saved: Structure
+
+
+class NetResult(NamedTuple):
+    """What a net gives, and the tensors that its vjp needs."""
+
+    output: Tensor
+    saved: Structure
+
+
+class Prepared(NamedTuple):
+    """The weights of several nets of one kind, in the form in which the nets use them.
 
     Attributes:
-        widths: Features in front of the first map and behind each.
-        activations: Names of the functions in between.
+        weights: Each tensor with a first axis for the nets.
+        saved: What `FastNet.prepare_vjp` needs.
     """
 
-    widths: tuple[int, ...]
-    activations: tuple[str, ...]
-
-    @property
-    def parameters(self) -> int:
-        """How many there are."""
-        return sum((columns + 1) * rows for columns, rows in pairwise(self.widths))
+    weights: Structure
+    saved: Structure
 
 
-class ExplicitNet(nn.Module, ABC):
-    """A net with a hand-written gradient, so that a chain of couplings can be one function.
+class FastTransform(ABC):
+    """An elementwise map with parameters of its own for every entry, and its vjp.
 
-    What the net needs beside its input is prepared for all nets of a chain that are alike at
-    once: a small operation costs as much as a small product.
-
-    Attributes:
-        outputs: Features given.
-        batch_innermost: Whether it is faster on tensors ``(N, features)`` whose N is innermost in
-            memory.
-        kind: Equal for nets that are alike.
-        perceptrons: If the net is made of plain perceptrons that read the same and share the
-            outputs evenly, these, in the order of ``tensors``.
+    ``b`` has the shape ``(N, D, *lattice)`` and ``parameters`` the shape
+    ``(N, parameters_per_entry * D, *lattice)``, with all first parameters in front.
     """
 
-    radius = 0
+    parameters_per_entry: int
+
+    @abstractmethod
+    def apply(self, b: Tensor, parameters: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        """The image and its log_det ``(N,)``, as one function of autograd."""
+
+    @abstractmethod
+    def forward(self, b: Tensor, parameters: Tensor, *, inverse: bool) -> TransformResult:
+        """The image, its log_det ``(N,)`` and saved tensors; autograd sees nothing of it."""
+
+    @abstractmethod
+    def vjp(
+        self, grad: Tensor, log_det_grad: Tensor, saved: Structure, *, inverse: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Gradients in b and in the parameters, from those of the image and of the log_det."""
+
+
+class FastNet(ABC):
+    """A net whose parameters are the list of tensors that its module gives, and its vjp.
+
+    What the net makes of its parameters before it reads any sample, such as weight norm, is
+    prepared for all nets of a chain that are alike at once: a small operation costs as much as a
+    small product of matrices. Nets are alike if they are equal as objects.
+    """
+
+    inputs: int
     outputs: int
-    batch_innermost: bool
-    kind: Hashable
-    perceptrons: tuple[Perceptron, ...] = ()
 
     @abstractmethod
-    def tensors(self) -> list[Tensor]:
-        """All parameters, in the order of the other methods."""
+    def prepare(self, parameters: Sequence[Sequence[Tensor]], dtype: torch.dtype) -> Prepared:
+        """Weights in the type of the nets' inputs, from the parameters of each net."""
 
     @abstractmethod
-    def prepare(
-        self, tensors: Sequence[Sequence[Tensor]], dtype: torch.dtype
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """What ``evaluate`` wants of nets of this kind, and what ``collect`` wants beside.
+    def forward(self, x: Tensor, weights: Structure) -> NetResult:
+        """The output of ``(N, inputs, ...)`` for the weights of one net, and saved tensors."""
+
+    @abstractmethod
+    def vjp(
+        self, grad: Tensor, weights: Structure, saved: Structure, *, of_weights: bool
+    ) -> tuple[Tensor, Structure]:
+        """Gradients in x and, if asked for, in the weights, else an empty tuple."""
+
+    @abstractmethod
+    def prepare_vjp(self, of_weights: Structure, saved: Structure) -> list[Tensor]:
+        """Gradients in the parameters, each with a first axis for the nets.
 
         Args:
-            tensors: Of each net.
-            dtype: Of the nets' inputs.
-
-        Returns:
-            Tensors whose first axis is that of the nets, and any others.
+            of_weights: Gradients in the weights of all nets, like `Prepared.weights`.
+            saved: `Prepared.saved`.
         """
 
-    @abstractmethod
-    def evaluate(self, x: Tensor, ready: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """The output, in the type of x, and what ``pull_back`` needs.
 
-        Args:
-            x: ``(N, inputs, ...)``.
-            ready: The net's own part of what was prepared.
-        """
+class Transform(Protocol):
+    """What this folder calls of a transform.
 
-    @abstractmethod
-    def pull_back(
-        self, grad: Tensor, ready: Sequence[Tensor], kept: Sequence[Tensor], of_ready: bool
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Gradients in x and, if asked for, in ``ready``, else an empty list."""
+    Attributes:
+        fast: The faster way of computing it, or None.
+    """
 
-    @abstractmethod
-    def collect(self, of_ready: Sequence[Tensor], aside: Sequence[Tensor]) -> list[Tensor]:
-        """Gradients in the tensors of all nets, the first axis that of the nets.
+    parameters_per_entry: int
+    fast: FastTransform | None
 
-        Args:
-            of_ready: From ``pull_back``, stacked over the nets.
-            aside: The second of what ``prepare`` returned.
-        """
+    def forward(self, b: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """The image and the logarithm of the slope."""
+        ...
 
-    def run(self, x: Tensor) -> Tensor:
-        """The output in plain operations, which autograd follows."""
-        ready, _ = self.prepare([self.tensors()], x.dtype)
-        return self.evaluate(x, [tensor[0] for tensor in ready])[0]
+    def inverse(self, b: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of the inverse function."""
+        ...
 
 
-class ExplicitCoupling(Protocol):
-    """A coupling whose map and conditioner have hand-written gradients.
+class Coupling(Protocol):
+    """What this folder calls of a coupling.
 
     Attributes:
         read_half: Index of the half that is read, 0 or 1; the other one is changed.
         event_shape: Shapes of the halves without the batch axis.
-        conditioner: The net.
-        affine_bound: The largest absolute log-scale if the map is the affine one, else None.
+        transform: The elementwise map.
+        conditioner: The net; one with a faster way has ``fast`` and ``parameter_list()``.
     """
 
     read_half: int
     event_shape: tuple[tuple[int, ...], tuple[int, ...]]
-    conditioner: ExplicitNet
-    affine_bound: float | None
+    transform: Transform
+    conditioner: nn.Module
 
-    def run_plainly(
-        self, halves: Halves, conditioner: Callable[[Tensor], Tensor], *, inverse: bool
+    def apply_plainly(
+        self, halves: Halves, net: Callable[[Tensor], Tensor], *, inverse: bool
     ) -> tuple[Halves, Tensor]:
-        """The coupling or its inverse in operations that autograd knows."""
+        """The coupling or its inverse, with a function in place of its conditioner."""
         ...
 
-    def evaluate(
-        self, b: Tensor, parameters: Tensor, *, inverse: bool
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """The image, its log_det, and what ``pull_back`` needs."""
-        ...
 
-    def pull_back(
-        self, grad: Tensor, log_det_grad: Tensor, kept: list[Tensor], *, inverse: bool
-    ) -> tuple[Tensor, Tensor]:
-        """Gradients in b and in the parameters."""
-        ...
+class HasFasterWay:
+    """Base of transforms and nets that may have a faster way beside plain torch.
+
+    A subclass that computes something else, by a ``forward`` or an ``inverse`` of its own, does
+    not inherit the faster way of its parent: it has none unless it says so.
+
+    Attributes:
+        fast: The faster way, or None.
+    """
+
+    fast: Any = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if vars(cls).keys() & {"forward", "inverse"} and "fast" not in vars(cls):
+            cls.fast = None
+
+
+def fast_net(module: nn.Module) -> FastNet | None:
+    """The faster way of computing a net, or None if there is none."""
+    found: Any = getattr(module, "fast", None)
+    return found if isinstance(found, FastNet) else None

@@ -1,40 +1,37 @@
-"""Couplings as one function with a hand-written gradient.
+"""A chain of couplings as one function of autograd with a hand-written gradient.
 
-On small tensors the engine of autograd takes as long as the work itself. Where the conditioner is
-an `ExplicitNet`, one coupling, or a chain of them, is a single node of the graph.
+On small tensors the engine of autograd takes as long as the work itself. Where transforms and
+nets have a faster way, one coupling, or a chain of them, is a single node of the graph.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from rgflow.ops.contract import ExplicitCoupling, ExplicitNet, Halves
-from rgflow.ops.fused import cut, stacked
+from rgflow.ops.choice import plain
+from rgflow.ops.contract import Coupling, Halves, Prepared
+from rgflow.ops.saved import Structure, flatten, rebuilt, unflatten
+from rgflow.ops.tensors import gradients_of, stacked
 
 LARGEST = 2**16
 """Parameters of a net that is prepared together with others; to stack larger ones would cost more
 than it saves."""
 
 
-def works_here() -> bool:
-    """Whether neither torch.func nor a compiler is looking, which want plain operations."""
-    return not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
-
-
-def run(
-    couplings: Sequence[ExplicitCoupling], halves: Halves, *, inverse: bool
+def run_in_torch(
+    couplings: Sequence[Coupling], halves: Halves, *, inverse: bool
 ) -> tuple[Halves, Tensor]:
-    """Applies couplings in the given order, or their inverses.
+    """Apply couplings in the given order, or their inverses.
 
     Hooks on the couplings and on their nets are not called.
 
     Args:
-        couplings: All ``explicit``, in the order of application.
+        couplings: All with a faster way, in the order of application.
         halves: ``(N, A, *lattice)`` and ``(N, B, *lattice)``, best with N innermost in memory.
         inverse: Whether each one's inverse is applied.
 
@@ -42,54 +39,31 @@ def run(
         The halves, of which one that nobody changes is the tensor that was given, and the
         log_det ``(N,)``.
     """
-    device = halves[0].device.type
-    low = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
-    tensors = [tensor for c in couplings for tensor in c.conditioner.tensors()]
-    *images, log_det = _Couplings.apply(couplings, inverse, low, *halves, *tensors)
+    low = low_precision(halves[0])
+    parameters = [tensor for c in couplings for tensor in c.conditioner.parameter_list()]
+    *images, log_det = _Couplings.apply(couplings, inverse, low, *halves, *parameters)
     return with_images(couplings, halves, images), log_det
 
 
-def run_plainly(
-    couplings: Sequence[ExplicitCoupling],
-    halves: Halves,
-    tensors: Sequence[Tensor] | None = None,
-    *,
-    inverse: bool,
-) -> tuple[Halves, Tensor]:
-    """The same in operations that autograd, torch.func and compilers know.
-
-    Args:
-        couplings: As for `run`.
-        halves: As for `run`.
-        tensors: In place of the parameters of all couplings, in the order of ``tensors()``.
-        inverse: As for `run`.
-    """
-    total: Tensor | None = None
-    rest = iter(tensors or ())
-    for coupling in couplings:
-        net: Callable[[Tensor], Tensor] = coupling.conditioner
-        if tensors is not None:
-            net = _with_tensors(net, list(islice(rest, len(net.tensors()))))
-        halves, log_det = coupling.run_plainly(halves, net, inverse=inverse)
-        total = log_det if total is None else total + log_det
-    return halves, total
+def low_precision(x: Tensor) -> torch.dtype | None:
+    """The type in which autocast wants nets to compute, None without autocast."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
 
-def _with_tensors(net: ExplicitNet, tensors: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
-    """The net with these in place of its parameters, which may be others by now."""
+def with_parameters(net: nn.Module, tensors: Sequence[Tensor]) -> Callable[[Tensor], Tensor]:
+    """The net with these tensors in place of its ``parameter_list()``."""
     names = {id(parameter): name for name, parameter in net.named_parameters()}
-    own = {names[id(p)]: given for p, given in zip(net.tensors(), tensors, strict=True)}
+    own = {names[id(p)]: given for p, given in zip(net.parameter_list(), tensors, strict=True)}
     return lambda x: torch.func.functional_call(net, own, (x,))
 
 
-def changing_halves(couplings: Sequence[ExplicitCoupling]) -> list[int]:
+def changing_halves(couplings: Sequence[Coupling]) -> list[int]:
     """Which halves change."""
     return sorted({1 - coupling.read_half for coupling in couplings})
 
 
-def with_images(
-    couplings: Sequence[ExplicitCoupling], halves: Halves, images: Sequence[Tensor]
-) -> Halves:
+def with_images(couplings: Sequence[Coupling], halves: Halves, images: Sequence[Tensor]) -> Halves:
     """The halves with the images of those that change in their places."""
     result = list(halves)
     for half, image in zip(changing_halves(couplings), images, strict=True):
@@ -97,120 +71,164 @@ def with_images(
     return tuple(result)
 
 
-def _alike(
-    couplings: Sequence[ExplicitCoupling], tensors: Sequence[Sequence[Tensor]]
-) -> list[list[int]]:
-    """Numbers of couplings whose conditioners are of one kind, by kind; large ones each alone."""
-    groups: dict[Hashable, list[int]] = {}
-    for i, (coupling, own) in enumerate(zip(couplings, tensors, strict=True)):
-        is_large = sum(tensor.numel() for tensor in own) > LARGEST
-        groups.setdefault(i if is_large else coupling.conditioner.kind, []).append(i)
-    return list(groups.values())
+class _Saved(NamedTuple):
+    """Everything that the backward pass reads.
 
+    Attributes:
+        halves: The two halves as they were given.
+        parameters: Of each coupling's net.
+        prepared: Of each group of nets that are alike.
+        transforms: What the transform of each coupling saved.
+        nets: What the net of each coupling saved.
+    """
 
-def _unstack(stack: Sequence[Tensor], nets: int) -> list[Sequence[Tensor]]:
-    """Each net's own tensors out of those of all."""
-    if nets == 1:
-        return [[tensor[0] for tensor in stack]]  # cheaper than to unbind
-    return list(zip(*(tensor.unbind() for tensor in stack), strict=True))
-
-
-def _by_coupling(
-    groups: Sequence[Sequence[int]], stacks: Sequence[Sequence[Tensor]]
-) -> list[Sequence[Tensor]]:
-    """Each coupling's own tensors out of those stacked by kind."""
-    own = {}
-    for members, stack in zip(groups, stacks, strict=True):
-        own.update(zip(members, _unstack(stack, len(members)), strict=True))
-    return [own[i] for i in range(len(own))]
+    halves: tuple[Tensor, Tensor]
+    parameters: tuple[tuple[Tensor, ...], ...]
+    prepared: tuple[Prepared, ...]
+    transforms: tuple[Structure, ...]
+    nets: tuple[Structure, ...]
 
 
 class _Couplings(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        couplings: Sequence[ExplicitCoupling],
+        couplings: Sequence[Coupling],
         inverse: bool,
         low: torch.dtype | None,
         *inputs: Tensor,
     ) -> tuple[Tensor, ...]:
+        rest = iter(inputs[2:])
+        parameters = tuple(
+            tuple(islice(rest, len(c.conditioner.parameter_list()))) for c in couplings
+        )
+        groups = _alike(couplings, parameters)
         halves = list(inputs[:2])
-        nets = [coupling.conditioner for coupling in couplings]
-        ctx.counts = [len(net.tensors()) for net in nets]
-        tensors = cut(inputs[2:], ctx.counts)
-        ctx.groups = _alike(couplings, tensors)
-        stacks, asides = [], []
         total: Tensor | None = None
-        kept: list[Tensor] = []
-        ctx.sizes = []
+        transforms, nets = [], []
         with torch.autocast(inputs[0].device.type, enabled=False):
-            for members in ctx.groups:
-                own = [tensors[i] for i in members]
-                stack, aside = nets[members[0]].prepare(own, low or inputs[0].dtype)
-                stacks.append(stack)
-                asides.append(aside)
-            ready = _by_coupling(ctx.groups, stacks)
-            for coupling, net, own in zip(couplings, nets, ready, strict=True):
+            prepared = tuple(
+                couplings[group[0]].conditioner.fast.prepare(
+                    [parameters[i] for i in group], low or inputs[0].dtype
+                )
+                for group in groups
+            )
+            for coupling, weights in zip(
+                couplings, _by_coupling(groups, [p.weights for p in prepared]), strict=True
+            ):
                 changing = 1 - coupling.read_half
                 changed, read = halves[changing], halves[coupling.read_half]
-                parameters, of_net = net.evaluate(read if low is None else read.to(low), own)
-                halves[changing], log_det, of_map = coupling.evaluate(
-                    changed, parameters.to(changed.dtype), inverse=inverse
+                net = coupling.conditioner.fast.forward(
+                    read if low is None else read.to(low), weights
                 )
-                total = log_det if total is None else total + log_det
-                kept += [*of_map, *of_net]
-                ctx.sizes += [len(of_map), len(of_net)]
-        ctx.couplings, ctx.inverse, ctx.low = couplings, inverse, low
-        ctx.prepared = [len(part) for part in (*stacks, *asides)]
-        ctx.save_for_backward(*inputs, *chain(*stacks), *chain(*asides), *kept)
-        # apart from what is kept, whose views would hold the graph that holds them
+                result = coupling.transform.fast.forward(
+                    changed, net.output.to(changed.dtype), inverse=inverse
+                )
+                halves[changing] = result.image
+                total = result.log_det if total is None else total + result.log_det
+                transforms.append(result.saved)
+                nets.append(net.saved)
+        saved = _Saved(inputs[:2], parameters, prepared, tuple(transforms), tuple(nets))
+        tensors: list[Tensor] = []
+        ctx.skeleton = flatten(saved, tensors)
+        ctx.save_for_backward(*tensors)
+        ctx.couplings, ctx.groups, ctx.inverse, ctx.low = couplings, groups, inverse, low
+        # apart from what is saved, whose views would hold the graph that holds them
         return *(halves[half].detach() for half in changing_halves(couplings)), total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors  # once, as checkpoints want it
+        saved: _Saved = rebuilt(ctx.skeleton, ctx.saved_tensors)
         wanted = ctx.needs_input_grad[3:]
+        couplings, groups, inverse = ctx.couplings, ctx.groups, ctx.inverse
         if torch.is_grad_enabled():
-            inputs = saved[: 2 + sum(ctx.counts)]
-            found = differentiable(
-                ctx.couplings, inputs, wanted, grads, inverse=ctx.inverse, low=ctx.low
+            found = gradients_in_torch(
+                couplings,
+                [*saved.halves, *chain(*saved.parameters)],
+                wanted,
+                grads,
+                inverse=inverse,
+                low=ctx.low,
             )
             return None, None, None, *found
-        groups, count = ctx.groups, len(ctx.couplings)
-        _, *parts = cut(saved, [2 + sum(ctx.counts), *ctx.prepared, *ctx.sizes])
-        stacks, asides, kept = cut(parts, [len(groups), len(groups), 2 * count])
-        ready = _by_coupling(groups, stacks)
+        of_weights = any(wanted[2:])
+        weights = _by_coupling(groups, [p.weights for p in saved.prepared])
         *of_images, log_det_grad = grads
         halves: list[Tensor | None] = [None, None]
-        for half, grad in zip(changing_halves(ctx.couplings), of_images, strict=True):
+        for half, grad in zip(changing_halves(couplings), of_images, strict=True):
             halves[half] = grad
-        of_ready: list[list[Tensor]] = [[]] * count
-        for i in reversed(range(count)):
-            coupling = ctx.couplings[i]
+        found_weights: list[Structure] = [()] * len(couplings)
+        for i in reversed(range(len(couplings))):
+            coupling = couplings[i]
             changing, reading = 1 - coupling.read_half, coupling.read_half
-            of_map, of_net = kept[2 * i : 2 * i + 2]
-            halves[changing], grad = coupling.pull_back(
-                halves[changing], log_det_grad, of_map, inverse=ctx.inverse
+            halves[changing], grad = coupling.transform.fast.vjp(
+                halves[changing], log_det_grad, saved.transforms[i], inverse=inverse
             )
             grad = grad if ctx.low is None else grad.to(ctx.low)
-            grad, of_ready[i] = coupling.conditioner.pull_back(
-                grad, ready[i], of_net, any(wanted[2:])
+            grad, found_weights[i] = coupling.conditioner.fast.vjp(
+                grad, weights[i], saved.nets[i], of_weights=of_weights
             )
             grad = grad.to(halves[changing].dtype)
             halves[reading] = grad if halves[reading] is None else halves[reading] + grad
-        of_tensors: list[Sequence[Tensor | None]] = [[None] * size for size in ctx.counts]
-        if any(wanted[2:]):
-            for members, aside in zip(groups, asides, strict=True):
-                net = ctx.couplings[members[0]].conditioner
-                stack = [stacked(t) for t in zip(*(of_ready[i] for i in members), strict=True)]
-                found = net.collect(stack, aside)
-                for i, own in zip(members, _unstack(found, len(members)), strict=True):
-                    of_tensors[i] = own
-        return None, None, None, *halves, *chain(*of_tensors)
+        of_parameters: list[Sequence[Tensor | None]] = [[None] * len(p) for p in saved.parameters]
+        if of_weights:
+            for group, prepared in zip(groups, saved.prepared, strict=True):
+                found = _group_vjp(couplings, group, prepared, found_weights)
+                for i, own in zip(group, found, strict=True):
+                    of_parameters[i] = [
+                        g.view_as(p) for g, p in zip(own, saved.parameters[i], strict=True)
+                    ]
+        return None, None, None, *halves, *chain(*of_parameters)
 
 
-def differentiable(
-    couplings: Sequence[ExplicitCoupling],
+def _alike(
+    couplings: Sequence[Coupling], parameters: Sequence[Sequence[Tensor]]
+) -> list[list[int]]:
+    """Numbers of couplings whose nets are alike, group by group; large nets each alone."""
+    groups: dict[Hashable, list[int]] = {}
+    for i, (coupling, own) in enumerate(zip(couplings, parameters, strict=True)):
+        is_large = sum(tensor.numel() for tensor in own) > LARGEST
+        groups.setdefault(i if is_large else coupling.conditioner.fast, []).append(i)
+    return list(groups.values())
+
+
+def _by_coupling(groups: Sequence[Sequence[int]], stacks: Sequence[Structure]) -> list[Structure]:
+    """The weights of each coupling's net out of those that are stacked group by group."""
+    own: dict[int, Structure] = {}
+    for group, stack in zip(groups, stacks, strict=True):
+        tensors: list[Tensor] = []
+        skeleton = flatten(stack, tensors)
+        for i, mine in zip(group, _unstacked(tensors, len(group)), strict=True):
+            own[i] = rebuilt(skeleton, mine)
+    return [own[i] for i in range(len(own))]
+
+
+def _unstacked(tensors: Sequence[Tensor], nets: int) -> list[Sequence[Tensor]]:
+    """Each net's own tensors."""
+    if nets == 1:
+        return [[tensor[0] for tensor in tensors]]  # cheaper than to unbind
+    return list(zip(*(tensor.unbind() for tensor in tensors), strict=True))
+
+
+def _group_vjp(
+    couplings: Sequence[Coupling],
+    group: Sequence[int],
+    prepared: Prepared,
+    of_weights: Sequence[Structure],
+) -> list[Sequence[Tensor]]:
+    """Gradients in the parameters of each net of a group."""
+    columns = []
+    for i in group:
+        tensors: list[Tensor] = []
+        skeleton = flatten(of_weights[i], tensors)
+        columns.append(tensors)
+    stack = unflatten(skeleton, (stacked(t) for t in zip(*columns, strict=True)))
+    net = couplings[group[0]].conditioner.fast
+    return _unstacked(net.prepare_vjp(stack, prepared.saved), len(group))
+
+
+def gradients_in_torch(
+    couplings: Sequence[Coupling],
     inputs: Sequence[Tensor],
     wanted: Sequence[bool],
     grads: Sequence[Tensor],
@@ -222,19 +240,23 @@ def differentiable(
 
     Args:
         couplings: In the order of application.
-        inputs: The halves, then all parameters.
+        inputs: The halves, then the parameters of all nets.
         wanted: Of which of them gradients are wanted.
-        grads: Of the images and of the log_det.
-        inverse: Whether each one's inverse was applied.
-        low: Type of the nets' numbers, None for that of the halves.
+        grads: Gradients of the images and of the log_det.
+        inverse: Whether each coupling's inverse was applied.
+        low: Type in which the nets computed, None for that of the halves.
     """
-    graph = torch.is_grad_enabled()
     device = inputs[0].device.type
-    with torch.enable_grad(), torch.autocast(device, dtype=low, enabled=low is not None):
-        halves, log_det = run_plainly(couplings, tuple(inputs[:2]), inputs[2:], inverse=inverse)
+    rest = iter(inputs[2:])
+    halves, total = (inputs[0], inputs[1]), None
+    autocast = torch.autocast(device, dtype=low, enabled=low is not None)
+    with plain(), torch.enable_grad(), autocast:
+        for coupling in couplings:
+            net = coupling.conditioner
+            own = list(islice(rest, len(net.parameter_list())))
+            halves, log_det = coupling.apply_plainly(
+                halves, with_parameters(net, own), inverse=inverse
+            )
+            total = log_det if total is None else total + log_det
     images = [halves[half] for half in changing_halves(couplings)]
-    of = [tensor for tensor, asked in zip(inputs, wanted, strict=True) if asked]
-    found = iter(
-        torch.autograd.grad((*images, log_det), of, grads, create_graph=graph, allow_unused=True)
-    )
-    return [next(found) if asked else None for asked in wanted]
+    return gradients_of((*images, total), inputs, wanted, grads)

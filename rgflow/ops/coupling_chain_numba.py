@@ -1,7 +1,7 @@
 """Chains of affine couplings with narrow perceptrons in machine code, for float32 on a CPU.
 
-The same functions as those of `rgflow.ops.coupling_chain`: where nets are narrow several times as
-fast, as no intermediate result leaves the cache, and none is kept.
+These are the same functions as those of `rgflow.ops.coupling_chain`. Where nets are narrow they
+are several times as fast, as no intermediate result leaves the cache, and none is kept.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rgflow.ops import coupling_chain as explicit
-from rgflow.ops.contract import ExplicitCoupling, Halves, Perceptron
-from rgflow.ops.fused import are_plain, stand_for_many, wants_graph
+from rgflow.ops.affine import FastAffine
+from rgflow.ops.choice import are_batched, hand_written_gradients, machine_code, wants_graph
+from rgflow.ops.compositions import FastSideBySide
+from rgflow.ops.contract import Coupling, FastNet, Halves
+from rgflow.ops.coupling_chain import changing_halves, gradients_in_torch, with_images
 from rgflow.ops.kernels.codes import CODES
+from rgflow.ops.perceptron import FastPerceptron
 from rgflow.ops.perceptron_numba import WIDEST
 
 if TYPE_CHECKING:
@@ -28,76 +31,83 @@ class Kind(NamedTuple):
 
     Attributes:
         reads: The half that is read.
-        shapes: Of both halves.
+        shapes: Shapes of both halves.
         bound: The largest absolute log-scale.
-        nets: Which share log-scales and shifts evenly.
+        net: What each of its nets is; they share log-scales and shifts evenly.
+        nets: How many nets there are.
     """
 
     reads: int
     shapes: tuple[tuple[int, ...], tuple[int, ...]]
     bound: float
-    nets: tuple[Perceptron, ...]
+    net: FastPerceptron
+    nets: int
 
     @property
     def is_known(self) -> bool:
         """Whether there is machine code for it."""
-        read, moved = self.shapes[self.reads], self.shapes[1 - self.reads]
-        return len(self.nets) > 0 and all(
-            (net.widths[0],) == read
-            and (net.widths[-1] * len(self.nets),) == (2 * moved[0], *moved[1:])
-            and max(net.widths) <= WIDEST
-            and all(name in CODES for name in net.activations)
-            for net in self.nets
+        read, changed = self.shapes[self.reads], self.shapes[1 - self.reads]
+        return (
+            (self.net.inputs,) == read
+            and (self.net.outputs * self.nets,) == (2 * changed[0], *changed[1:])
+            and max(self.net.widths) <= WIDEST
+            and all(name in CODES for name in self.net.activations)
         )
 
 
-def suits(couplings: Sequence[ExplicitCoupling], halves: Halves) -> bool:
+def suits(couplings: Sequence[Coupling], halves: Halves) -> bool:
     """Whether there is machine code for these couplings on these halves."""
-    tensors, kinds = _tensors(couplings), _kinds(couplings)
-    return (
-        not torch.is_autocast_enabled("cpu")
-        and are_plain(*halves, *tensors)
-        and _are_known(kinds)
-        and sum(t.numel() for t in tensors) == _count(kinds)
-    )
+    kinds = _kinds(couplings)
+    if None in kinds or not _are_known(kinds) or torch.is_autocast_enabled("cpu"):
+        return False
+    tensors = _parameters(couplings)
+    return machine_code(*halves, *tensors) and sum(t.numel() for t in tensors) == _count(kinds)
 
 
-def run(
-    couplings: Sequence[ExplicitCoupling], halves: Halves, *, inverse: bool
+def run_in_machine_code(
+    couplings: Sequence[Coupling], halves: Halves, *, inverse: bool
 ) -> tuple[Halves, Tensor]:
-    """As `explicit.run`, where it `suits`."""
-    inputs = (*halves, *_tensors(couplings))
+    """As `rgflow.ops.coupling_chain.run_in_torch`, where it `suits`."""
+    inputs = (*halves, *_parameters(couplings))
     *images, log_det = _Chain.apply(couplings, inverse, wants_graph(*inputs), *inputs)
-    return explicit.with_images(couplings, halves, images), log_det
+    return with_images(couplings, halves, images), log_det
 
 
-def _tensors(couplings: Sequence[ExplicitCoupling]) -> list[Tensor]:
-    return [tensor for coupling in couplings for tensor in coupling.conditioner.tensors()]
+def _parameters(couplings: Sequence[Coupling]) -> list[Tensor]:
+    return [tensor for c in couplings for tensor in c.conditioner.parameter_list()]
 
 
-def _kinds(couplings: Sequence[ExplicitCoupling]) -> tuple[Kind | None, ...]:
+def _kinds(couplings: Sequence[Coupling]) -> tuple[Kind | None, ...]:
     return tuple(
-        None
-        if c.affine_bound is None
-        else Kind(c.read_half, c.event_shape, c.affine_bound, c.conditioner.perceptrons)
-        for c in couplings
+        _kind(c.read_half, c.event_shape, c.transform.fast, c.conditioner.fast) for c in couplings
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _kind(
+    reads: int, shapes: tuple[tuple[int, ...], tuple[int, ...]], transform: Any, net: FastNet
+) -> Kind | None:
+    """None if it is not an affine coupling with perceptrons."""
+    one, count = (net.net, net.count) if isinstance(net, FastSideBySide) else (net, 1)
+    if not isinstance(transform, FastAffine) or not isinstance(one, FastPerceptron):
+        return None
+    return Kind(reads, shapes, transform.bound, one, count)
 
 
 @functools.lru_cache(maxsize=64)
-def _are_known(kinds: tuple[Kind | None, ...]) -> bool:
+def _are_known(kinds: tuple[Kind, ...]) -> bool:
     """Whether there is machine code for all, which have as many nets of as many layers."""
     return (
-        all(kind is not None and kind.is_known for kind in kinds)
-        and len({len(kind.nets) for kind in kinds}) == 1
-        and len({len(net.widths) for kind in kinds for net in kind.nets}) == 1
+        all(kind.is_known for kind in kinds)
+        and len({kind.nets for kind in kinds}) == 1
+        and len({len(kind.net.widths) for kind in kinds}) == 1
     )
 
 
 @functools.lru_cache(maxsize=64)
 def _count(kinds: tuple[Kind, ...]) -> int:
-    """Parameters of all."""
-    return sum(net.parameters for kind in kinds for net in kind.nets)
+    """Parameters of all couplings."""
+    return sum(kind.nets * kind.net.parameters for kind in kinds)
 
 
 @functools.lru_cache(maxsize=64)
@@ -107,16 +117,14 @@ def _plan(kinds: tuple[Kind, ...], inverse: bool) -> Plan:
 
     from rgflow.ops.kernels.affine_chain import Plan
 
-    nets = [kind.nets for kind in kinds]
-    sizes = np.array([net.parameters for own in nets for net in own])
-    first = [own[0] for own in nets]
-    codes = [[CODES[name] for name in net.activations] for net in first]
+    sizes = np.array([kind.net.parameters for kind in kinds for _ in range(kind.nets)])
+    codes = [[CODES[name] for name in kind.net.activations] for kind in kinds]
     return Plan(
         inverse=inverse,
         reads=np.array([kind.reads for kind in kinds]),
         bounds=np.array([kind.bound for kind in kinds], np.float32),
         starts=(np.cumsum(sizes) - sizes).reshape(len(kinds), -1),
-        widths=np.array([net.widths for net in first]),
+        widths=np.array([kind.net.widths for kind in kinds]),
         activations=np.array(codes, np.int64).reshape(len(kinds), -1),
     )
 
@@ -124,11 +132,7 @@ def _plan(kinds: tuple[Kind, ...], inverse: bool) -> Plan:
 class _Chain(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        couplings: Sequence[ExplicitCoupling],
-        inverse: bool,
-        keeps: bool,
-        *inputs: Tensor,
+        ctx: Any, couplings: Sequence[Coupling], inverse: bool, saves: bool, *inputs: Tensor
     ) -> tuple[Tensor, ...]:
         from rgflow.ops.kernels import affine_chain, threads
 
@@ -138,7 +142,7 @@ class _Chain(torch.autograd.Function):
         images = [torch.empty_like(half) for half in halves]
         samples = len(inputs[0])
         log_det = flat.new_empty(samples)
-        rows = sum(len(halves[1 - c.read_half]) for c in couplings) if keeps else 0
+        rows = sum(len(halves[1 - c.read_half]) for c in couplings) if saves else 0
         changed = flat.new_empty(rows, samples)
         arrays = [t.numpy() for t in (flat, *halves, *images, log_det, changed)]
         threads.in_parallel(
@@ -146,21 +150,21 @@ class _Chain(torch.autograd.Function):
         )
         ctx.couplings, ctx.inverse, ctx.plan = couplings, inverse, plan
         ctx.save_for_backward(*inputs, flat, *images, changed)
-        # apart from what is kept, as in `explicit`
-        return *(images[half].T.detach() for half in explicit.changing_halves(couplings)), log_det
+        # apart from what is saved, as in `rgflow.ops.coupling_chain`
+        return *(images[half].T.detach() for half in changing_halves(couplings)), log_det
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         *inputs, flat, first, second, changed = ctx.saved_tensors
         couplings, wanted = ctx.couplings, ctx.needs_input_grad[3:]
-        if torch.is_grad_enabled() or not explicit.works_here() or stand_for_many(grads):
-            found = explicit.differentiable(couplings, inputs, wanted, grads, inverse=ctx.inverse)
+        if torch.is_grad_enabled() or not hand_written_gradients() or are_batched(grads):
+            found = gradients_in_torch(couplings, inputs, wanted, grads, inverse=ctx.inverse)
             return None, None, None, *found
         from rgflow.ops.kernels import affine_chain, threads
 
         *of_images, of_log_det = grads
         of_halves = [torch.zeros_like(first), torch.zeros_like(second)]
-        for half, grad in zip(explicit.changing_halves(couplings), of_images, strict=True):
+        for half, grad in zip(changing_halves(couplings), of_images, strict=True):
             of_halves[half] = grad.T.contiguous()
         found = [torch.empty_like(first), torch.empty_like(second)]
         given = (flat, first, second, changed, *of_halves, of_log_det.contiguous(), *found)
@@ -171,8 +175,8 @@ class _Chain(torch.autograd.Function):
             affine_chain.TILE,
             len(flat) if any(wanted[2:]) else 0,
         )
-        of_tensors: Sequence[Tensor | None] = [None] * len(inputs[2:])
+        of_parameters: Sequence[Tensor | None] = [None] * len(inputs[2:])
         if any(wanted[2:]):
             cuts = of_flat.split([tensor.numel() for tensor in inputs[2:]])
-            of_tensors = [c.view_as(t) for c, t in zip(cuts, inputs[2:], strict=True)]
-        return None, None, None, *(grad.T for grad in found), *of_tensors
+            of_parameters = [c.view_as(t) for c, t in zip(cuts, inputs[2:], strict=True)]
+        return None, None, None, *(grad.T for grad in found), *of_parameters

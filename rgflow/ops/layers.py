@@ -1,43 +1,37 @@
-"""What a perceptron is beside its parameters: shapes of its linear maps and its activations."""
+"""The activations of a perceptron, of which its linear maps absorb all but one function."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rgflow.ops.fused import LOG2_E
+from rgflow.ops.affine import LOG2_E
 
 
 class Activation(NamedTuple):
     """A pointwise function ``gain f(scale x) + offset``.
 
-    All but f costs nothing: it is folded into the linear maps in front and behind.
+    Everything but f is folded into the linear maps in front and behind, where it costs nothing.
 
     Attributes:
         function: f.
-        backward: ``(gradient, kept) -> gradient`` of f.
-        keeps_output: Whether ``backward`` wants the output of f, not its input.
-        scale: As above.
-        gain: As above.
-        offset: As above.
+        vjp: ``(gradient, saved) -> gradient`` of f.
+        saves_output: Whether ``vjp`` needs the output of f instead of its input.
+        scale: Factor on the argument.
+        gain: Factor on the value.
+        offset: Added to the value.
     """
 
     function: Callable[[Tensor], Tensor]
-    backward: Callable[[Tensor, Tensor], Tensor]
-    keeps_output: bool
+    vjp: Callable[[Tensor, Tensor], Tensor]
+    saves_output: bool
     scale: float = 1.0
     gain: float = 1.0
     offset: float = 0.0
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """The pointwise function itself."""
-        y = self.function(x if self.scale == 1 else self.scale * x)
-        return y if (self.gain, self.offset) == (1, 0) else self.gain * y + self.offset
 
 
 def _elu(x: Tensor) -> Tensor:
@@ -56,27 +50,4 @@ ACTIVATIONS = {
     "relu": Activation(F.relu, lambda g, y: _aten.threshold_backward(g, y, 0), True),
     "gelu": Activation(F.gelu, _aten.gelu_backward, False),
 }
-_IDENTITY = Activation(torch.positive, torch.mul, True)
-
-
-def activation(name: str) -> Activation:
-    """The pointwise function of that name; ValueError if there is none."""
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation {name!r} is unknown, expected one of {sorted(ACTIVATIONS)}")
-    return ACTIVATIONS[name]
-
-
-class Layers(NamedTuple):
-    """What a perceptron is beside its parameters.
-
-    Attributes:
-        shapes: ``(out, in)`` of the linear maps.
-        activations: In between, one less.
-    """
-
-    shapes: tuple[tuple[int, int], ...]
-    activations: tuple[Activation, ...] = ()
-
-    def neighbours(self) -> Iterator[tuple[Activation, Activation]]:
-        """What stands in front of each map and behind it."""
-        return pairwise((_IDENTITY, *self.activations, _IDENTITY))
+IDENTITY = Activation(torch.positive, torch.mul, True)

@@ -1,4 +1,4 @@
-"""The plain perceptron, evaluated with the batch innermost in memory, and its gradient.
+"""The perceptron with the batch innermost in memory, and its gradient written by hand.
 
 Nets inside small blocks are narrow, and there are many blocks: products ``(out, in) @ (in, N)``
 of features by samples are five times as fast on a CPU as ``(N, in) @ (in, out)`` when there are
@@ -9,143 +9,187 @@ in, N / chunks)``, because threads share batches of products, but not one long n
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from rgflow.ops import perceptron_numba as native_perceptron
-from rgflow.ops.fused import stacked, stand_for_many
-from rgflow.ops.layers import Layers
+from rgflow.ops import perceptron_numba
+from rgflow.ops.choice import are_batched
+from rgflow.ops.contract import FastNet, NetResult, Prepared
+from rgflow.ops.layers import ACTIVATIONS, IDENTITY, Activation
+from rgflow.ops.tensors import stacked
 
-CHUNK = 2048  # samples
+CHUNK = 2048
+"""Samples that are multiplied at a time."""
 
 
-def prepare(
-    weights: Sequence[Tensor], biases: Sequence[Tensor], layers: Layers, dtype: torch.dtype
-) -> list[Tensor]:
-    """What `evaluate` wants of perceptrons that are alike, made for all of them at once.
+class LinearMaps(NamedTuple):
+    """Prepared weights: the linear maps with what belongs to the activations folded in.
 
-    Args:
-        weights: Of each net those of all linear maps, one after another in one axis.
-        biases: Of each net those of all linear maps, in the same way.
-        layers: Shapes and activations.
-        dtype: Of the nets' inputs.
-
-    Returns:
-        Matrices ``(nets, out, in)`` of all maps, then columns ``(nets, out, 1)``, with what goes
-        with the activations folded in.
+    Attributes:
+        matrices: ``(nets, out, in)`` of each map, or ``(out, in)`` of one net.
+        offsets: ``(nets, out, 1)``, or ``(out, 1)``.
     """
-    flat = torch.split_with_sizes(stacked(weights), [n * width for n, width in layers.shapes], 1)
-    columns = torch.split_with_sizes(stacked(biases)[..., None], [n for n, _ in layers.shapes], 1)
-    matrices, offsets = [], []
-    for part, offset, shape, (before, after) in zip(
-        flat, columns, layers.shapes, layers.neighbours(), strict=True
-    ):
-        matrix, factor = part.view(-1, *shape), before.gain * after.scale
-        matrix = (matrix if factor == 1 else matrix * factor).to(dtype)
-        offset = offset if after.scale == 1 else offset * after.scale
-        if before.offset:  # of the matrix as it is rounded
-            rows = matrix.to(offset.dtype).sum(2, keepdim=True)
-            offset = torch.add(offset, rows, alpha=before.offset / before.gain)
-        matrices.append(matrix)
-        offsets.append(offset.to(dtype))
-    return matrices + offsets
+
+    matrices: tuple[Tensor, ...]
+    offsets: tuple[Tensor, ...]
 
 
-def evaluate(x: Tensor, ready: Sequence[Tensor], layers: Layers) -> tuple[Tensor, list[Tensor]]:
+class SavedLayers(NamedTuple):
+    """Tensors for the vjp, each ``(chunks, features, N / chunks)`` or ``(features, N)``.
+
+    Attributes:
+        inputs: Inputs of the linear maps.
+        before: Inputs of those activations whose vjp wants them.
+    """
+
+    inputs: tuple[Tensor, ...]
+    before: tuple[Tensor, ...]
+
+
+class SavedInput(NamedTuple):
+    """The input ``(in, N)`` alone, from which machine code computes everything again."""
+
+    input: Tensor
+
+
+@dataclass(frozen=True)
+class FastPerceptron(FastNet):
     """``linear``, then ``activation, linear`` for each activation.
 
-    Args:
-        x: ``(N, inputs)``, best with N innermost in memory.
-        ready: Matrices and columns of one net, from `prepare`.
-        layers: Shapes and activations.
-
-    Returns:
-        ``(N, outputs)`` with N innermost in memory, and what `pull_back` needs: the inputs of the
-        maps, ``(chunks, in, N / chunks)``, then what activations keep; or from machine code
-        ``(in, N)``.
-    """
-    if native_perceptron.suits(x, ready, layers):
-        return native_perceptron.evaluate(x, ready, layers)
-    return _evaluate(x, ready, layers)
-
-
-def _evaluate(x: Tensor, ready: Sequence[Tensor], layers: Layers) -> tuple[Tensor, list[Tensor]]:
-    """The same in plain operations."""
-    h = _cut(x)
-    count = len(layers.shapes)
-    inputs, kept = [h], []
-    for matrix, offset, act in zip(ready, ready[count:], layers.activations, strict=False):
-        v = _linear(matrix, offset, h)
-        h = act.function(v)
-        inputs.append(h)
-        if not act.keeps_output:
-            kept.append(v)
-    return _join(_linear(ready[count - 1], ready[-1], h)), [*inputs, *kept]
-
-
-def pull_back(
-    grad: Tensor,
-    ready: Sequence[Tensor],
-    kept: Sequence[Tensor],
-    layers: Layers,
-    of_ready: bool = True,
-) -> tuple[Tensor, list[Tensor]]:
-    """Gradients of `evaluate` in x and, if asked for, in ``ready``, else none.
+    The parameters are two tensors: the matrices of all maps one after another, and their biases.
 
     Args:
-        grad: Gradient of its output, ``(N, outputs)``.
-        ready: As it was given to it.
-        kept: What it returned beside the output.
-        layers: As they were given to it.
-        of_ready: Whether the gradients in ``ready`` are wanted.
+        widths: Features in front of the first map and behind each map.
+        activations: Names of the functions in between, one less than there are maps.
     """
-    count = len(layers.shapes)
-    if len(kept) == 1 and count > 1:
-        if not stand_for_many((grad,)):
-            return native_perceptron.pull_back(grad, ready, kept, layers, of_ready)
-        kept = _evaluate(kept[0].T, ready, layers)[1]
-    inputs, before = kept[:count], list(kept[count:])
-    of_matrices, of_offsets = [], []
-    g = _cut(grad)
-    for layer in reversed(range(count)):
-        if of_ready:
-            read = inputs[layer].mT
-            if g.dim() == 2:
-                of_matrices.append(g @ read)
-                of_offsets.append(g.sum(1))
-            else:
-                of_matrices.append(torch.bmm(g, read).sum(0))
-                of_offsets.append(g.sum((0, 2)))
-        matrix = ready[layer].T
-        g = matrix @ g if g.dim() == 2 else torch.bmm(matrix.expand(len(g), -1, -1), g)
-        if layer:
-            act = layers.activations[layer - 1]
-            g = act.backward(g, inputs[layer] if act.keeps_output else before.pop())
-    return _join(g), of_matrices[::-1] + of_offsets[::-1]
 
+    widths: tuple[int, ...]
+    activations: tuple[str, ...]
 
-def collect(of_ready: Sequence[Tensor], layers: Layers) -> tuple[Tensor, Tensor]:
-    """Gradients in the weights ``(nets, ...)`` and biases ``(nets, ...)`` given to `prepare`.
+    @property
+    def inputs(self) -> int:
+        """Features that are read."""
+        return self.widths[0]
 
-    Args:
-        of_ready: Gradients from `pull_back`, stacked: ``(nets, out, in)``, then ``(nets, out)``.
-        layers: As given to it.
-    """
-    count = len(layers.shapes)
-    of_weights, of_biases = [], []
-    for matrix, offset, (before, after) in zip(
-        of_ready, of_ready[count:], layers.neighbours(), strict=False
-    ):
-        offset = offset if after.scale == 1 else offset * after.scale
-        factor = before.gain * after.scale
-        matrix = matrix if factor == 1 else matrix * factor
-        if before.offset:
-            matrix = torch.add(matrix, offset[..., None], alpha=before.offset)
-        of_weights.append(matrix.reshape(len(matrix), -1))
-        of_biases.append(offset)
-    return torch.cat(of_weights, 1), torch.cat(of_biases, 1)
+    @property
+    def outputs(self) -> int:
+        """Features that are given."""
+        return self.widths[-1]
+
+    @property
+    def parameters(self) -> int:
+        """Number of all matrix elements and biases."""
+        return sum((columns + 1) * rows for columns, rows in pairwise(self.widths))
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]:
+        """``(out, in)`` of the linear maps."""
+        return tuple((rows, columns) for columns, rows in pairwise(self.widths))
+
+    def prepare(self, parameters: Sequence[Sequence[Tensor]], dtype: torch.dtype) -> Prepared:
+        """See the base class."""
+        weights, biases = zip(*parameters, strict=True)
+        sizes = [rows * columns for rows, columns in self.shapes]
+        flat = torch.split_with_sizes(stacked(weights).flatten(1), sizes, 1)
+        columns = torch.split_with_sizes(stacked(biases)[..., None], list(self.widths[1:]), 1)
+        matrices, offsets = [], []
+        for part, offset, shape, (before, after) in zip(
+            flat, columns, self.shapes, self._neighbours(), strict=True
+        ):
+            matrix, factor = part.view(-1, *shape), before.gain * after.scale
+            matrix = (matrix if factor == 1 else matrix * factor).to(dtype)
+            offset = offset if after.scale == 1 else offset * after.scale
+            if before.offset:  # of the matrix as it is rounded
+                rows = matrix.to(offset.dtype).sum(2, keepdim=True)
+                offset = torch.add(offset, rows, alpha=before.offset / before.gain)
+            matrices.append(matrix)
+            offsets.append(offset.to(dtype))
+        return Prepared(LinearMaps(tuple(matrices), tuple(offsets)), ())
+
+    def forward(self, x: Tensor, weights: LinearMaps) -> NetResult:
+        """See the base class; the output has N innermost in memory."""
+        if perceptron_numba.suits(self, x, weights):
+            output, read = perceptron_numba.perceptron(self, x, weights)
+            return NetResult(output, SavedInput(read))
+        return self._forward_in_torch(x, weights)
+
+    def vjp(
+        self,
+        grad: Tensor,
+        weights: LinearMaps,
+        saved: SavedLayers | SavedInput,
+        *,
+        of_weights: bool,
+    ) -> tuple[Tensor, LinearMaps | tuple[()]]:
+        """See the base class."""
+        if isinstance(saved, SavedInput):
+            if not are_batched((grad,)):
+                of_x, matrices, offsets = perceptron_numba.perceptron_vjp(
+                    self, grad, weights, saved.input, of_weights
+                )
+                return of_x, LinearMaps(matrices, offsets) if of_weights else ()
+            saved = self._forward_in_torch(saved.input.T, weights).saved
+        return self._vjp_in_torch(grad, weights, saved, of_weights)
+
+    def prepare_vjp(self, of_weights: LinearMaps, saved: tuple[()]) -> list[Tensor]:
+        """See the base class."""
+        found_weights, found_biases = [], []
+        for matrix, offset, (before, after) in zip(*of_weights, self._neighbours(), strict=True):
+            offset = offset if after.scale == 1 else offset * after.scale
+            factor = before.gain * after.scale
+            matrix = matrix if factor == 1 else matrix * factor
+            if before.offset:
+                matrix = torch.add(matrix, offset[..., None], alpha=before.offset)
+            found_weights.append(matrix.reshape(len(matrix), -1))
+            found_biases.append(offset)
+        return [torch.cat(found_weights, 1), torch.cat(found_biases, 1)]
+
+    def _neighbours(self) -> Iterator[tuple[Activation, Activation]]:
+        """The activations in front of each map and behind it."""
+        return pairwise((IDENTITY, *(ACTIVATIONS[name] for name in self.activations), IDENTITY))
+
+    def _forward_in_torch(self, x: Tensor, weights: LinearMaps) -> NetResult:
+        h = _cut(x)
+        inputs, before = [h], []
+        *inner, last = zip(*weights, strict=True)
+        for (matrix, offset), name in zip(inner, self.activations, strict=True):
+            v = _linear(matrix, offset, h)
+            activation = ACTIVATIONS[name]
+            h = activation.function(v)
+            inputs.append(h)
+            if not activation.saves_output:
+                before.append(v)
+        return NetResult(_join(_linear(*last, h)), SavedLayers(tuple(inputs), tuple(before)))
+
+    def _vjp_in_torch(
+        self, grad: Tensor, weights: LinearMaps, saved: SavedLayers, of_weights: bool
+    ) -> tuple[Tensor, LinearMaps | tuple[()]]:
+        before = list(saved.before)
+        of_matrices, of_offsets = [], []
+        g = _cut(grad)
+        for layer in reversed(range(len(weights.matrices))):
+            if of_weights:
+                read = saved.inputs[layer].mT
+                if g.dim() == 2:
+                    of_matrices.append(g @ read)
+                    of_offsets.append(g.sum(1))
+                else:
+                    of_matrices.append(torch.bmm(g, read).sum(0))
+                    of_offsets.append(g.sum((0, 2)))
+            matrix = weights.matrices[layer].T
+            g = matrix @ g if g.dim() == 2 else torch.bmm(matrix.expand(len(g), -1, -1), g)
+            if layer:
+                activation = ACTIVATIONS[self.activations[layer - 1]]
+                g = activation.vjp(
+                    g, saved.inputs[layer] if activation.saves_output else before.pop()
+                )
+        found = LinearMaps(tuple(of_matrices[::-1]), tuple(of_offsets[::-1]))
+        return _join(g), found if of_weights else ()
 
 
 def _cut(x: Tensor) -> Tensor:

@@ -1,82 +1,96 @@
-"""Perceptrons in machine code, for float32 on a CPU: `rgflow.ops.perceptron` without a graph."""
+"""Perceptrons in machine code, for float32 on a CPU where autograd records nothing."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rgflow.ops.fused import are_plain, cut, wants_graph
+from rgflow.ops.choice import machine_code, wants_graph
 from rgflow.ops.kernels.codes import CODES
-from rgflow.ops.layers import ACTIVATIONS, Layers
 
 WIDEST = 96
 """Features of a layer up to which this is faster than a library's products of matrices."""
 
+# the factors that make a tanh of a sigmoid are in the prepared weights
+_CODES = CODES | {"tanh": CODES["sigmoid"]}
 
-def suits(x: Tensor, ready: Sequence[Tensor], layers: Layers) -> bool:
-    """Whether there is machine code for that net, and nobody looks inside."""
-    tensors = (x, *ready)
+
+class _Perceptron(Protocol):
+    widths: tuple[int, ...]
+    activations: tuple[str, ...]
+
+    @property
+    def shapes(self) -> tuple[tuple[int, int], ...]: ...
+
+
+class _LinearMaps(Protocol):
+    matrices: tuple[Tensor, ...]
+    offsets: tuple[Tensor, ...]
+
+
+def suits(net: _Perceptron, x: Tensor, weights: _LinearMaps) -> bool:
+    """Whether there is machine code for that net on that input."""
+    tensors = (x, *weights.matrices, *weights.offsets)
     return (
-        are_plain(*tensors)
+        machine_code(*tensors)
         and not wants_graph(*tensors)
-        and x.shape[1] == layers.shapes[0][1]
-        and _codes(layers) is not None
+        and x.shape[1] == net.widths[0]
+        and _is_known(net.widths, net.activations)
     )
 
 
-def evaluate(x: Tensor, ready: Sequence[Tensor], layers: Layers) -> tuple[Tensor, list[Tensor]]:
-    """As `rgflow.ops.perceptron.evaluate`; what is kept is the input."""
-    from rgflow.ops.kernels import net, threads
+def perceptron(net: _Perceptron, x: Tensor, weights: _LinearMaps) -> tuple[Tensor, Tensor]:
+    """The output ``(N, out)``, and the input as ``(in, N)``, which is all that the vjp needs."""
+    from rgflow.ops.kernels import net as kernel
+    from rgflow.ops.kernels import threads
 
     read = x.T.contiguous()
-    out = read.new_empty(layers.shapes[-1][0], len(x))
-    arrays = _flat(ready).numpy(), *_codes(layers), read.detach().numpy(), out.numpy()
-    threads.in_parallel(lambda _, *ends: net.run(*arrays, *ends), len(x), net.TILE)
-    return out.T, [read]
+    out = read.new_empty(net.widths[-1], len(x))
+    arrays = _flat(weights).numpy(), *_plan(net.widths, net.activations)
+    arrays = *arrays, read.detach().numpy(), out.numpy()
+    threads.in_parallel(lambda _, *ends: kernel.run(*arrays, *ends), len(x), kernel.TILE)
+    return out.T, read
 
 
-def pull_back(
-    grad: Tensor, ready: Sequence[Tensor], kept: Sequence[Tensor], layers: Layers, of_ready: bool
-) -> tuple[Tensor, list[Tensor]]:
-    """As `rgflow.ops.perceptron.pull_back`."""
-    from rgflow.ops.kernels import net, threads
+def perceptron_vjp(
+    net: _Perceptron, grad: Tensor, weights: _LinearMaps, read: Tensor, of_weights: bool
+) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Gradients in x, in the matrices and in the offsets, the latter two if asked for."""
+    from rgflow.ops.kernels import net as kernel
+    from rgflow.ops.kernels import threads
 
-    (read,), flat = kept, _flat(ready)
-    found = torch.empty_like(read)
-    given = [t.detach().numpy() for t in (read, grad.T.contiguous(), found)]
-    head = flat.numpy(), *_codes(layers)
+    flat = _flat(weights)
+    of_x = torch.empty_like(read)
+    given = [t.detach().numpy() for t in (read, grad.T.contiguous(), of_x)]
+    head = flat.numpy(), *_plan(net.widths, net.activations)
     of_flat = threads.summed_in_parallel(
-        lambda part, *ends: net.run_back(*head, *given, part, *ends),
+        lambda part, *ends: kernel.run_back(*head, *given, part, *ends),
         len(grad),
-        net.TILE,
-        len(flat) if of_ready else 0,
+        kernel.TILE,
+        len(flat) if of_weights else 0,
     )
-    if not of_ready:
-        return found.T, []
-    count = len(layers.shapes)
-    cuts = of_flat.split([tensor.numel() for tensor in ready])
-    matrices, offsets = cut(cuts, [count, count])
-    matrices = [m.view(shape) for m, shape in zip(matrices, layers.shapes, strict=True)]
-    return found.T, [*matrices, *offsets]
+    if not of_weights:
+        return of_x.T, (), ()
+    sizes = [tensor.numel() for tensor in (*weights.matrices, *weights.offsets)]
+    cuts, count = of_flat.split(sizes), len(weights.matrices)
+    matrices = (cut.view(shape) for cut, shape in zip(cuts[:count], net.shapes, strict=True))
+    return of_x.T, tuple(matrices), cuts[count:]
 
 
-def _flat(ready: Sequence[Tensor]) -> Tensor:
-    return torch.cat([tensor.flatten() for tensor in ready]).detach()
+def _flat(weights: _LinearMaps) -> Tensor:
+    return torch.cat([t.flatten() for t in (*weights.matrices, *weights.offsets)]).detach()
 
 
 @functools.lru_cache(maxsize=64)
-def _codes(layers: Layers) -> tuple[np.ndarray, np.ndarray] | None:
-    """Widths and codes of the activations; None where there is no machine code."""
-    # what goes with the sigmoid to make a tanh of it is in the maps
-    known = {ACTIVATIONS[n]: code for n, code in CODES.items() if n in ACTIVATIONS}
-    known[ACTIVATIONS["tanh"]] = CODES["sigmoid"]
-    widths = [layers.shapes[0][1], *(rows for rows, _ in layers.shapes)]
-    is_known = set(layers.activations) <= set(known)
-    if len(layers.shapes) == 1 or max(widths) > WIDEST or not is_known:
-        return None
-    codes = [known[activation] for activation in layers.activations]
-    return np.array(widths), np.array(codes, np.int64)
+def _is_known(widths: tuple[int, ...], activations: tuple[str, ...]) -> bool:
+    return len(activations) > 0 and max(widths) <= WIDEST and set(activations) <= set(_CODES)
+
+
+@functools.lru_cache(maxsize=64)
+def _plan(widths: tuple[int, ...], activations: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Widths and codes of the activations, for the machine code."""
+    return np.array(widths), np.array([_CODES[name] for name in activations], np.int64)

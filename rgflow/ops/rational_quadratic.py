@@ -1,212 +1,331 @@
-"""Monotone rational-quadratic splines and their gradient, written out.
+"""Monotone rational-quadratic splines and their gradient, written by hand.
 
 Autograd runs some hundred and fifty small operations for one spline and keeps as many tensors;
 the gradient here needs a third of them. Bins are the first axis of all tensors, so that every
-pass runs along memory. In a bin that starts at ``(x_0, y_0)``, of width w, height h and slopes
-``d_0, d_1`` at its ends, with ``xi = (x - x_0) / w``, ``s = h / w``, ``A = xi (1 - xi)``:
+pass runs along memory. The equations are those of
+`rgflow.bijectors.transforms.RationalQuadratic`; with ``P = xi (1 - xi)`` they read
 
-``y = y_0 + h n``, ``n = (s xi^2 + d_0 A) / D``, ``D = s + (d_0 + d_1 - 2 s) A``,
-``dy/dx = (s / D)^2 M``, ``M = d_1 xi^2 + 2 s A + d_0 (1 - xi)^2``.
+``y = y_0 + h n``, ``n = (s xi^2 + d_0 P) / D``, ``D = s + (d_0 + d_1 - 2 s) P``,
+``dy/dx = (s / D)^2 M``, ``M = d_1 xi^2 + 2 s P + d_0 (1 - xi)^2``.
 
 Reference: neural spline flows, arXiv:1906.04032.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rgflow.ops import rational_quadratic_numba as native_splines
-from rgflow.ops.fused import are_plain, stand_for_many, wants_graph
+from rgflow.ops import rational_quadratic_numba
+from rgflow.ops.choice import are_batched, machine_code, wants_graph
+from rgflow.ops.contract import FastTransform, TransformResult
 from rgflow.ops.kernels.constants import MIN_BIN, MIN_SLOPE, SHIFT
+from rgflow.ops.saved import flatten, rebuilt
+from rgflow.ops.tensors import gradients_of
 
 
-def spline(
-    x: Tensor, raw: Tensor, bins: int, bound: float, *, inverse: bool = False
-) -> tuple[Tensor, Tensor]:
+class SavedArguments(NamedTuple):
+    """The arguments alone, from which machine code computes everything again."""
+
+    x: Tensor
+    raw: Tensor
+
+
+class SavedSpline(NamedTuple):
+    """Tensors for the vjp; K is the number of bins.
+
+    Attributes:
+        within: Whether the element lies inside the interval.
+        passed: ``(K - 1, ...)``, 1 for each inner knot to the left of the element, else 0.
+        bin: Number of the element's bin, ``(2, 1, ...)``, for `Tensor.gather`.
+        part: Fractions of the interval that the bin takes on both axes, ``(2, ...)``.
+        fractions: The same of all bins, ``(2, K, ...)``.
+        ends: Their cumulative sums.
+        knots: Numbers of the inner knots at both ends of the bin, ``(2, ...)``.
+        is_free: 1 where such a knot has a slope of its own, 0 at the ends of the interval.
+        raw_slopes: Arguments of the softplus at both knots, ``(2, ...)``.
+        xi: Place inside the bin, in [0, 1].
+        w: Width of the bin.
+        s: Its height over its width.
+        d0: Slope at its left end.
+        d1: Slope at its right end.
+        product: ``xi (1 - xi)``.
+        denominator: D.
+        level: n.
+        numerator: M of the slope.
+        slope: ``dy/dx``.
+    """
+
+    within: Tensor
+    passed: Tensor
+    bin: Tensor
+    part: Tensor
+    fractions: Tensor
+    ends: Tensor
+    knots: Tensor
+    is_free: Tensor
+    raw_slopes: Tensor
+    xi: Tensor
+    w: Tensor
+    s: Tensor
+    d0: Tensor
+    d1: Tensor
+    product: Tensor
+    denominator: Tensor
+    level: Tensor
+    numerator: Tensor
+    slope: Tensor
+
+
+class SplineResult(NamedTuple):
+    """What a spline gives, and the tensors that its vjp needs."""
+
+    image: Tensor
+    log_slope: Tensor
+    saved: SavedArguments | SavedSpline
+
+
+@dataclass(frozen=True)
+class FastSpline(FastTransform):
     """A spline on ``[-bound, bound]`` with slope 1 at the ends, or its inverse; outside, ``x``.
 
+    The parameters of an entry are K logits of widths, K of heights, and K - 1 slopes between bins
+    before the softplus; zeros give the identity.
+
     Args:
-        x: ``(...)``.
-        raw: ``(3 K - 1, ...)``: K logits of widths, K of heights, K - 1 slopes between bins before
-            the softplus; zeros give the identity.
-        bins: K.
+        bins: K, at least 2.
         bound: Half the interval's length.
-        inverse: Whether to apply the inverse function.
-
-    Returns:
-        The image and the logarithm of the slope of the function just applied, both like x.
-
-    >>> x = torch.tensor([-5.0, 0.3, 2.0])
-    >>> bool(torch.allclose(spline(x, torch.zeros(11, 3), 4, 4.0)[0], x))
-    True
     """
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-        return evaluate(x, raw, bins, bound, inverse=inverse)[:2]
-    return _Spline.apply(x, raw, bins, bound, inverse)
 
+    bins: int
+    bound: float
 
-class _Spline(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, raw: Tensor, bins: int, bound: float, inverse: bool
-    ) -> tuple[Tensor, Tensor]:
-        image, log_slope, kept = evaluate(x, raw, bins, bound, inverse=inverse)
-        ctx.save_for_backward(x, raw, *kept)
-        ctx.settings = bins, bound, inverse
-        return image, log_slope
+    @property
+    def parameters_per_entry(self) -> int:
+        """``3 K - 1``."""
+        return 3 * self.bins - 1
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, raw, *kept = ctx.saved_tensors
-        bins, bound, inverse = ctx.settings
-        if torch.is_grad_enabled():
-            outputs = evaluate(x, raw, bins, bound, inverse=inverse)[:2]
-            found = torch.autograd.grad(outputs, (x, raw), grads, create_graph=True)
-        else:
-            found = pull_back(*grads, kept, bins, bound, inverse=inverse)
-        return *found, None, None, None
-
-
-def evaluate(
-    x: Tensor, raw: Tensor, bins: int, bound: float, *, inverse: bool
-) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """`spline` without a gradient of its own, and beside its results what `pull_back` needs."""
-    if bins < 2 or raw.shape != (3 * bins - 1, *x.shape):
-        raise ValueError(
-            f"got parameters {tuple(raw.shape)} for {bins} bins and elements {tuple(x.shape)}, "
-            f"expected {(3 * bins - 1, *x.shape)} and at least 2 bins"
+    def apply(self, b: Tensor, parameters: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        """See the base class."""
+        image, log_slope = self.elementwise(
+            b.movedim(0, -1), self._by_parameter(parameters), inverse=inverse
         )
-    is_native = are_plain(x, raw) and not wants_graph(x, raw)
-    how = native_splines.evaluate if is_native else _evaluate
-    return how(x, raw, bins, bound, inverse=inverse)
+        return image.movedim(-1, 0), log_slope.flatten(0, -2).sum(0)
 
+    def forward(self, b: Tensor, parameters: Tensor, *, inverse: bool) -> TransformResult:
+        """See the base class."""
+        raw = self._by_parameter(parameters)
+        image, log_slope, saved = self.spline(b.movedim(0, -1), raw, inverse=inverse)
+        return TransformResult(image.movedim(-1, 0), log_slope.flatten(0, -2).sum(0), saved)
 
-def _evaluate(
-    x: Tensor, raw: Tensor, bins: int, bound: float, *, inverse: bool
-) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """The same in plain operations."""
-    span, least = _interval(bins, bound)
-    fractions = torch.softmax(raw[: 2 * bins].unflatten(0, (2, bins)), 1)
-    ends = fractions.cumsum(1)  # (2, K, ...): widths and heights
-    inside = x.clamp(-bound, bound)
-    inner = ends[int(inverse), :-1] * span + _multiples(least, bins, x)
-    passed = (inside.detach() + bound - inner.detach()).ge_(0)  # as 0 and 1, much faster
-    index = passed.sum(0).long()
-    here = index.expand(2, 1, *index.shape)
-    part = fractions.gather(1, here)[:, 0]
-    size = part * span + least
-    start = (ends.gather(1, here)[:, 0] - part) * span + (index.to(x.dtype) * least - bound)
-    (x0, y0), (w, h) = start, size
-    knots = torch.stack((index - 1, index))  # at both ends of the bin, the ends left out
-    free = ((knots >= 0) & (knots < bins - 1)).to(x.dtype)
-    knots = knots.clamp(0, bins - 2)
-    ajar = raw[2 * bins :].gather(0, knots) + SHIFT
-    d0, d1 = (1 + free * (F.softplus(ajar) - (1 - MIN_SLOPE))).unbind()
+    def vjp(
+        self,
+        grad: Tensor,
+        log_det_grad: Tensor,
+        saved: SavedArguments | SavedSpline,
+        *,
+        inverse: bool,
+    ) -> tuple[Tensor, Tensor]:
+        """See the base class."""
+        grad_b, grad_raw = self.spline_vjp(
+            grad.movedim(0, -1), log_det_grad, saved, inverse=inverse
+        )
+        return grad_b.movedim(-1, 0), grad_raw.flatten(0, 1).movedim(-1, 0)
 
-    s = h / w
-    bend = d0 + d1 - 2 * s
-    if inverse:
-        rise = inside - y0
-        b = h * d0 - rise * bend
-        ac = (h * (s - d0) + rise * bend) * (s * rise)
-        xi = 2 * s * rise / (b + (b * b + 4 * ac).clamp_min(0).sqrt())
-    else:
-        xi = (inside - x0) / w
-    bow, rest = xi * (1 - xi), 1 - xi
-    below = s + bend * bow
-    level = (s * xi * xi + d0 * bow) / below
-    bent = d1 * xi * xi + 2 * s * bow + d0 * rest * rest
-    ratio = s / below
-    slope = ratio * ratio * bent
-    # beyond the interval nothing is left to rounding: the end of a narrow bin may be far off
-    within = (x > -bound) & (x < bound) | x.isnan()
-    image = torch.where(within, x0 + xi * w if inverse else y0 + h * level, x)
-    log_slope = torch.where(within, slope.log(), 0)
-    kept = [within, passed, here, part, fractions, ends, knots, free, ajar]
-    kept += [xi, w, s, d0, d1, bow, below, level, bent, slope]
-    return image, -log_slope if inverse else log_slope, kept
+    def elementwise(self, x: Tensor, raw: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        """The spline of elements ``(...)`` with parameters ``(3 K - 1, ...)``.
 
+        Returns:
+            The image and the logarithm of the slope of the function just applied, both like x, as
+            one function of autograd.
+        """
+        return _Spline.apply(x, raw, self, inverse)
 
-def pull_back(
-    grad: Tensor,
-    log_slope_grad: Tensor,
-    kept: list[Tensor],
-    bins: int,
-    bound: float,
-    *,
-    inverse: bool,
-) -> tuple[Tensor, Tensor]:
-    """Gradients of `evaluate` in x and in the raw parameters.
+    def spline(self, x: Tensor, raw: Tensor, *, inverse: bool) -> SplineResult:
+        """The same with saved tensors, in machine code where nobody follows operations."""
+        if machine_code(x, raw) and not wants_graph(x, raw):
+            x, raw = x.contiguous(), raw.contiguous()
+            found = rational_quadratic_numba.spline(x, raw, self.bins, self.bound, inverse)
+            return SplineResult(*found, SavedArguments(x, raw))
+        return self._spline_in_torch(x, raw, inverse)
 
-    Those of the inverse are the ones of the function itself, F with ``G = ln F'``, at the same
-    point: ``x = F^-1(y)`` has ``dx = (dy - d_theta F) / F'``, and its log-slope is ``-G``.
+    def spline_vjp(
+        self,
+        grad: Tensor,
+        log_slope_grad: Tensor,
+        saved: SavedArguments | SavedSpline,
+        *,
+        inverse: bool,
+    ) -> tuple[Tensor, Tensor]:
+        """Gradients in x and in the raw parameters.
 
-    Args:
-        grad: Gradient of the image.
-        log_slope_grad: Gradient of the logarithm of the slope, of a shape that broadcasts.
-        kept: As `evaluate` returned it.
-        bins: As given to it.
-        bound: As given to it.
-        inverse: As given to it.
-    """
-    if len(kept) == 2:  # the arguments
-        if not stand_for_many((grad, log_slope_grad)):
-            return native_splines.pull_back(
-                grad, log_slope_grad, kept, bins, bound, inverse=inverse
-            )
-        kept = _evaluate(*kept, bins, bound, inverse=inverse)[2]
-    within, passed, here, part, fractions, ends, knots, free, ajar = kept[:9]
-    xi, w, s, d0, d1, bow, below, level, bent, slope = kept[9:]
-    rest = 1 - xi
-    tilt = (rest - xi) / below
-    bend = d0 + d1 - 2 * s
-    log_by_x = (d1 * xi + s * (rest - xi) - d0 * rest) / bent - bend * tilt
-    log_by_x = log_by_x * (2 / w)
-    inner_grad, of_log = grad * within, log_slope_grad * within
-    if inverse:
-        found = (grad - log_slope_grad * log_by_x) / slope
-        of_log, of_image, by_x = -of_log, -torch.where(within, found, 0), -inner_grad
-    else:
-        found = grad * slope + log_slope_grad * log_by_x
-        of_image, by_x = inner_grad, torch.where(within, found, 0)
-    grad_x = torch.where(within, found, grad)
-    # from here on of F, of G, and by what the bin and its slopes are
-    of_bent = of_log / bent
-    of_below = of_log * (-2) / below
-    scaled = of_image * (s * w) / below
-    less = 1 - 2 * bow
-    by_s = scaled * (xi * xi - level * less) + 2 * (of_log / s + of_bent * bow) + of_below * less
-    by_s = by_s / w
-    by_d0 = (scaled * (1 - level) + of_below) * bow + of_bent * rest * rest
-    by_d1 = (of_below - scaled * level) * bow + of_bent * xi * xi
+        Args:
+            grad: Gradient of the image.
+            log_slope_grad: Gradient of the log-slope, of a shape that broadcasts.
+            saved: As the forward pass gave it.
+            inverse: As the forward pass was told.
+        """
+        if isinstance(saved, SavedArguments):
+            if not are_batched((grad, log_slope_grad)):
+                return rational_quadratic_numba.spline_vjp(
+                    grad, log_slope_grad, *saved, self.bins, self.bound, inverse
+                )
+            saved = self._spline_in_torch(*saved, inverse).saved
+        return self._vjp_in_torch(grad, log_slope_grad, saved, inverse)
 
-    span, _ = _interval(bins, bound)
-    start = torch.stack((-by_x, of_image)).mul_(span)
-    size = torch.stack((-by_x * xi - by_s * s, of_image * level + by_s)).mul_(span * part)
-    # d fraction_i / d logit_j = fraction_i (delta_ij - fraction_j), and bins below count whole
-    passed_part = ends.gather(1, here)[:, 0] - part
-    mean = torch.addcmul(size, start, passed_part)
-    grad_raw = grad.new_zeros(3 * bins - 1, *grad.shape)
-    of_logits, of_slopes = grad_raw[: 2 * bins].unflatten(0, (2, bins)), grad_raw[2 * bins :]
-    of_logits[:, :-1] = passed * start[:, None]
-    of_logits.sub_(mean[:, None]).mul_(fractions).scatter_add_(1, here, size[:, None])
-    by_ajar = torch.stack((by_d0, by_d1)).mul_(free)
-    by_ajar = torch.ops.aten.softplus_backward(by_ajar, ajar, 1.0, 20.0)
-    of_slopes.scatter_add_(0, knots, by_ajar)
-    return grad_x, grad_raw
+    def _by_parameter(self, parameters: Tensor) -> Tensor:
+        """``(N, (3 K - 1) D, *lattice)`` to ``(3 K - 1, D, *lattice, N)``."""
+        return parameters.movedim(0, -1).unflatten(0, (self.parameters_per_entry, -1))
 
+    def _spline_in_torch(self, x: Tensor, raw: Tensor, inverse: bool) -> SplineResult:
+        bins, bound = self.bins, self.bound
+        span, least = self._interval()
+        fractions = torch.softmax(raw[: 2 * bins].unflatten(0, (2, bins)), 1)
+        ends = fractions.cumsum(1)  # (2, K, ...): widths and heights
+        inside = x.clamp(-bound, bound)
+        inner = ends[int(inverse), :-1] * span + _multiples(least, bins, x)
+        passed = (inside.detach() + bound - inner.detach()).ge_(0)  # as 0 and 1, much faster
+        index = passed.sum(0).long()
+        at_bin = index.expand(2, 1, *index.shape)
+        part = fractions.gather(1, at_bin)[:, 0]
+        size = part * span + least
+        start = (ends.gather(1, at_bin)[:, 0] - part) * span + (index.to(x.dtype) * least - bound)
+        (x0, y0), (w, h) = start, size
+        knots = torch.stack((index - 1, index))  # at both ends of the bin, the ends left out
+        is_free = ((knots >= 0) & (knots < bins - 1)).to(x.dtype)
+        knots = knots.clamp(0, bins - 2)
+        raw_slopes = raw[2 * bins :].gather(0, knots) + SHIFT
+        d0, d1 = (1 + is_free * (F.softplus(raw_slopes) - (1 - MIN_SLOPE))).unbind()
 
-def _interval(bins: int, bound: float) -> tuple[float, float]:
-    """What the fractions divide, and the least size of a bin."""
-    least = 2 * bound * MIN_BIN
-    return 2 * bound - bins * least, least
+        s = h / w
+        bend = d0 + d1 - 2 * s
+        if inverse:
+            rise = inside - y0
+            b = h * d0 - rise * bend
+            ac = (h * (s - d0) + rise * bend) * (s * rise)
+            xi = 2 * s * rise / (b + (b * b + 4 * ac).clamp_min(0).sqrt())
+        else:
+            xi = (inside - x0) / w
+        product, rest = xi * (1 - xi), 1 - xi
+        denominator = s + bend * product
+        level = (s * xi * xi + d0 * product) / denominator
+        numerator = d1 * xi * xi + 2 * s * product + d0 * rest * rest
+        ratio = s / denominator
+        slope = ratio * ratio * numerator
+        # beyond the interval nothing is left to rounding: the end of a narrow bin may be far off
+        within = (x > -bound) & (x < bound) | x.isnan()
+        image = torch.where(within, x0 + xi * w if inverse else y0 + h * level, x)
+        log_slope = torch.where(within, slope.log(), 0)
+        saved = SavedSpline(
+            within=within,
+            passed=passed,
+            bin=at_bin,
+            part=part,
+            fractions=fractions,
+            ends=ends,
+            knots=knots,
+            is_free=is_free,
+            raw_slopes=raw_slopes,
+            xi=xi,
+            w=w,
+            s=s,
+            d0=d0,
+            d1=d1,
+            product=product,
+            denominator=denominator,
+            level=level,
+            numerator=numerator,
+            slope=slope,
+        )
+        return SplineResult(image, -log_slope if inverse else log_slope, saved)
+
+    def _vjp_in_torch(
+        self, grad: Tensor, log_slope_grad: Tensor, saved: SavedSpline, inverse: bool
+    ) -> tuple[Tensor, Tensor]:
+        """Gradients of the inverse are those of the function itself, F with ``G = ln F'``.
+
+        ``x = F^-1(y)`` has ``dx = (dy - d_theta F) / F'``, and its log-slope is ``-G``, both at
+        the same point.
+        """
+        bins = self.bins
+        within, xi, w, s, d0, d1 = saved.within, saved.xi, saved.w, saved.s, saved.d0, saved.d1
+        denominator, level, product = saved.denominator, saved.level, saved.product
+        rest = 1 - xi
+        tilt = (rest - xi) / denominator
+        bend = d0 + d1 - 2 * s
+        log_by_x = (d1 * xi + s * (rest - xi) - d0 * rest) / saved.numerator - bend * tilt
+        log_by_x = log_by_x * (2 / w)
+        inner_grad, of_log = grad * within, log_slope_grad * within
+        if inverse:
+            found = (grad - log_slope_grad * log_by_x) / saved.slope
+            of_log, of_image, by_x = -of_log, -torch.where(within, found, 0), -inner_grad
+        else:
+            found = grad * saved.slope + log_slope_grad * log_by_x
+            of_image, by_x = inner_grad, torch.where(within, found, 0)
+        grad_x = torch.where(within, found, grad)
+        # from here on gradients of F and G, by what the bin and its slopes are
+        of_numerator = of_log / saved.numerator
+        of_denominator = of_log * (-2) / denominator
+        scaled = of_image * (s * w) / denominator
+        less = 1 - 2 * product
+        by_s = scaled * (xi * xi - level * less)
+        by_s = by_s + 2 * (of_log / s + of_numerator * product) + of_denominator * less
+        by_s = by_s / w
+        by_d0 = (scaled * (1 - level) + of_denominator) * product + of_numerator * rest * rest
+        by_d1 = (of_denominator - scaled * level) * product + of_numerator * xi * xi
+
+        span, _ = self._interval()
+        part, fractions, at_bin = saved.part, saved.fractions, saved.bin
+        start = torch.stack((-by_x, of_image)).mul_(span)
+        size = torch.stack((-by_x * xi - by_s * s, of_image * level + by_s)).mul_(span * part)
+        # d fraction_i / d logit_j = fraction_i (delta_ij - fraction_j), and bins below count whole
+        passed_part = saved.ends.gather(1, at_bin)[:, 0] - part
+        mean = torch.addcmul(size, start, passed_part)
+        grad_raw = grad.new_zeros(3 * bins - 1, *grad.shape)
+        of_logits, of_slopes = grad_raw[: 2 * bins].unflatten(0, (2, bins)), grad_raw[2 * bins :]
+        of_logits[:, :-1] = saved.passed * start[:, None]
+        of_logits.sub_(mean[:, None]).mul_(fractions).scatter_add_(1, at_bin, size[:, None])
+        of_softplus = torch.stack((by_d0, by_d1)).mul_(saved.is_free)
+        of_raw = torch.ops.aten.softplus_backward(of_softplus, saved.raw_slopes, 1.0, 20.0)
+        of_slopes.scatter_add_(0, saved.knots, of_raw)
+        return grad_x, grad_raw
+
+    def _interval(self) -> tuple[float, float]:
+        """What the fractions divide, and the least size of a bin."""
+        least = 2 * self.bound * MIN_BIN
+        return 2 * self.bound - self.bins * least, least
 
 
 def _multiples(least: float, bins: int, x: Tensor) -> Tensor:
     """``least * (1 ... K - 1)`` along the axis of the inner knots."""
     counts = torch.arange(1, bins, device=x.device, dtype=x.dtype)
     return (counts * least).view(-1, *[1] * x.dim())
+
+
+class _Spline(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, raw: Tensor, how: FastSpline, inverse: bool
+    ) -> tuple[Tensor, Tensor]:
+        image, log_slope, saved = how.spline(x, raw, inverse=inverse)
+        tensors = [x, raw]
+        ctx.skeleton = flatten(saved, tensors)
+        ctx.save_for_backward(*tensors)
+        ctx.how, ctx.inverse = how, inverse
+        return image, log_slope
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, raw, *tensors = ctx.saved_tensors
+        how, inverse = ctx.how, ctx.inverse
+        if torch.is_grad_enabled():
+            outputs = how._spline_in_torch(x, raw, inverse)[:2]
+            found = gradients_of(outputs, (x, raw), ctx.needs_input_grad, grads)
+        else:
+            saved = rebuilt(ctx.skeleton, tensors)
+            found = how.spline_vjp(*grads, saved, inverse=inverse)
+        return *found, None, None

@@ -1,4 +1,4 @@
-"""Rational-quadratic splines in machine code, for float32 on a CPU where no graph is wanted."""
+"""Rational-quadratic splines in machine code, for float32 on a CPU."""
 
 from __future__ import annotations
 
@@ -16,41 +16,44 @@ if TYPE_CHECKING:
     from rgflow.ops.kernels.spline_bins import Settings
 
 
-def evaluate(
-    x: Tensor, raw: Tensor, bins: int, bound: float, *, inverse: bool
-) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """As `rgflow.ops.rational_quadratic.evaluate`; what is kept are the arguments."""
-    from rgflow.ops.kernels import spline, threads
+def spline(
+    x: Tensor, raw: Tensor, bins: int, bound: float, inverse: bool
+) -> tuple[Tensor, Tensor]:
+    """The image and the log-slope of elements ``(...)`` with parameters ``(3 K - 1, ...)``.
 
-    x, raw = x.contiguous(), raw.contiguous()
+    Both arguments are contiguous; the vjp needs nothing but them.
+    """
+    from rgflow.ops.kernels import spline as kernel
+    from rgflow.ops.kernels import threads
+
     image, log_slope = torch.empty_like(x), torch.empty_like(x)
     settings = _settings(bins, bound, inverse)
     arrays = _rows([x, raw, image, log_slope])
     threads.in_parallel(
-        lambda _, *ends: spline.run(*arrays, settings, *ends), x.numel(), spline.TILE
+        lambda _, *ends: kernel.run(*arrays, settings, *ends), x.numel(), kernel.TILE
     )
-    return image, log_slope, [x, raw]
+    return image, log_slope
 
 
-def pull_back(
+def spline_vjp(
     grad: Tensor,
     log_slope_grad: Tensor,
-    kept: Sequence[Tensor],
+    x: Tensor,
+    raw: Tensor,
     bins: int,
     bound: float,
-    *,
     inverse: bool,
 ) -> tuple[Tensor, Tensor]:
-    """As `rgflow.ops.rational_quadratic.pull_back`."""
-    from rgflow.ops.kernels import spline, threads
+    """Gradients in x and in the raw parameters, from those of the image and of the log-slope."""
+    from rgflow.ops.kernels import spline as kernel
+    from rgflow.ops.kernels import threads
 
-    x, raw = kept
     grads = [grad.contiguous(), log_slope_grad.expand_as(x).contiguous()]
     found = torch.empty_like(x), torch.empty_like(raw)
     settings = _settings(bins, bound, inverse)
     arrays = _rows([x, raw, *grads, *found])
     threads.in_parallel(
-        lambda _, *ends: spline.run_back(*arrays, settings, *ends), x.numel(), spline.TILE
+        lambda _, *ends: kernel.run_back(*arrays, settings, *ends), x.numel(), kernel.TILE
     )
     return found
 

@@ -12,8 +12,8 @@ from rgflow.bijectors import (
     PolyphaseCoupling,
     SplineCoupling,
 )
+from rgflow.conditioners import MLP, ResidualMLP
 from rgflow.conditioners.lattice import ConvNet
-from rgflow.conditioners.mlp import MLP, ResidualMLP
 
 
 @pytest.mark.parametrize(

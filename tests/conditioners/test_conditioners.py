@@ -4,11 +4,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from rgflow.conditioners.lattice import ConvNet, PatchMLP
-from rgflow.conditioners.mlp import MLP, ResidualMLP
-from rgflow.ops.layers import ACTIVATIONS
+from rgflow.conditioners import MLP, ConvNet, PatchMLP, ResidualMLP
+from rgflow.conditioners.mlp import ACTIVATIONS
+from rgflow.ops import apply_net
 from rgflow.ops.perceptron import CHUNK
-from rgflow.ops.residual import make_layout
 
 
 @pytest.mark.parametrize(
@@ -33,7 +32,7 @@ def test_a_new_net_gives_zero_and_learns(net, shape):
     assert net(x).abs().max() > 0.01
 
 
-def test_folding_the_slopes_changes_nothing():
+def test_the_residual_net_is_what_the_paper_says():
     """The residual net against its definition, swish with explicit slopes and weight norm."""
     torch.manual_seed(0)
     net = ResidualMLP(4, 6, width=8, hidden=16, blocks=2).double()
@@ -45,7 +44,7 @@ def test_folding_the_slopes_changes_nothing():
     def swish(v, beta):
         return v * torch.sigmoid(beta * v)
 
-    order = make_layout(net.shapes).order  # as the maps lie in memory
+    order = net.order  # in which the maps lie in memory
     shapes = [net.shapes[layer] for layer in order]
     rows = [out for out, _ in shapes]
     sizes = [out * width for out, width in shapes]
@@ -65,7 +64,8 @@ def test_folding_the_slopes_changes_nothing():
             f = linear(i, swish(f, slopes[i]))
         h = (h + f) / 2**0.5
     expected = linear(6, swish(h, slopes[6]))
-    torch.testing.assert_close(net(x), expected, rtol=1e-12, atol=1e-12)
+    for found in (net(x), apply_net(net, x)):
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -86,6 +86,7 @@ def test_a_perceptron_is_linear_maps_and_pointwise_functions(name):
         ):
             h = F.linear(act(h), weight.view(shape), bias)
         torch.testing.assert_close(net(x), h)
+        torch.testing.assert_close(apply_net(net, x), h)
 
 
 def test_tanh_in_bfloat16():
@@ -93,7 +94,7 @@ def test_tanh_in_bfloat16():
     net = MLP(16, 16, (64,), "tanh")
     torch.nn.init.normal_(net.weights, std=0.2)
     x = 0.5 * torch.randn(512, 16)
-    low = net.to(torch.bfloat16)(x.to(torch.bfloat16))
+    low = apply_net(net.to(torch.bfloat16), x.to(torch.bfloat16))
     exact = net.double()(x.to(torch.bfloat16).double())
     assert (low - exact).std() < 0.02 * exact.std()
 
@@ -119,7 +120,7 @@ def test_patches_are_convolutions_with_kernels_of_one_site_after_the_first(kerne
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     convs = [torch.nn.Conv2d(2, 4, kernel), torch.nn.Conv2d(4, 5, 1), torch.nn.Conv2d(5, 3, 1)]
-    weights, biases = net.tensors()
+    weights, biases = net.parameter_list()
     x = torch.randn(2, 2, *sides, dtype=torch.float64)
     h = x
     for i, conv in enumerate(convs):
@@ -132,6 +133,7 @@ def test_patches_are_convolutions_with_kernels_of_one_site_after_the_first(kerne
             h = h[:, :, rows][:, :, :, columns]
         h = F.conv2d(h, weight.view_as(conv.weight), bias)
     torch.testing.assert_close(net(x), h)
+    torch.testing.assert_close(apply_net(net, x), h)
     assert net.radius == kernel // 2
 
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from rgflow.conditioners.mlp import MLP
-from rgflow.ops import perceptron
-from rgflow.ops import perceptron_numba as native_perceptron
+from rgflow.conditioners import MLP
+from rgflow.ops import perceptron_numba
 from rgflow.ops.kernels.tile import TILE
+from rgflow.ops.perceptron import LinearMaps, SavedInput
 
 
 def net(hidden, names):
@@ -19,7 +19,9 @@ def net(hidden, names):
 
 
 def prepared(made, dtype):
-    return [t[0] for t in made.prepare([[p.to(dtype) for p in made.tensors()]], dtype)[0]]
+    parameters = [parameter.to(dtype) for parameter in made.parameter_list()]
+    stacks = made.fast.prepare([parameters], dtype).weights
+    return LinearMaps(*(tuple(tensor[0] for tensor in part) for part in stacks))
 
 
 @torch.no_grad()
@@ -33,14 +35,14 @@ def test_values_and_gradients_are_right_to_rounding(hidden, names, samples):
     x, grad = torch.randn(3, samples).T, torch.randn(samples, 5)
     results = []
     for dtype in (torch.float32, torch.float64):
-        ready = prepared(made, dtype)
-        out, kept = perceptron.evaluate(x.to(dtype), ready, made.layers)
-        assert (len(kept) == 1) == (dtype == torch.float32)
-        of_x, of_ready = perceptron.pull_back(grad.to(dtype), ready, kept, made.layers)
-        results.append([out, of_x, *of_ready])
-        of_x_alone, none = perceptron.pull_back(grad.to(dtype), ready, kept, made.layers, False)
-        assert torch.equal(of_x_alone, of_x)
-        assert none == []
+        weights = prepared(made, dtype)
+        out, saved = made.fast.forward(x.to(dtype), weights)
+        assert isinstance(saved, SavedInput) == (dtype == torch.float32)
+        of_x, found = made.fast.vjp(grad.to(dtype), weights, saved, of_weights=True)
+        results.append([out, of_x, *found.matrices, *found.offsets])
+        alone, none = made.fast.vjp(grad.to(dtype), weights, saved, of_weights=False)
+        assert torch.equal(alone, of_x)
+        assert none == ()
     for got, expected in zip(*results, strict=True):
         assert got.dtype == torch.float32
         assert got.shape == expected.shape
@@ -52,14 +54,14 @@ def test_where_there_is_no_machine_code():
 
     def suits(made, x=x, dtype=torch.float32):
         with torch.no_grad():
-            return native_perceptron.suits(x, prepared(made, dtype), made.layers)
+            return perceptron_numba.suits(made.fast, x, prepared(made, dtype))
 
     assert suits(net((4,), "tanh"))
     assert not suits(net((4,), "gelu"))
     assert not suits(net((), ()))
-    assert not suits(net((native_perceptron.WIDEST + 1,), "tanh"))
+    assert not suits(net((perceptron_numba.WIDEST + 1,), "tanh"))
     assert not suits(net((4,), "tanh"), x[:0])
     assert not suits(net((4,), "tanh"), x[:, :2])
     assert not suits(net((4,), "tanh"), x.double(), torch.float64)
-    made = net((4,), "tanh")
-    assert not native_perceptron.suits(x, prepared(made, torch.float32), made.layers)  # a graph
+    made = net((4,), "tanh")  # and not where a graph is wanted
+    assert not perceptron_numba.suits(made.fast, x, prepared(made, torch.float32))

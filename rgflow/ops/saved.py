@@ -1,0 +1,41 @@
+"""Named tuples of tensors, flattened for autograd, which saves plain tensors only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torch import Tensor
+
+Structure = Any
+"""A tensor, or a tuple or named tuple of structures."""
+Skeleton = tuple[type, list["Skeleton"]] | None
+"""What is left of a structure without its tensors; None stands for one tensor."""
+
+
+def flatten(structure: Structure, into: list[Tensor]) -> Skeleton:
+    """Append all tensors of a structure to a list, and return how they belong together.
+
+    >>> tensors: list[Tensor] = []
+    >>> skeleton = flatten((Tensor([1.0]), (Tensor([2.0]),)), tensors)
+    >>> len(tensors), unflatten(skeleton, iter(tensors))
+    (2, (tensor([1.]), (tensor([2.]),)))
+    """
+    if isinstance(structure, Tensor):
+        into.append(structure)
+        return None
+    return type(structure), [flatten(part, into) for part in structure]
+
+
+def unflatten(skeleton: Skeleton, tensors: Iterator[Tensor]) -> Structure:
+    """The structure of that skeleton, with the next tensors of an iterator in their places."""
+    if skeleton is None:
+        return next(tensors)
+    kind, parts = skeleton
+    built = [unflatten(part, tensors) for part in parts]
+    return tuple(built) if kind is tuple else kind(*built)
+
+
+def rebuilt(skeleton: Skeleton, tensors: Sequence[Tensor]) -> Structure:
+    """`unflatten` of all the tensors of one structure."""
+    return unflatten(skeleton, iter(tensors))
