@@ -146,7 +146,9 @@ class _Chain(torch.autograd.Function):
         changed = flat.new_empty(rows, samples)
         arrays = [t.numpy() for t in (flat, *halves, *images, log_det, changed)]
         threads.in_parallel(
-            lambda _, *ends: affine_chain.run(plan, *arrays, *ends), samples, affine_chain.TILE
+            lambda _, *ends: affine_chain.affine_chain(plan, *arrays, *ends),
+            samples,
+            affine_chain.TILE,
         )
         ctx.couplings, ctx.inverse, ctx.plan = couplings, inverse, plan
         ctx.save_for_backward(*inputs, flat, *images, changed)
@@ -170,7 +172,7 @@ class _Chain(torch.autograd.Function):
         given = (flat, first, second, changed, *of_halves, of_log_det.contiguous(), *found)
         arrays = [t.numpy() for t in given]
         of_flat = threads.summed_in_parallel(
-            lambda part, *ends: affine_chain.run_back(ctx.plan, *arrays, part, *ends),
+            lambda part, *ends: affine_chain.affine_chain_vjp(ctx.plan, *arrays, part, *ends),
             len(inputs[0]),
             affine_chain.TILE,
             len(flat) if any(wanted[2:]) else 0,

@@ -52,7 +52,7 @@ def perceptron(net: _Perceptron, x: Tensor, weights: _LinearMaps) -> tuple[Tenso
     out = read.new_empty(net.widths[-1], len(x))
     arrays = _flat(weights).numpy(), *_plan(net.widths, net.activations)
     arrays = *arrays, read.detach().numpy(), out.numpy()
-    threads.in_parallel(lambda _, *ends: kernel.run(*arrays, *ends), len(x), kernel.TILE)
+    threads.in_parallel(lambda _, *ends: kernel.perceptron(*arrays, *ends), len(x), kernel.TILE)
     return out.T, read
 
 
@@ -68,7 +68,7 @@ def perceptron_vjp(
     given = [t.detach().numpy() for t in (read, grad.T.contiguous(), of_x)]
     head = flat.numpy(), *_plan(net.widths, net.activations)
     of_flat = threads.summed_in_parallel(
-        lambda part, *ends: kernel.run_back(*head, *given, part, *ends),
+        lambda part, *ends: kernel.perceptron_vjp(*head, *given, part, *ends),
         len(grad),
         kernel.TILE,
         len(flat) if of_weights else 0,

@@ -30,7 +30,9 @@ def spline(
     settings = _settings(bins, bound, inverse)
     arrays = _rows([x, raw, image, log_slope])
     threads.in_parallel(
-        lambda _, *ends: kernel.run(*arrays, settings, *ends), x.numel(), kernel.TILE
+        lambda _, *ends: kernel.rational_quadratic(*arrays, settings, *ends),
+        x.numel(),
+        kernel.TILE,
     )
     return image, log_slope
 
@@ -53,7 +55,9 @@ def spline_vjp(
     settings = _settings(bins, bound, inverse)
     arrays = _rows([x, raw, *grads, *found])
     threads.in_parallel(
-        lambda _, *ends: kernel.run_back(*arrays, settings, *ends), x.numel(), kernel.TILE
+        lambda _, *ends: kernel.rational_quadratic_vjp(*arrays, settings, *ends),
+        x.numel(),
+        kernel.TILE,
     )
     return found
 

@@ -2,8 +2,8 @@
 
 A net of ten features is bound by what surrounds its products: every small operation of a tensor
 library costs as much as the product itself, and every intermediate result goes through memory.
-Here a tile of samples stays in the cache from the first coupling of a chain to the last. Compiled
-by numba on first use, and kept on disk.
+Here a tile of samples stays in the cache from the first coupling of a chain to the last. It is
+compiled by numba on first use and kept on disk.
 
-Nothing in here knows tensors; `rgflow.ops.coupling_chain_numba` does.
+Nothing in this folder knows tensors or the rest of the package.
 """

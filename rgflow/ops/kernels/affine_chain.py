@@ -1,7 +1,7 @@
 """A chain of affine couplings with perceptrons inside, on compact halves, and its gradient.
 
-Only what each coupling changed is kept for the gradient, one number for each; the nets are
-evaluated again.
+For the gradient only the numbers that each coupling changed are saved, as they were before; the
+nets are evaluated again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rgflow.ops.kernels.jit import jit
-from rgflow.ops.kernels.perceptron import evaluate, pull_back
+from rgflow.ops.kernels.perceptron import perceptron_on_tile, perceptron_on_tile_vjp
 from rgflow.ops.kernels.pointwise import exp, sigmoid
 from rgflow.ops.kernels.tile import ROW, TILE
 
@@ -28,7 +28,7 @@ class Plan(NamedTuple):
         starts: ``(C, nets)``, where the parameters of each net begin: its matrices one after
             another, then its biases. The nets of a coupling share its outputs evenly.
         widths: ``(C, maps + 1)``, features in front of each net's first map and behind each.
-        activations: ``(C, maps - 1)``, codes.
+        activations: ``(C, maps - 1)``, codes of the activations.
     """
 
     inverse: bool
@@ -46,28 +46,28 @@ def _raw_parameters(
     flat: np.ndarray,
     read: np.ndarray,
     hidden: np.ndarray,
-    kept: np.ndarray,
+    slopes: np.ndarray,
     out: np.ndarray,
     samples: int,
 ) -> None:
-    """What the nets of coupling c say: log-scales before the bound, then shifts."""
+    """What the nets of coupling c give: log-scales before the bound, then shifts."""
     outputs = plan.widths[c, -1]
     for net in range(plan.starts.shape[1]):
-        evaluate(
+        perceptron_on_tile(
             flat,
             plan.starts[c, net],
             plan.widths[c],
             plan.activations[c],
             read,
             hidden[net],
-            kept[net],
+            slopes[net],
             out[net * outputs : (net + 1) * outputs],
             samples,
         )
 
 
 @jit
-def run(
+def affine_chain(
     plan: Plan,
     flat: np.ndarray,
     first: np.ndarray,
@@ -79,25 +79,25 @@ def run(
     start: int,
     stop: int,
 ) -> None:
-    """Samples ``start`` to ``stop``.
+    """The images and log_dets of a chain for samples ``start`` to ``stop``.
 
     Args:
         plan: The chain.
         flat: All parameters.
-        first: ``(A, N)``, one half.
-        second: ``(B, N)``, the other.
+        first: ``(A, N)``, the first half.
+        second: ``(B, N)``, the second half.
         image_first: Like ``first``, the result.
         image_second: Like ``second``, the result.
         log_det: ``(N,)``, the result.
-        changed: ``(numbers changed by all couplings, N)``: what each found in the half it changes,
-            or no rows at all where no gradient is wanted.
-        start: Multiple of TILE.
-        stop: Where the samples end.
+        changed: ``(numbers changed by all couplings, N)``, filled with what each coupling found in
+            the half that it changes; without rows where no gradient is wanted.
+        start: First sample, a multiple of TILE.
+        stop: One behind the last sample.
     """
     nets, depth = plan.starts.shape[1], plan.activations.shape[1]
     widest, outputs = plan.widths.max(), nets * plan.widths[:, -1].max()
     hidden = np.empty((nets, depth, widest, ROW), np.float32)
-    kept = np.empty((nets, depth, widest, ROW), np.float32)
+    slopes = np.empty((nets, depth, widest, ROW), np.float32)
     raw = np.empty((outputs, ROW), np.float32)
     a = np.empty((len(first), ROW), np.float32)
     b = np.empty((len(second), ROW), np.float32)
@@ -109,22 +109,22 @@ def run(
         total[:] = np.float32(0.0)
         row = 0
         for c in range(len(plan.reads)):
-            read, moved = (a, b) if plan.reads[c] == 0 else (b, a)
-            _raw_parameters(plan, c, flat, read, hidden, kept, raw, samples)
-            size, bound = len(moved), plan.bounds[c]
+            read, half = (a, b) if plan.reads[c] == 0 else (b, a)
+            _raw_parameters(plan, c, flat, read, hidden, slopes, raw, samples)
+            size, bound = len(half), plan.bounds[c]
             if len(changed):
-                changed[row : row + size, begin : begin + samples] = moved[:, :samples]
+                changed[row : row + size, begin : begin + samples] = half[:, :samples]
                 row += size
             for j in range(size):
                 if plan.inverse:
                     for n in range(samples):
                         log_scale = bound * (_TWO * sigmoid(raw[j, n]) - _ONE)
-                        moved[j, n] = (moved[j, n] - raw[size + j, n]) * exp(-log_scale)
+                        half[j, n] = (half[j, n] - raw[size + j, n]) * exp(-log_scale)
                         total[n] -= log_scale
                 else:
                     for n in range(samples):
                         log_scale = bound * (_TWO * sigmoid(raw[j, n]) - _ONE)
-                        moved[j, n] = moved[j, n] * exp(log_scale) + raw[size + j, n]
+                        half[j, n] = half[j, n] * exp(log_scale) + raw[size + j, n]
                         total[n] += log_scale
         image_first[:, begin : begin + samples] = a[:, :samples]
         image_second[:, begin : begin + samples] = b[:, :samples]
@@ -132,7 +132,7 @@ def run(
 
 
 @jit
-def run_back(
+def affine_chain_vjp(
     plan: Plan,
     flat: np.ndarray,
     image_first: np.ndarray,
@@ -147,28 +147,28 @@ def run_back(
     start: int,
     stop: int,
 ) -> None:
-    """Gradients of `run` for samples ``start`` to ``stop``.
+    """Gradients of `affine_chain` for samples ``start`` to ``stop``.
 
     Args:
-        plan: As for `run`, and so are the others.
+        plan: The chain.
         flat: All parameters.
-        image_first: What `run` gave.
-        image_second: What `run` gave.
-        changed: What `run` kept.
-        grad_image_first: Gradient of the image.
-        grad_image_second: Gradient of the image.
+        image_first: As `affine_chain` filled it.
+        image_second: As `affine_chain` filled it.
+        changed: As `affine_chain` filled it.
+        grad_image_first: Gradient of the first image.
+        grad_image_second: Gradient of the second image.
         grad_log_det: Gradient of the log_det.
         grad_first: ``(A, N)``, the result.
         grad_second: ``(B, N)``, the result.
         grad_flat: Like ``flat``, to which gradients are added.
-        start: Multiple of TILE.
-        stop: Where the samples end.
+        start: First sample, a multiple of TILE.
+        stop: One behind the last sample.
     """
     nets, depth = plan.starts.shape[1], plan.activations.shape[1]
     widest, outputs = plan.widths.max(), nets * plan.widths[:, -1].max()
     hidden = np.empty((nets, depth, widest, ROW), np.float32)
-    kept = np.empty((nets, depth, widest, ROW), np.float32)
-    spare = np.empty((2, widest, ROW), np.float32)
+    slopes = np.empty((nets, depth, widest, ROW), np.float32)
+    scratch = np.empty((2, widest, ROW), np.float32)
     raw = np.empty((outputs, ROW), np.float32)
     a = np.empty((len(image_first), ROW), np.float32)
     b = np.empty((len(image_second), ROW), np.float32)
@@ -182,22 +182,22 @@ def run_back(
         grad_b[:, :samples] = grad_image_second[:, begin : begin + samples]
         row = len(changed)
         for c in range(len(plan.reads) - 1, -1, -1):
-            read, moved = (a, b) if plan.reads[c] == 0 else (b, a)
+            read, half = (a, b) if plan.reads[c] == 0 else (b, a)
             grad_read, grad = (grad_a, grad_b) if plan.reads[c] == 0 else (grad_b, grad_a)
-            _raw_parameters(plan, c, flat, read, hidden, kept, raw, samples)
-            size, bound = len(moved), plan.bounds[c]
+            _raw_parameters(plan, c, flat, read, hidden, slopes, raw, samples)
+            size, bound = len(half), plan.bounds[c]
             row -= size
             for j in range(size):
                 if plan.inverse:
                     for n in range(samples):
                         gate = sigmoid(raw[j, n])
                         of_log_det = grad_log_det[begin + n]
-                        of_scale = -grad[j, n] * moved[j, n] - of_log_det
+                        of_scale = -grad[j, n] * half[j, n] - of_log_det
                         factor = exp(-bound * (_TWO * gate - _ONE))
                         raw[j, n] = of_scale * _TWO * bound * gate * (_ONE - gate)
                         raw[size + j, n] = -grad[j, n] * factor
                         grad[j, n] *= factor
-                        moved[j, n] = changed[row + j, begin + n]
+                        half[j, n] = changed[row + j, begin + n]
                 else:
                     for n in range(samples):
                         gate = sigmoid(raw[j, n])
@@ -208,19 +208,19 @@ def run_back(
                         raw[j, n] = of_scale * _TWO * bound * gate * (_ONE - gate)
                         raw[size + j, n] = grad[j, n]
                         grad[j, n] *= factor
-                        moved[j, n] = before
+                        half[j, n] = before
             outputs = plan.widths[c, -1]
             for net in range(plan.starts.shape[1]):
-                pull_back(
+                perceptron_on_tile_vjp(
                     flat,
                     plan.starts[c, net],
                     plan.widths[c],
                     plan.activations[c],
                     read,
                     hidden[net],
-                    kept[net],
+                    slopes[net],
                     raw[net * outputs : (net + 1) * outputs],
-                    spare,
+                    scratch,
                     grad_read,
                     grad_flat,
                     samples,

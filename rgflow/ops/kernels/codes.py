@@ -1,4 +1,4 @@
-"""Names of pointwise functions and their numbers in machine code."""
+"""The pointwise functions and the numbers by which machine code knows them."""
 
 from __future__ import annotations
 

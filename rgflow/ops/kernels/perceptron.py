@@ -16,14 +16,14 @@ def _weights(widths: np.ndarray) -> int:
 
 
 @jit
-def evaluate(
+def perceptron_on_tile(
     flat: np.ndarray,
     start: int,
     widths: np.ndarray,
     activations: np.ndarray,
     x: np.ndarray,
     hidden: np.ndarray,
-    kept: np.ndarray,
+    slopes: np.ndarray,
     out: np.ndarray,
     samples: int,
 ) -> None:
@@ -31,14 +31,15 @@ def evaluate(
 
     Args:
         flat: Numbers among which the parameters lie: all matrices, then all biases.
-        start: Where they begin.
+        start: Index at which they begin.
         widths: Features in front of the first map and behind each.
-        activations: Codes, one less than there are maps.
+        activations: Codes of the activations, one less than there are maps.
         x: ``(inputs, samples or more)``.
-        hidden: ``(activations, features, samples)``, what activations give.
-        kept: Likewise, what their derivatives need beside that.
+        hidden: ``(activations, features, samples)``, filled with what the activations give.
+        slopes: ``(activations, features, samples)``, filled with derivatives of those activations
+            whose derivative does not follow from their value.
         out: ``(outputs, samples or more)``, the result.
-        samples: Samples.
+        samples: How many samples there are.
     """
     maps = len(widths) - 1
     weights, biases = start, start + _weights(widths)
@@ -52,22 +53,22 @@ def evaluate(
         matrix = flat[weights : weights + rows * columns].reshape(rows, columns)
         add_product(matrix, h, image, samples)
         if layer < maps - 1:
-            activate(activations[layer], image, kept[layer], rows, samples)
+            activate(activations[layer], image, slopes[layer], rows, samples)
         weights += rows * columns
         biases += rows
 
 
 @jit
-def pull_back(
+def perceptron_on_tile_vjp(
     flat: np.ndarray,
     start: int,
     widths: np.ndarray,
     activations: np.ndarray,
     x: np.ndarray,
     hidden: np.ndarray,
-    kept: np.ndarray,
+    slopes: np.ndarray,
     grad: np.ndarray,
-    spare: np.ndarray,
+    scratch: np.ndarray,
     grad_x: np.ndarray,
     grad_flat: np.ndarray,
     samples: int,
@@ -75,18 +76,18 @@ def pull_back(
     """Adds the gradients in x and in the parameters to ``grad_x`` and ``grad_flat``.
 
     Args:
-        flat: As for `evaluate`, and so are the others.
-        start: Where they begin.
-        widths: Features.
-        activations: Codes.
-        x: The input.
-        hidden: What `evaluate` left there.
-        kept: What `evaluate` left there.
+        flat: Numbers among which the parameters lie.
+        start: Index at which they begin.
+        widths: Features in front of the first map and behind each.
+        activations: Codes of the activations.
+        x: The input, ``(inputs, samples or more)``.
+        hidden: As `perceptron_on_tile` filled it.
+        slopes: As `perceptron_on_tile` filled it.
         grad: Gradient of the output, ``(outputs, samples or more)``.
-        spare: ``(2, features, samples)`` for intermediate results.
+        scratch: ``(2, features, samples)`` for intermediate results.
         grad_x: Like x.
         grad_flat: Like ``flat``, or empty where it is not wanted.
-        samples: Samples.
+        samples: How many samples there are.
     """
     maps = len(widths) - 1
     weights = start + _weights(widths)
@@ -101,15 +102,15 @@ def pull_back(
         if len(grad_flat):
             add_outer(g, h, grad_flat[weights:end].reshape(rows, columns), samples)
             add_sums(g, grad_flat[biases : biases + rows], samples)
-        turned = flat[weights:end].reshape(rows, columns).T
+        transposed = flat[weights:end].reshape(rows, columns).T
         if layer == 0:
-            add_product(turned, g, grad_x, samples)
+            add_product(transposed, g, grad_x, samples)
         else:
-            before = spare[layer % 2]
+            of_input = scratch[layer % 2]
             for j in range(columns):
                 for n in range(samples):
-                    before[j, n] = np.float32(0.0)
-            add_product(turned, g, before, samples)
+                    of_input[j, n] = np.float32(0.0)
+            add_product(transposed, g, of_input, samples)
             at = layer - 1
-            times_slope(activations[at], h, kept[at], before, columns, samples)
-            g = before
+            times_slope(activations[at], h, slopes[at], of_input, columns, samples)
+            g = of_input

@@ -1,7 +1,7 @@
 """Pointwise functions in float32 that compilers can vectorise, with their derivatives.
 
-Without branches and calls. Each is right to about 3e-7 of the larger of 1 and the value, and gives
-nan for nan.
+They have neither branches nor calls. Each is right to about 3e-7 of the larger of 1 and the value,
+and gives nan for nan.
 """
 
 from __future__ import annotations
@@ -74,15 +74,15 @@ def softplus(x: np.float32) -> np.float32:
 
 
 @jit
-def activate(code: int, v: np.ndarray, kept: np.ndarray, rows: int, samples: int) -> None:
-    """Replaces v by the function of it, and keeps what `times_slope` needs beside that.
+def activate(code: int, v: np.ndarray, slopes: np.ndarray, rows: int, samples: int) -> None:
+    """Replace v by the function of it; of silu, fill in the derivative as well.
 
     Args:
-        code: Out of ``CODES``.
+        code: The function, one of ``CODES``.
         v: ``(rows or more, samples or more)``.
-        kept: Likewise.
-        rows: Features.
-        samples: Samples.
+        slopes: Like v, filled with those derivatives that do not follow from the values.
+        rows: How many features there are.
+        samples: How many samples there are.
     """
     for j in range(rows):
         if code == TANH:
@@ -97,7 +97,7 @@ def activate(code: int, v: np.ndarray, kept: np.ndarray, rows: int, samples: int
                 x = v[j, n]
                 gate = sigmoid(x)
                 v[j, n] = x * gate
-                kept[j, n] = gate * (_ONE + x * (_ONE - gate))
+                slopes[j, n] = gate * (_ONE + x * (_ONE - gate))
         elif code == SIGMOID:
             for n in range(samples):
                 v[j, n] = sigmoid(v[j, n])
@@ -109,17 +109,17 @@ def activate(code: int, v: np.ndarray, kept: np.ndarray, rows: int, samples: int
 
 @jit
 def times_slope(
-    code: int, y: np.ndarray, kept: np.ndarray, grad: np.ndarray, rows: int, samples: int
+    code: int, y: np.ndarray, slopes: np.ndarray, grad: np.ndarray, rows: int, samples: int
 ) -> None:
-    """Multiplies ``grad`` by the derivative.
+    """Multiply ``grad`` by the derivative of the function.
 
     Args:
-        code: As for `activate`.
-        y: What it gave.
-        kept: What it kept.
-        grad: Gradient of y.
-        rows: Features.
-        samples: Samples.
+        code: The function, one of ``CODES``.
+        y: The values that `activate` gave.
+        slopes: As `activate` filled it.
+        grad: Gradient of y, replaced by that of the argument.
+        rows: How many features there are.
+        samples: How many samples there are.
     """
     for j in range(rows):
         if code == TANH:
@@ -130,7 +130,7 @@ def times_slope(
                 grad[j, n] *= _ONE if y[j, n] > _ZERO else y[j, n] + _ONE
         elif code == SILU:
             for n in range(samples):
-                grad[j, n] *= kept[j, n]
+                grad[j, n] *= slopes[j, n]
         elif code == SIGMOID:
             for n in range(samples):
                 grad[j, n] *= y[j, n] * (_ONE - y[j, n])

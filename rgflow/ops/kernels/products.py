@@ -1,7 +1,7 @@
 """Products of a small matrix with a tile of samples: features by samples, samples innermost.
 
-In blocks of up to four rows and four columns: what is read from the cache is used four times, and
-a loop over samples is worth its start.
+They are computed in blocks of up to four rows and four columns: what is read from the cache is
+used four times, and each loop over samples has enough to do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def add_product(matrix: np.ndarray, h: np.ndarray, out: np.ndarray, samples: int
         matrix: ``(rows, columns)``, in either order of memory.
         h: ``(columns or more, samples or more)``.
         out: ``(rows or more, samples or more)``.
-        samples: Samples.
+        samples: How many samples there are.
     """
     rows, columns = matrix.shape
     j = 0
@@ -88,7 +88,7 @@ def add_outer(g: np.ndarray, h: np.ndarray, total: np.ndarray, samples: int) -> 
         g: ``(rows or more, samples or more)``.
         h: ``(columns or more, samples or more)``.
         total: ``(rows, columns)``.
-        samples: Samples.
+        samples: How many samples there are.
     """
     rows, columns = total.shape
     zero = np.float32(0.0)
@@ -114,7 +114,7 @@ def add_outer(g: np.ndarray, h: np.ndarray, total: np.ndarray, samples: int) -> 
 
 @jit
 def add_sums(g: np.ndarray, total: np.ndarray, samples: int) -> None:
-    """``total += sum of g over samples``, row by row: the gradient of a column that was added."""
+    """Add the sum of g over samples to ``total``, row by row: the gradient of a bias."""
     for j in range(len(total)):
         a = np.float32(0.0)
         for n in range(samples):

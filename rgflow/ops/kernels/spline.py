@@ -1,7 +1,7 @@
 """Rational-quadratic splines on ``[-bound, bound]``, their inverses and their gradients.
 
-The equations are those of `rgflow.ops.rational_quadratic`. Nothing but the inputs is kept for
-the gradient.
+The equations are those of `rgflow.ops.rational_quadratic`. The gradient needs
+nothing but the inputs.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import numpy as np
 from rgflow.ops.kernels.jit import jit
 from rgflow.ops.kernels.pointwise import log, sigmoid
 from rgflow.ops.kernels.spline_bins import (
-    AJAR,
     FRACTIONS,
     GRAD,
     INDEX,
     INSIDE,
     MEAN,
-    OF_AJAR,
     OF_LOG,
     OF_PART,
+    OF_RAW_SLOPE,
     OF_START,
     PART,
     PASSED,
+    RAW_SLOPE,
     Settings,
     X,
     in_bin,
@@ -34,7 +34,7 @@ _ZERO, _ONE, _TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 
 
 @jit
-def run(
+def rational_quadratic(
     x: np.ndarray,
     raw: np.ndarray,
     image: np.ndarray,
@@ -43,7 +43,7 @@ def run(
     start: int,
     stop: int,
 ) -> None:
-    """Elements ``start`` to ``stop``.
+    """The images and log-slopes of elements ``start`` to ``stop``.
 
     Args:
         x: ``(M,)``.
@@ -51,8 +51,8 @@ def run(
         image: ``(M,)``, the result.
         log_slope: ``(M,)``, the logarithm of its slope.
         settings: Bins and bounds.
-        start: Where the elements begin.
-        stop: Where they end.
+        start: First element.
+        stop: One behind the last element.
     """
     tile = np.empty((FRACTIONS + 5 * settings.bins - 1, ROW), np.float32)
     for begin in range(start, stop, TILE):
@@ -61,29 +61,31 @@ def run(
         for n in range(count):
             passed = tile[PASSED, n], tile[PASSED + 1, n]
             part = tile[PART, n], tile[PART + 1, n]
-            ajar = tile[AJAR, n], tile[AJAR + 1, n]
+            raw_slope = tile[RAW_SLOPE, n], tile[RAW_SLOPE + 1, n]
             index, inside = tile[INDEX, n], tile[INSIDE, n]
-            w, h, x0, y0, d0, d1, xi = in_bin(index, inside, passed, part, ajar, settings)
-            s, bow, rest = h / w, xi * (_ONE - xi), _ONE - xi
-            below = s + (d0 + d1 - _TWO * s) * bow
-            bent = d1 * xi * xi + _TWO * s * bow + d0 * rest * rest
-            ratio = s / below
-            of_log = log(ratio * ratio * bent)
-            there = (
-                x0 + xi * w if settings.inverse else y0 + h * ((s * xi * xi + d0 * bow) / below)
+            w, h, x0, y0, d0, d1, xi = in_bin(index, inside, passed, part, raw_slope, settings)
+            s, product, rest = h / w, xi * (_ONE - xi), _ONE - xi
+            denominator = s + (d0 + d1 - _TWO * s) * product
+            numerator = d1 * xi * xi + _TWO * s * product + d0 * rest * rest
+            ratio = s / denominator
+            of_log = log(ratio * ratio * numerator)
+            inside_image = (
+                x0 + xi * w
+                if settings.inverse
+                else y0 + h * ((s * xi * xi + d0 * product) / denominator)
             )
             # beyond the interval nothing is left to rounding: the end of a bin may be far off
             x_n = tile[X, n]
             beyond = (x_n <= -settings.bound) | (x_n >= settings.bound)
             of_log = -of_log if settings.inverse else of_log
-            tile[GRAD, n] = x_n if beyond else there
+            tile[GRAD, n] = x_n if beyond else inside_image
             tile[OF_LOG, n] = _ZERO if beyond else of_log
         image[begin : begin + count] = tile[GRAD, :count]
         log_slope[begin : begin + count] = tile[OF_LOG, :count]
 
 
 @jit
-def run_back(
+def rational_quadratic_vjp(
     x: np.ndarray,
     raw: np.ndarray,
     grad: np.ndarray,
@@ -94,7 +96,7 @@ def run_back(
     start: int,
     stop: int,
 ) -> None:
-    """Gradients of `run` for elements ``start`` to ``stop``.
+    """Gradients of `rational_quadratic` for elements ``start`` to ``stop``.
 
     Args:
         x: ``(M,)``.
@@ -103,9 +105,9 @@ def run_back(
         log_slope_grad: Gradient of the logarithm of the slope.
         grad_x: Like x, the result.
         grad_raw: Like ``raw``, the result.
-        settings: As for `run`, and so are the others.
-        start: Where the elements begin.
-        stop: Where they end.
+        settings: Bins and bounds.
+        start: First element.
+        stop: One behind the last element.
     """
     bins = settings.bins
     span = _TWO * settings.bound - np.float32(bins) * settings.least
@@ -120,18 +122,18 @@ def run_back(
         for n in range(count):
             passed = tile[PASSED, n], tile[PASSED + 1, n]
             part = tile[PART, n], tile[PART + 1, n]
-            ajar = tile[AJAR, n], tile[AJAR + 1, n]
+            raw_slope = tile[RAW_SLOPE, n], tile[RAW_SLOPE + 1, n]
             index, inside = tile[INDEX, n], tile[INSIDE, n]
-            w, h, _, _, d0, d1, xi = in_bin(index, inside, passed, part, ajar, settings)
-            s, bow, rest = h / w, xi * (_ONE - xi), _ONE - xi
+            w, h, _, _, d0, d1, xi = in_bin(index, inside, passed, part, raw_slope, settings)
+            s, product, rest = h / w, xi * (_ONE - xi), _ONE - xi
             bend = d0 + d1 - _TWO * s
-            below = s + bend * bow
-            level = (s * xi * xi + d0 * bow) / below
-            bent = d1 * xi * xi + _TWO * s * bow + d0 * rest * rest
-            ratio = s / below
-            slope = ratio * ratio * bent
+            denominator = s + bend * product
+            level = (s * xi * xi + d0 * product) / denominator
+            numerator = d1 * xi * xi + _TWO * s * product + d0 * rest * rest
+            ratio = s / denominator
+            slope = ratio * ratio * numerator
             by_xi = d1 * xi + s * (rest - xi) - d0 * rest
-            log_by_x = (by_xi / bent - bend * (rest - xi) / below) * (_TWO / w)
+            log_by_x = (by_xi / numerator - bend * (rest - xi) / denominator) * (_TWO / w)
             x_n, g, of_log = tile[X, n], tile[GRAD, n], tile[OF_LOG, n]
             if settings.inverse:
                 by_x, of_x = -g, (g - of_log * log_by_x) / slope
@@ -139,22 +141,23 @@ def run_back(
             else:
                 by_x = g * slope + of_log * log_by_x
                 of_x, of_image = by_x, g
-            beyond = (x_n <= -settings.bound) | (
-                x_n >= settings.bound
-            )  # the identity, whatever the parameters
+            # there it is the identity, whatever the parameters are
+            beyond = (x_n <= -settings.bound) | (x_n >= settings.bound)
             tile[GRAD, n] = g if beyond else of_x
             by_x = _ZERO if beyond else by_x
             of_image = _ZERO if beyond else of_image
             of_log = _ZERO if beyond else of_log
-            # from here on of the function itself, whichever way it is run
-            of_bent = of_log / bent
-            of_below = of_log * (-_TWO) / below
-            scaled = of_image * (s * w) / below
-            less = _ONE - _TWO * bow
-            by_s = scaled * (xi * xi - level * less) + of_below * less
-            by_s = (by_s + _TWO * (of_log / s + of_bent * bow)) / w
-            by_d0 = (scaled * (_ONE - level) + of_below) * bow + of_bent * rest * rest
-            by_d1 = (of_below - scaled * level) * bow + of_bent * xi * xi
+            # from here on gradients of the function itself, whichever direction is computed
+            of_numerator = of_log / numerator
+            of_denominator = of_log * (-_TWO) / denominator
+            scaled = of_image * (s * w) / denominator
+            less = _ONE - _TWO * product
+            by_s = scaled * (xi * xi - level * less) + of_denominator * less
+            by_s = (by_s + _TWO * (of_log / s + of_numerator * product)) / w
+            by_d0 = (
+                scaled * (_ONE - level) + of_denominator
+            ) * product + of_numerator * rest * rest
+            by_d1 = (of_denominator - scaled * level) * product + of_numerator * xi * xi
             start_x, start_y = -by_x * span, of_image * span
             part_x = -(by_x * xi + by_s * s) * span * part[0]
             part_y = (of_image * level + by_s) * span * part[1]
@@ -164,8 +167,8 @@ def run_back(
             tile[MEAN + 1, n] = part_y + start_y * passed[1]
             by_d0 = _ZERO if index == _ZERO else by_d0
             by_d1 = _ZERO if index == last else by_d1
-            tile[OF_AJAR, n] = by_d0 * sigmoid(ajar[0] + settings.shift)
-            tile[OF_AJAR + 1, n] = by_d1 * sigmoid(ajar[1] + settings.shift)
+            tile[OF_RAW_SLOPE, n] = by_d0 * sigmoid(raw_slope[0] + settings.shift)
+            tile[OF_RAW_SLOPE + 1, n] = by_d1 * sigmoid(raw_slope[1] + settings.shift)
         grad_x[begin : begin + count] = tile[GRAD, :count]
         for axis in range(2):
             for k in range(bins):
@@ -183,7 +186,7 @@ def run_back(
         for k in range(bins - 1):
             number = np.float32(k)
             for n in range(count):
-                at, lower, upper = tile[INDEX, n], tile[OF_AJAR, n], tile[OF_AJAR + 1, n]
+                at, lower, upper = tile[INDEX, n], tile[OF_RAW_SLOPE, n], tile[OF_RAW_SLOPE + 1, n]
                 lower = lower if number == at - _ONE else _ZERO
                 tile[found + 2 * bins + k, n] = lower + (upper if number == at else _ZERO)
         for row in range(3 * bins - 1):

@@ -1,7 +1,7 @@
 """Where the elements of a tile are in the bins of their splines.
 
-All that is known of a tile are rows of one array, whose stride is a constant: only so does a
-compiler see that rows do not overlap, and vectorise.
+Everything about a tile lies in the rows of one array whose stride is a constant: only then does
+the compiler see that rows do not overlap, and vectorise.
 """
 
 from __future__ import annotations
@@ -17,15 +17,19 @@ _ZERO, _ONE, _TWO, _FOUR = np.float32(0.0), np.float32(1.0), np.float32(2.0), np
 
 # Rows. Pairs are those of widths and heights, or of the lower and upper end of the element's bin.
 X, INSIDE, INDEX = 0, 1, 2  # the element, cut to the interval, and the number of its bin
-PASSED, PART, AJAR = 3, 5, 7  # fractions of all bins below, of its own, raw slopes at its ends
+PASSED, PART, RAW_SLOPE = (
+    3,
+    5,
+    7,
+)  # fractions of all bins below, of its own, raw slopes at its ends
 SUMS, TOP, TOTAL = 9, 11, 12
 GRAD, OF_LOG = 13, 14  # gradients, or results
-OF_START, OF_PART, MEAN, OF_AJAR = 15, 17, 19, 21
+OF_START, OF_PART, MEAN, OF_RAW_SLOPE = 15, 17, 19, 21
 FRACTIONS = 23  # 2 K, of widths and of heights; behind them 3 K - 1 raw parameters
 
 
 class Settings(NamedTuple):
-    """What all splines have in common.
+    """The numbers that all splines of a call share.
 
     Attributes:
         bins: K.
@@ -33,7 +37,7 @@ class Settings(NamedTuple):
         least: Smallest width and height of a bin.
         min_slope: Smallest slope.
         shift: Added to raw slopes.
-        inverse: Whether it is the inverse function.
+        inverse: Whether the inverse function is computed.
     """
 
     bins: int
@@ -48,7 +52,7 @@ class Settings(NamedTuple):
 def locate(
     tile: np.ndarray, x: np.ndarray, raw: np.ndarray, begin: int, count: int, settings: Settings
 ) -> None:
-    """Elements ``begin`` to ``begin + count``: fractions of all bins, and where the element is."""
+    """Find the bins of elements ``begin`` to ``begin + count``, and the fractions of all bins."""
     bins, bound, least = settings.bins, settings.bound, settings.least
     span = _TWO * bound - np.float32(bins) * least
     given = FRACTIONS + 2 * bins
@@ -82,8 +86,8 @@ def locate(
         v = -bound if v < -bound else v
         tile[INSIDE, n] = bound if v > bound else v
         tile[INDEX, n] = _ZERO
-        tile[AJAR, n] = _ZERO
-        tile[AJAR + 1, n] = tile[given + 2 * bins, n]
+        tile[RAW_SLOPE, n] = _ZERO
+        tile[RAW_SLOPE + 1, n] = tile[given + 2 * bins, n]
     for k in range(1, bins):
         number = np.float32(k)
         lower = given + 2 * bins + k - 1
@@ -93,7 +97,11 @@ def locate(
             y_sum = tile[SUMS + 1, n] + tile[FRACTIONS + bins + k - 1, n]
             width, height = tile[FRACTIONS + k, n], tile[FRACTIONS + bins + k, n]
             below, above = tile[lower, n], tile[upper, n]
-            index, ajar_0, ajar_1 = tile[INDEX, n], tile[AJAR, n], tile[AJAR + 1, n]
+            index, raw_slope_0, raw_slope_1 = (
+                tile[INDEX, n],
+                tile[RAW_SLOPE, n],
+                tile[RAW_SLOPE + 1, n],
+            )
             passed_x, passed_y = tile[PASSED, n], tile[PASSED + 1, n]
             part_x, part_y = tile[PART, n], tile[PART + 1, n]
             at = y_sum if settings.inverse else x_sum
@@ -104,8 +112,8 @@ def locate(
             tile[PASSED + 1, n] = y_sum if is_here else passed_y
             tile[PART, n] = width if is_here else part_x
             tile[PART + 1, n] = height if is_here else part_y
-            tile[AJAR, n] = below if is_here else ajar_0
-            tile[AJAR + 1, n] = above if is_here else ajar_1
+            tile[RAW_SLOPE, n] = below if is_here else raw_slope_0
+            tile[RAW_SLOPE + 1, n] = above if is_here else raw_slope_1
 
 
 @inlined
@@ -114,26 +122,26 @@ def in_bin(
     inside: np.float32,
     passed: tuple[np.float32, np.float32],
     part: tuple[np.float32, np.float32],
-    ajar: tuple[np.float32, np.float32],
+    raw_slope: tuple[np.float32, np.float32],
     settings: Settings,
 ) -> tuple[np.float32, ...]:
     """Width, height, lower corner, slopes at the ends, and how far into its bin the element is.
 
-    Numbers only: a function that is given the array counts who refers to it, for each element.
+    It takes numbers, not the array: numba would count references to an array for each element.
     """
     bins, bound, least = settings.bins, settings.bound, settings.least
     span = _TWO * bound - np.float32(bins) * least
     w, h = part[0] * span + least, part[1] * span + least
     x0 = passed[0] * span + (index * least - bound)
     y0 = passed[1] * span + (index * least - bound)
-    d0 = softplus(ajar[0] + settings.shift) + settings.min_slope
-    d1 = softplus(ajar[1] + settings.shift) + settings.min_slope
+    d0 = softplus(raw_slope[0] + settings.shift) + settings.min_slope
+    d1 = softplus(raw_slope[1] + settings.shift) + settings.min_slope
     d0 = _ONE if index == _ZERO else d0
     d1 = _ONE if index == np.float32(bins - 1) else d1
     s, rise = h / w, inside - y0
     bend = d0 + d1 - _TWO * s
     b = h * d0 - rise * bend
     square = b * b + _FOUR * (h * (s - d0) + rise * bend) * (s * rise)
-    back = _TWO * s * rise / (b + np.sqrt(_ZERO if square < _ZERO else square))
-    xi = back if settings.inverse else (inside - x0) / w
+    root = _TWO * s * rise / (b + np.sqrt(_ZERO if square < _ZERO else square))
+    xi = root if settings.inverse else (inside - x0) / w
     return w, h, x0, y0, d0, d1, xi

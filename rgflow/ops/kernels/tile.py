@@ -1,4 +1,4 @@
-"""Samples that are in work at once: few enough for the cache, many enough for a loop."""
+"""How many samples are worked on at once: few enough for the cache, many enough for a loop."""
 
 from __future__ import annotations
 
