@@ -55,22 +55,31 @@ class Flow(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device on which the flow computes."""
         return self.prior.anchor.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type of its numbers."""
+        """The floating-point type of the flow's numbers."""
         return self.prior.anchor.dtype
 
     @property
-    def hierarchy(self) -> Hierarchy:
-        """Scales and cones of the latents.
+    def hierarchy(self) -> Hierarchy | None:
+        """Scales and cones of the latents; None if they have no place and scale, as in Real NVP."""
+        return self.bijector.hierarchy
+
+    def known_hierarchy(self) -> Hierarchy:
+        """The hierarchy, for whoever cannot do without.
 
         Raises:
-            ValueError: If the bijector has no hierarchy, as Real NVP.
+            ValueError: If the flow has none.
         """
-        return self.bijector.hierarchy
+        if self.hierarchy is None:
+            raise ValueError(
+                "the flow has no hierarchy, expected a MERA without a Fourier map in front: only "
+                "its latents have a place and a scale"
+            )
+        return self.hierarchy
 
     def forward(self, x: Tensor) -> Tensor:
         """Same as ``log_prob``, so that wrappers of modules (DDP) can be used."""
@@ -118,7 +127,7 @@ class Flow(nn.Module):
         Args:
             n: Number of samples.
             temperature: Factor on the prior's standard deviation, or one factor per level.
-            generator: On the flow's device; the global one if None.
+            generator: Source of the random numbers, on the flow's device; the global one if None.
 
         Raises:
             ValueError: If n is not positive, a temperature is negative, or there is not one for
@@ -144,7 +153,7 @@ class Flow(nn.Module):
         return self._random_sign(x, generator), log_prob
 
     def _check_type(self, event: Tensor) -> None:
-        """A mixture of types would end in an obscure message, or in results of another type."""
+        """Refuse numbers of another type than the weights, which end in obscure errors."""
         weight = next(self.parameters(), None)
         if weight is None or not isinstance(event, Tensor) or event.dtype == weight.dtype:
             return
@@ -166,7 +175,11 @@ class Flow(nn.Module):
         if not isinstance(n, int) or n < 1:
             raise ValueError(f"the number of samples must be a positive integer, got {n}")
         values = torch.as_tensor(temperature)
-        return float(values) if values.dim() == 0 else self.hierarchy.per_site(values.tolist())
+        return (
+            float(values)
+            if values.dim() == 0
+            else self.known_hierarchy().per_site(values.tolist())
+        )
 
 
 def _mixture(log_prob: Tensor, mirrored: Tensor) -> Tensor:

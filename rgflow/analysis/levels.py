@@ -9,7 +9,7 @@ from rgflow.runtime.seeds import generator_for
 
 
 def latents_by_level(flow: Flow, z: Tensor) -> dict[str, Tensor]:
-    """Entries of latents by level; all in one if the flow has no hierarchy, as Real NVP.
+    """The latents of each level; all of them together if the flow has no hierarchy, as Real NVP.
 
     Args:
         flow: The flow.
@@ -19,9 +19,8 @@ def latents_by_level(flow: Flow, z: Tensor) -> dict[str, Tensor]:
         For ``level0``, ``level1``, ... tensors ``(B, C, sites of the level)``, or ``z`` as
         ``all``.
     """
-    try:
-        hierarchy = flow.hierarchy
-    except ValueError:  # Real NVP has none
+    hierarchy = flow.hierarchy
+    if hierarchy is None:
         return {"all": z}
     masks = (hierarchy.level_mask(h).to(z.device) for h in range(hierarchy.levels))
     return {f"level{h}": z[..., mask] for h, mask in enumerate(masks)}
@@ -34,18 +33,16 @@ def level_reconstructions(flow: Flow, images: Tensor, seed: int = 0) -> list[Ten
     Args:
         flow: The flow; for one without a hierarchy the result is empty.
         images: uint8 ``(B, C, L, L)``.
-        seed: Of the dequantization noise.
+        seed: Seed of the dequantization noise.
 
     Returns:
         One uint8 tensor ``(B, C, L, L)`` for each level.
-
     """
-    try:
-        hierarchy = flow.hierarchy
-    except ValueError:  # Real NVP has none
+    hierarchy = flow.hierarchy
+    if hierarchy is None:
         return []
     x = dequantize(images, generator_for("reconstructions", seed, device=images.device))
-    z = flow.encode(x.to(next(flow.parameters()).dtype))
+    z = flow.encode(x.to(flow.dtype))
     level_of_site = hierarchy.level_of_site.to(z.device)  # (L, L)
     kept = (torch.where(level_of_site >= h, z, 0.0) for h in range(hierarchy.levels))
     return [to_image(flow.decode(latents)) for latents in kept]

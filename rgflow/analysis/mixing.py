@@ -1,15 +1,12 @@
 """Mixing features of two images by scale (arXiv:2010.00029, section 4.3)."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from rgflow.flow import Flow
+from rgflow.flow import Flow
 
 
-def mix(flow: "Flow", z_a: Tensor, z_b: Tensor, level: int) -> Tensor:
+def mix(flow: Flow, z_a: Tensor, z_b: Tensor, level: int) -> Tensor:
     r"""Coarse latents of A with fine latents of B.
 
     ``z^(h) = z_A^(h)`` for ``h >= level`` and ``z_B^(h)`` for ``h < level``: level 0 gives A, and
@@ -29,16 +26,17 @@ def mix(flow: "Flow", z_a: Tensor, z_b: Tensor, level: int) -> Tensor:
             has no hierarchy.
     """
     _check_latents(flow, z_a, z_b)
-    levels = flow.hierarchy.levels
+    hierarchy = flow.known_hierarchy()
+    levels = hierarchy.levels
     if not 0 <= level <= levels:
         raise ValueError(
             f"level: got {level}, expected 0 to {levels} for a flow of {levels} levels"
         )
-    from_a = flow.hierarchy.level_of_site >= level  # (L, L)
+    from_a = hierarchy.level_of_site >= level  # (L, L)
     return torch.where(from_a.to(z_a.device), z_a, z_b)
 
 
-def mixing_strip(flow: "Flow", z_a: Tensor, z_b: Tensor) -> Tensor:
+def mixing_strip(flow: Flow, z_a: Tensor, z_b: Tensor) -> Tensor:
     """Mixed latents at every cut-off level, from A (level 0) to B (the number of levels).
 
     Args:
@@ -53,10 +51,10 @@ def mixing_strip(flow: "Flow", z_a: Tensor, z_b: Tensor) -> Tensor:
         ValueError: As `mix` does.
     """
     _check_latents(flow, z_a, z_b)
-    return torch.stack([mix(flow, z_a, z_b, h) for h in range(flow.hierarchy.levels + 1)])
+    return torch.stack([mix(flow, z_a, z_b, h) for h in range(flow.known_hierarchy().levels + 1)])
 
 
-def _check_latents(flow: "Flow", z_a: Tensor, z_b: Tensor) -> None:
+def _check_latents(flow: Flow, z_a: Tensor, z_b: Tensor) -> None:
     event = tuple(flow.event_shape)
     if z_a.shape != z_b.shape or tuple(z_a.shape[1:]) != event:
         got = f"{tuple(z_a.shape)} and {tuple(z_b.shape)}"

@@ -46,7 +46,7 @@ class ElementwiseAffine(Bijector):
 
     @property
     def reaches(self) -> tuple[()]:
-        """Empty: every entry on its own."""
+        """Empty, as every entry is mapped alone."""
         return ()
 
     def _log_det(self, x: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ class ChannelMixing(Bijector):
 
     @property
     def reaches(self) -> tuple[Reach, ...]:
-        """Empty: sites stay on their own."""
+        """Empty, as every site is mapped alone."""
         return ()
 
     def _factors(self) -> tuple[Tensor, Tensor]:
@@ -134,10 +134,10 @@ class ChannelMixing(Bijector):
 
 
 def _matmul(matrix: Tensor, x: Tensor) -> Tensor:
-    """``matrix`` on the channel axis."""
+    """The matrix applied along the channel axis."""
     if x.dim() == 2:
         return x @ matrix.T
     if x.stride(0) == 1:  # the batch lies innermost in memory and stays there
-        lying = x.movedim(0, -1)
-        return (matrix @ lying.flatten(1)).view_as(lying).movedim(-1, 0)
+        by_channel = x.movedim(0, -1)
+        return (matrix @ by_channel.flatten(1)).view_as(by_channel).movedim(-1, 0)
     return torch.matmul(matrix, x.flatten(2)).view_as(x)

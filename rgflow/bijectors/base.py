@@ -48,24 +48,18 @@ class Bijector(nn.Module, ABC):
         return self._inverse(z)
 
     @property
-    def reaches(self) -> tuple[Reach, ...]:
-        """What is coupled, layer by layer in forward order, for maps on a lattice.
+    def reaches(self) -> tuple[Reach, ...] | None:
+        """Which sites are coupled, layer by layer in forward order; None if the map is not local.
 
-        Raises:
-            ValueError: If the map is not local.
+        A map that acts inside a level of a MERA declares them, and the cones follow. A map that
+        acts on every site alone has the empty tuple.
         """
-        raise ValueError(f"{type(self).__name__} is not local: it has no reach and no cones")
+        return None
 
     @property
-    def hierarchy(self) -> Hierarchy:
-        """Scales and cones of the latents, for maps that have levels.
-
-        Raises:
-            ValueError: If the map has none.
-        """
-        raise ValueError(
-            f"{type(self).__name__} has no hierarchy: its latents have no place or scale"
-        )
+    def hierarchy(self) -> Hierarchy | None:
+        """Scales and cones of the latents; None for a map without levels."""
+        return None
 
     @abstractmethod
     def _forward(self, x: Event) -> tuple[Event, Tensor]: ...

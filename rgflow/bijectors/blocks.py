@@ -27,8 +27,8 @@ class BlockLayer(Bijector):
         side: Lattice side L.
         block: Block side K, which divides L.
         offset: Shift of the grid of blocks in sites, along both axes.
-        make_coupling: Makes one coupling from the halves' sizes, their lattice ``()`` and the
-            half read.
+        make_coupling: Makes one coupling from the sizes of the halves, their lattice ``()`` and
+            the index of the half that is read.
         couplings: Number of couplings.
         memory: See ``Chain``.
 
@@ -63,7 +63,7 @@ class BlockLayer(Bijector):
 
     @property
     def reaches(self) -> tuple[Reach, ...]:
-        """One per coupling: from one colour of a block's checkerboard to the other."""
+        """One for each coupling: from one colour of a block's checkerboard to the other."""
         colours = (checkerboard(self.block, 0), checkerboard(self.block, 1))
         return tuple(
             Reach(self.block, colours[c.read_half], colours[1 - c.read_half], 0, self.offset)
@@ -92,7 +92,7 @@ class BlockLayer(Bijector):
         if k % 2:  # row-major order inside an odd block is the checkerboard
             x = x.view(channels, n, k, n, k, -1).permute(0, 2, 4, 1, 3, 5)  # (C, K, K, n, n, B)
             x = x.reshape(channels, k * k, -1)
-            return self._lay_out(x[:, 0::2].flatten(0, 1)), self._lay_out(x[:, 1::2].flatten(0, 1))
+            return tuple(self._transposed(x[:, i::2].flatten(0, 1)) for i in range(2))
         x = x.view(channels, n, k // 2, 2, n, k // 2, 2, -1)
         x = x.permute(3, 6, 0, 2, 5, 1, 4, 7)  # (2, 2, C, K/2, K/2, n, n, B)
         p00, p01, p10, p11 = x.reshape(4, channels * k * k // 4, -1).unbind()
@@ -100,7 +100,7 @@ class BlockLayer(Bijector):
             return torch.cat((p00, p11)).T, torch.cat((p01, p10)).T
         return torch.cat((p00.T, p11.T), 1), torch.cat((p01.T, p10.T), 1)
 
-    def _lay_out(self, half: Tensor) -> Tensor:
+    def _transposed(self, half: Tensor) -> Tensor:
         """``(features, N)`` to ``(N, features)``, in memory as the couplings want it."""
         return half.T if self.couplings.batch_innermost else half.T.contiguous()
 

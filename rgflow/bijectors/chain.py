@@ -41,31 +41,22 @@ class Chain(Bijector):
         self.memory: Memory = memory
 
     @property
-    def reaches(self) -> tuple[Reach, ...]:
-        """Those of the parts, in forward order."""
-        return tuple(reach for bijector in self.bijectors for reach in bijector.reaches)
+    def reaches(self) -> tuple[Reach, ...] | None:
+        """Those of the parts, in forward order; None if one of them is not local."""
+        parts = [bijector.reaches for bijector in self.bijectors]
+        return None if None in parts else tuple(reach for part in parts for reach in part)
 
     @property
-    def hierarchy(self) -> Hierarchy:
-        """That of the one part that has levels, if all others act site by site."""
-        found = [b for b in self.bijectors if _has_hierarchy(b)]
-        if len(found) != 1 or any(b.reaches for b in self.bijectors if b is not found[0]):
-            return super().hierarchy
-        return found[0].hierarchy
+    def hierarchy(self) -> Hierarchy | None:
+        """That of the one part that has levels, if all others act on every site alone."""
+        others = [b for b in self.bijectors if b.reaches != ()]
+        return others[0].hierarchy if len(others) == 1 else None
 
     def _forward(self, x: Event) -> tuple[Event, Tensor]:
         return run_in_sequence(list(self.bijectors), x, self.memory, inverse=False)
 
     def _inverse(self, z: Event) -> tuple[Event, Tensor]:
         return run_in_sequence(list(self.bijectors)[::-1], z, self.memory, inverse=True)
-
-
-def _has_hierarchy(bijector: Bijector) -> bool:
-    """Whether asking for the hierarchy would not raise."""
-    try:
-        return bijector.hierarchy is not None
-    except ValueError:
-        return False
 
 
 class Inverse(Bijector):
@@ -83,9 +74,10 @@ class Inverse(Bijector):
         self.bijector = bijector
 
     @property
-    def reaches(self) -> tuple[Reach, ...]:
+    def reaches(self) -> tuple[Reach, ...] | None:
         """Those of the inverted map, in the opposite order."""
-        return self.bijector.reaches[::-1]
+        reaches = self.bijector.reaches
+        return None if reaches is None else reaches[::-1]
 
     def _forward(self, x: Event) -> tuple[Event, Tensor]:
         return self.bijector.inverse(x)

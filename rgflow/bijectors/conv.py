@@ -98,7 +98,7 @@ class ConvLevel(Bijector):
 
     @property
     def reaches(self) -> tuple[Reach, ...]:
-        """One for each layer that couples sites."""
+        """Those of all layers, in forward order."""
         return self.layers.reaches
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,5 +122,5 @@ class _CellMixing(ChannelMixing):
 
     @property
     def reaches(self) -> tuple[Reach, ...]:
-        """All of a 2 x 2 cell."""
+        """All sites of a 2 x 2 cell."""
         return (Reach(2, full_pattern(2), full_pattern(2)),)

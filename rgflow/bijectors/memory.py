@@ -1,4 +1,4 @@
-"""Running a sequence of invertible maps with the memory that the user grants its gradient."""
+"""A sequence of invertible maps, with a choice of what is kept in memory for the gradient."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_memory(memory: str) -> None:
 def run_in_sequence(
     steps: Sequence[Bijector], event: Any, memory: Memory, *, inverse: bool
 ) -> tuple[Any, Tensor]:
-    """Applies ``steps`` in the given order and adds up their log_dets.
+    """Apply bijectors in the given order and add up their log_dets.
 
     Args:
         steps: Bijectors, already in the order of application.
@@ -52,7 +52,7 @@ def run_in_sequence(
             event, log_det = apply(event)
         total = log_det if total is None else total + log_det
     if total is None:
-        raise ValueError("an empty sequence of bijectors")
+        raise ValueError("got an empty sequence of bijectors, expected at least one")
     return event, total
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.polyphase import merge_phases, split_phases
-from rgflow.hierarchy import Hierarchy, Reach
+from rgflow.hierarchy import Hierarchy
 
 
 class MERA(Bijector):
@@ -23,7 +23,7 @@ class MERA(Bijector):
         levels: Fine to coarse, with event shapes ``(C, L, L)``, ``(C, L/2, L/2)``, ...
 
     Raises:
-        ValueError: If the sides do not halve from level to level.
+        ValueError: If the sides do not halve from level to level, or a level is not local.
 
     Reference: NeuralRG, arXiv:1802.02840; RG-Flow, arXiv:2010.00029.
 
@@ -51,7 +51,14 @@ class MERA(Bijector):
                     + (" with an even side below the top" if expected[1] % 2 else "")
                 )
         self._count = len(levels)
-        self._hierarchy = Hierarchy(side, [level.reaches for level in levels])
+        reaches = [level.reaches for level in levels]
+        if None in reaches:
+            level = reaches.index(None)
+            raise ValueError(
+                f"level {level}: {type(levels[level]).__name__} is not local, expected a bijector "
+                "that declares its reaches"
+            )
+        self._hierarchy = Hierarchy(side, reaches)
         for level, bijector in enumerate(levels):
             self.add_module(f"level{level}", bijector)
 
@@ -59,11 +66,6 @@ class MERA(Bijector):
     def hierarchy(self) -> Hierarchy:
         """Scales and cones of the latents."""
         return self._hierarchy
-
-    @property
-    def reaches(self) -> tuple[Reach, ...]:
-        """Not one list: each level has its own, see ``hierarchy.reaches``."""
-        raise ValueError("the reaches of a MERA are by level, see hierarchy.reaches")
 
     @property
     def level_bijectors(self) -> tuple[Bijector, ...]:

@@ -12,7 +12,7 @@ from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.chain import Chain
 
 SHADES = 256
-BOUND = 6.0  # of the logits that are those of a logistic function
+BOUND = 6.0  # largest logit for which the map is the logistic function itself
 EDGE = 1 / (1 + math.exp(-BOUND))
 
 
@@ -21,7 +21,7 @@ def dequantize(images: Tensor, generator: torch.Generator | None = None) -> Tens
 
     Args:
         images: uint8, any shape.
-        generator: On the images' device; the global one if None.
+        generator: Source of the noise, on the images' device; the global one if None.
 
     Returns:
         Float tensor in ``[-1/510, 1 + 1/510)``.
@@ -93,7 +93,7 @@ class PixelLogit(Bijector):
 
     @property
     def reaches(self) -> tuple[()]:
-        """Empty: every pixel on its own."""
+        """Empty, as every pixel is mapped alone."""
         return ()
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -92,7 +92,7 @@ class PolyphaseCoupling(Bijector):
 
     @property
     def reaches(self) -> tuple[Reach, ...]:
-        """Cells of 2 x 2 sites, as far as the conditioner sees."""
+        """One reach in cells of 2 x 2 sites, as far as the conditioner sees."""
         reads = self.coupling.read_half
         return (
             Reach(

@@ -36,7 +36,7 @@ class ElementwiseSpline(Bijector):
 
     @property
     def reaches(self) -> tuple[()]:
-        """Empty: every entry on its own."""
+        """Empty, as every entry is mapped alone."""
         return ()
 
     def _run(self, x: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:

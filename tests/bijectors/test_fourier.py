@@ -5,7 +5,7 @@ import torch
 from support import perturbed
 
 from rgflow import Flow
-from rgflow.bijectors import Chain, CirculantRoot
+from rgflow.bijectors import MERA, Chain, CirculantRoot, Inverse
 from rgflow.bijectors.fourier import mode_classes
 from rgflow.energies import GaussianField, Ising
 from rgflow.lattice.operators import neighbour_sum
@@ -85,13 +85,15 @@ def test_a_learnable_map_learns_a_two_point_function():
     torch.testing.assert_close(learnt.double(), target.spectrum, rtol=4 * 0.01, atol=0)
 
 
-def test_a_flow_with_the_map_refuses_cones():
+def test_a_flow_with_the_map_has_no_cones():
     inner = conv_flow(side=8, channels=1, couplings=2, hidden=4)
     flow = Flow(Chain([CirculantRoot(Ising(8).spectrum), inner.bijector]), inner.prior)
-    with pytest.raises(ValueError, match="CirculantRoot is not local"):
-        _ = flow.hierarchy
-    with pytest.raises(ValueError, match="CirculantRoot is not local"):
-        _ = CirculantRoot(Ising(8).spectrum).reaches
+    assert CirculantRoot(Ising(8).spectrum).reaches is None
+    assert Inverse(flow.bijector).reaches is None
+    assert flow.hierarchy is None
+    assert Chain([inner.bijector]).hierarchy is inner.bijector.hierarchy
+    with pytest.raises(ValueError, match="level 0: CirculantRoot is not local"):
+        MERA([CirculantRoot(Ising(8).spectrum)])
     assert flow.sample(2, generator=torch.Generator().manual_seed(0)).shape == (2, 1, 8, 8)
 
 

@@ -17,11 +17,8 @@ _ZERO, _ONE, _TWO, _FOUR = np.float32(0.0), np.float32(1.0), np.float32(2.0), np
 
 # Rows. Pairs are those of widths and heights, or of the lower and upper end of the element's bin.
 X, INSIDE, INDEX = 0, 1, 2  # the element, cut to the interval, and the number of its bin
-PASSED, PART, RAW_SLOPE = (
-    3,
-    5,
-    7,
-)  # fractions of all bins below, of its own, raw slopes at its ends
+PASSED, PART = 3, 5  # fractions of the interval that all bins below take, and its own bin
+RAW_SLOPE = 7  # slopes at the ends of its bin, before the softplus
 SUMS, TOP, TOTAL = 9, 11, 12
 GRAD, OF_LOG = 13, 14  # gradients, or results
 OF_START, OF_PART, MEAN, OF_RAW_SLOPE = 15, 17, 19, 21
