@@ -65,7 +65,7 @@ class Flow(nn.Module):
 
     @property
     def hierarchy(self) -> Hierarchy | None:
-        """Scales and cones of the latents; None if they have no place and scale, as in Real NVP."""
+        """Scales and cones of the latents; None where they have no place, as in Real NVP."""
         return self.bijector.hierarchy
 
     def known_hierarchy(self) -> Hierarchy:
