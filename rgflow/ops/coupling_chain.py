@@ -185,6 +185,8 @@ def _alike(
     couplings: Sequence[Coupling], parameters: Sequence[Sequence[Tensor]]
 ) -> list[list[int]]:
     """Numbers of couplings whose nets are alike, group by group; large nets each alone."""
+    if len(couplings) == 1:
+        return [[0]]
     groups: dict[Hashable, list[int]] = {}
     for i, (coupling, own) in enumerate(zip(couplings, parameters, strict=True)):
         is_large = sum(tensor.numel() for tensor in own) > LARGEST

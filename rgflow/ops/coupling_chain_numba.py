@@ -57,6 +57,8 @@ class Kind(NamedTuple):
 
 def suits(couplings: Sequence[Coupling], halves: Halves) -> bool:
     """Whether there is machine code for these couplings on these halves."""
+    if not isinstance(couplings[0].transform.fast, FastAffine):  # soon told, as most are alike
+        return False
     kinds = _kinds(couplings)
     if None in kinds or not _are_known(kinds) or torch.is_autocast_enabled("cpu"):
         return False

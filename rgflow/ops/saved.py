@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from torch import Tensor
 
 Structure = Any
 """A tensor, or a tuple or named tuple of structures."""
-Skeleton = tuple[type, list["Skeleton"]] | None
-"""What is left of a structure without its tensors; None stands for one tensor."""
+Skeleton = tuple[type, "int | list[Skeleton]"] | None
+"""What is left of a structure without its tensors.
+
+None stands for one tensor; of a tuple it is the type, and either the number of its tensors or the
+skeletons of its parts.
+"""
 
 
 def flatten(structure: Structure, into: list[Tensor]) -> Skeleton:
@@ -18,13 +23,17 @@ def flatten(structure: Structure, into: list[Tensor]) -> Skeleton:
 
     >>> tensors: list[Tensor] = []
     >>> skeleton = flatten((Tensor([1.0]), (Tensor([2.0]),)), tensors)
-    >>> len(tensors), unflatten(skeleton, iter(tensors))
+    >>> len(tensors), rebuilt(skeleton, tensors)
     (2, (tensor([1.]), (tensor([2.]),)))
     """
     if isinstance(structure, Tensor):
         into.append(structure)
         return None
-    return type(structure), [flatten(part, into) for part in structure]
+    for part in structure:
+        if not isinstance(part, Tensor):
+            return type(structure), [flatten(part, into) for part in structure]
+    into += structure  # the usual case, in one go
+    return type(structure), len(structure)
 
 
 def unflatten(skeleton: Skeleton, tensors: Iterator[Tensor]) -> Structure:
@@ -32,7 +41,10 @@ def unflatten(skeleton: Skeleton, tensors: Iterator[Tensor]) -> Structure:
     if skeleton is None:
         return next(tensors)
     kind, parts = skeleton
-    built = [unflatten(part, tensors) for part in parts]
+    if isinstance(parts, int):
+        built = islice(tensors, parts)
+    else:
+        built = [unflatten(part, tensors) for part in parts]
     return tuple(built) if kind is tuple else kind(*built)
 
 
