@@ -21,8 +21,8 @@ _SWITCHED_OFF: ContextVar[bool] = ContextVar(
 def plain() -> Iterator[None]:
     """Inside, everything is computed in plain torch: no hand-written gradient, no machine code.
 
-    Setting the environment variable ``RGFLOW_PLAIN=1`` does the same for a whole process. What is
-    differentiated later keeps the way in which it was computed.
+    It holds for this thread; the environment variable ``RGFLOW_PLAIN=1`` does the same for a whole
+    process. What is differentiated later keeps the way in which it was computed.
 
     >>> from rgflow.bijectors import AffineCoupling
     >>> from rgflow.conditioners import MLP
