@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class Target(Protocol):
-    """The law ``exp(-E(x)) / Z``: any class with these three members will do."""
+    """The law ``exp(-E(x)) / Z``, by any object with these three members."""
 
     event_shape: tuple[int, ...]
 
