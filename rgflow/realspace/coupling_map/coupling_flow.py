@@ -13,7 +13,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rgflow.energies.exact import CRITICAL_COUPLING as CRITICAL_COUPLING
 from rgflow.realspace.block_variable.environment import environment_mutual_information
 from rgflow.realspace.model.rbm import log_2cosh
 
