@@ -94,11 +94,6 @@ def measure_independent_spins(means: Tensor, energies: Tensor | None = None) -> 
     return Moments(second / sites**2, fourth / sites**4, structure, energy=energies)
 
 
-def unit_vectors(angles: Tensor) -> Tensor:
-    """``(cos theta, sin theta)`` as two channels, ``(..., 1, H, W) -> (..., 2, H, W)``."""
-    return torch.cat([angles.cos(), angles.sin()], -3)
-
-
 def two_point_function(x: Tensor) -> Tensor:
     """``G(r) = 1/N sum_x sum_c phi_c(x) phi_c(x + r)``, ``(..., C, H, W) -> (..., H, W)``.
 

@@ -77,7 +77,7 @@ class Energy(nn.Module, ABC):
     def force(self, x: Tensor) -> Tensor:
         """``-dE/dx``, like x and without a graph, whatever the caller's gradient mode.
 
-        By default by automatic differentiation.
+        The default differentiates the energy automatically.
         """
         return minus_gradient(self.energy, x)
 
@@ -85,7 +85,7 @@ class Energy(nn.Module, ABC):
     def log_z(self) -> float | None:
         """Exact ``ln Z = ln int dx exp(-E(x))``, or None where it is not known.
 
-        By default that of the Gaussian law, if this is one.
+        The default is the ln Z of the Gaussian law, if this is one.
         """
         return self.event_shape[0] * gaussian_log_z(self.spectrum) if self.gaussian else None
 
@@ -107,26 +107,26 @@ class Energy(nn.Module, ABC):
 
     @property
     def even(self) -> bool | None:
-        """Whether ``E(-x) = E(x)``; None leaves it to `rgflow.energies.symmetries.is_even`."""
+        """Whether ``E(-x) = E(x)``; None where it has to be tried, see `symmetries.is_even`."""
         return None
 
     @property
     def translation_invariant(self) -> bool | None:
-        """Whether E keeps its value when the field moves by a site; None leaves it to a trial."""
+        """Whether E keeps its value when the field moves by a site; None where it has to be tried."""
         return None
 
     def exact_observables(self) -> Mapping[str, float]:
         """Exact values of rows of a report, by their names in `OBSERVABLES`.
 
         They are of the physical variables; rows of the auxiliary field have names that begin with
-        ``field_``. By default those of the Gaussian law, if this is one.
+        ``field_``. The default has those of the Gaussian law, if this is one.
         """
         return gaussian_observables(self.spectrum, self.event_shape[0]) if self.gaussian else {}
 
     def exact_two_point(self) -> Tensor | None:
         """``G(r)`` of the physical variables along an axis, r = 0 to L/2, ``(L // 2 + 1,)``.
 
-        None where it is not known. By default that of the Gaussian law, if this is one.
+        None where it is not known. The default is that of the Gaussian law, if this is one.
         """
         if not self.gaussian or not has_symmetries(self.spectrum, square=True):
             return None
@@ -154,7 +154,7 @@ class Energy(nn.Module, ABC):
     def scaled(self, factor: float) -> Energy:
         """The model with its coupling multiplied by ``factor``, for annealing.
 
-        By default the whole energy is multiplied.
+        The default multiplies the whole energy.
 
         Raises:
             ValueError: If the factor is not one for which the law can be normalised.
@@ -200,12 +200,12 @@ class Scaled(Energy):
 
     @property
     def even(self) -> bool | None:
-        """What E declares."""
+        """Whether E declares itself even."""
         return self.inner.even
 
     @property
     def translation_invariant(self) -> bool | None:
-        """What E declares."""
+        """Whether E declares itself invariant under translations."""
         return self.inner.translation_invariant
 
     def energy(self, x: Tensor) -> Tensor:

@@ -34,6 +34,8 @@ class ComplexPhi4(Energy):
     32.0
     """
 
+    even = translation_invariant = True
+
     def __init__(self, side: int, t: float, mu: float, lam: float) -> None:
         check_side(side)
         check_finite(t=t, mu=mu, lam=lam)
@@ -44,8 +46,6 @@ class ComplexPhi4(Energy):
                 f"got t={t}, mu={mu}, lam={lam}, expected lam > 0, or lam = 0 and mu > 2 |t|: "
                 "the action must be bounded from below"
             )
-
-    even = translation_invariant = True
 
     @property
     def gaussian(self) -> bool:

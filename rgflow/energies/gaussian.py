@@ -31,14 +31,14 @@ class GaussianField(Energy):
     -4.333315
     """
 
+    gaussian = even = translation_invariant = True
+
     def __init__(self, side: int, m2: float) -> None:
         check_side(side)
         super().__init__((1, side, side))
         self.m2 = m2
         roots = half(free_field_spectrum(side, side, m2)).sqrt()
         self.register_buffer("covariance_root", roots, persistent=False)
-
-    gaussian = even = translation_invariant = True
 
     @property
     def spectrum(self) -> Tensor:

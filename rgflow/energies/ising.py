@@ -60,6 +60,8 @@ class Ising(Energy):
     (torch.Size([1]), 48.467087)
     """
 
+    even = translation_invariant = True
+
     def __init__(
         self, side: int, coupling: float = CRITICAL_COUPLING, margin: float = 0.1
     ) -> None:
@@ -94,10 +96,8 @@ class Ising(Energy):
         """Eigenvalues of K, ``(L, L)`` float64."""
         return self._spectrum
 
-    even = translation_invariant = True
-
     def exact_observables(self) -> dict[str, float]:
-        """Those of the spins.
+        """Exact rows of the spins.
 
         ``energy_per_site`` and ``specific_heat`` at any size, ``m2`` up to side 16, where it
         takes seconds, but only up to side 8 if J < 0.1.

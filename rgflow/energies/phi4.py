@@ -68,6 +68,10 @@ class Phi4(Energy):
     """Side to lam at ``m2 = -4`` such that L is about four correlation lengths (symmetric phase;
     critical lam about 4.25)."""
 
+    even = translation_invariant = True
+    cluster_hopping = 2.0
+    """The cross term of a squared difference is ``-2 phi_x phi_{x+mu}``."""
+
     def __init__(self, side: int, m2: float, lam: float, field_scale: float = 1.0) -> None:
         check_side(side)
         check_finite(m2=m2, lam=lam)
@@ -133,10 +137,6 @@ class Phi4(Energy):
         sites = math.prod(self.event_shape)
         shift = -0.5 * sites * math.log(kappa)
         return Hopping(kappa, 2 * kappa, self.lam * kappa**2, kappa**-0.5, shift)
-
-    even = translation_invariant = True
-    cluster_hopping = 2.0
-    """The cross terms of the squared differences."""
 
     @property
     def gaussian(self) -> bool:

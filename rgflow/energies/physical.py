@@ -41,3 +41,8 @@ class PhysicalVariables(NamedTuple):
     mean: Callable[[Tensor], Tensor] | None = None
     field: Callable[[Tensor, torch.Generator], Tensor] | None = None
     force: Callable[[Tensor], Tensor] | None = None
+
+
+def unit_vectors(angles: Tensor) -> Tensor:
+    """``(cos theta, sin theta)`` as two channels, ``(..., 1, H, W) -> (..., 2, H, W)``."""
+    return torch.cat([angles.cos(), angles.sin()], -3)

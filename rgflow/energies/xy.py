@@ -38,14 +38,14 @@ class XY(Energy):
     -32.0
     """
 
+    law_methods = ("energy", "angle_energy", "angles")
+    even = translation_invariant = True
+
     def __init__(self, side: int, coupling: float) -> None:
         check_side(side)
         check_finite(coupling=coupling)
         super().__init__((1, side, side))
         self.coupling = coupling
-
-    law_methods = ("energy", "angle_energy", "angles")
-    even = translation_invariant = True
 
     @property
     def physical(self) -> PhysicalVariables:

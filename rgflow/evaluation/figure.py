@@ -1,4 +1,4 @@
-"""One figure of a flow beside Monte Carlo."""
+"""Figures of a report: a flow beside Monte Carlo, or Monte Carlo alone."""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from rgflow.energies import Energy
-from rgflow.evaluation.observables_table import two_point_report
+from rgflow.evaluation.observables_table import PART, two_point_report
 from rgflow.evaluation.physical_variables import configurations, kind_of, vectors
 from rgflow.evaluation.weighted_samples import WeightedSamples
 from rgflow.montecarlo.reference import Reference
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 """Number of configurations that are shown of each source."""
-PART = 1024
-"""Configurations whose spins are drawn at a time."""
 
 
 @few_warnings(1)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rgflow import observables as o
 from rgflow.energies import Energy, PhysicalVariables
+from rgflow.energies.physical import unit_vectors
 from rgflow.evaluation.physical_variables import kind_of, vectors
 from rgflow.runtime.seeds import generator_for
 from rgflow.statistics import (
@@ -137,7 +138,7 @@ def _measure_drawn(
     physical: PhysicalVariables, x: Tensor, generator: torch.Generator
 ) -> o.Moments:
     v = physical.draw(x, generator)
-    return o.measure(o.unit_vectors(v) if physical.kind == "angles" else v, physical.energy(v))
+    return o.measure(unit_vectors(v) if physical.kind == "angles" else v, physical.energy(v))
 
 
 def _measure_averaged(physical: PhysicalVariables, x: Tensor) -> o.Moments:

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 
 from rgflow.energies import Energy
-from rgflow.energies.physical import Kind
-from rgflow.observables import unit_vectors
+from rgflow.energies.physical import Kind, unit_vectors
 
 
 def kind_of(energy: Energy) -> Kind:

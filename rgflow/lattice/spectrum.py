@@ -13,12 +13,14 @@ def has_symmetries(spectrum: Tensor, *, square: bool = False) -> bool:
 
     Args:
         spectrum: ``(H, W)`` in the layout of ``torch.fft.fft2``.
-        square: Whether all symmetries of the square are asked for; then H = W.
+        square: Whether all symmetries of the square are asked for, which need ``H = W``.
 
     >>> rows = torch.tensor([[1.0, 1.0], [2.0, 2.0]])
     >>> has_symmetries(rows), has_symmetries(rows, square=True)
     (True, False)
     """
+    if square and spectrum.shape[0] != spectrum.shape[1]:
+        return False
     if square:
         images = [spectrum.roll(-1, 0).flip(0), spectrum.T]
     else:

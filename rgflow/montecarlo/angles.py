@@ -8,9 +8,9 @@ from torch import Tensor
 
 from rgflow.energies import Energy, PhysicalVariables
 from rgflow.energies.gradient import minus_gradient
+from rgflow.energies.physical import unit_vectors
 from rgflow.montecarlo.embedded import embedded_clusters
 from rgflow.montecarlo.tuned import Advance, squared_magnetization, tuned_hmc
-from rgflow.observables import unit_vectors
 
 
 class AngleTarget:

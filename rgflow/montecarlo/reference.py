@@ -134,7 +134,7 @@ def flow_chains(
     """Samples the target by Markov chains that a flow makes fast; exact for any flow.
 
     Args:
-        flow: On the device of the energy.
+        flow: The flow, on the device of the energy.
         energy: The target.
         method: ``metropolis``: the flow proposes; ``latent_hmc``: HMC on its latents.
         chains: B.

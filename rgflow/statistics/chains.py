@@ -121,7 +121,7 @@ def derived_with_error(
 
 @contextmanager
 def few_warnings(most: int) -> Iterator[None]:
-    """Lets at most so many warnings through about an autocorrelation that does not decay.
+    """Lets at most ``most`` warnings through about an autocorrelation that does not decay.
 
     Tables use it with 1, since all their rows are measured on the same chains; pilot runs with 0.
     It must not be nested: the outer one would count what the inner one holds back.
