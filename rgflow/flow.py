@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -180,6 +180,23 @@ class Flow(nn.Module):
             if values.dim() == 0
             else self.known_hierarchy().per_site(values.tolist())
         )
+
+
+class HasEvents(Protocol):
+    """Anything that has events of one shape, such as a flow, a bijector or an energy."""
+
+    event_shape: tuple[int, ...]
+
+
+def check_same_events(flow: HasEvents, energy: HasEvents) -> None:
+    """Refuses a flow or bijector whose events are no fields of the energy.
+
+    Raises:
+        ValueError: If the event shapes differ.
+    """
+    got, expected = tuple(energy.event_shape), tuple(flow.event_shape)
+    if got != expected:
+        raise ValueError(f"energy: got fields of shape {got}, expected {expected} as the flow has")
 
 
 def _mixture(log_prob: Tensor, mirrored: Tensor) -> Tensor:

@@ -1,24 +1,15 @@
-"""What training minimises, as pure functions of a flow and tensors, and its estimate on a set."""
+"""What training minimises, as pure functions of a flow and tensors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from rgflow.bijectors.pixels import bits_per_dim, dequantize
-
 if TYPE_CHECKING:
     from rgflow.energies import Energy
     from rgflow.flow import Flow
-
-
-class Estimate(NamedTuple):
-    """A mean and its standard error."""
-
-    mean: float
-    standard_error: float
 
 
 def negative_log_likelihood(flow: "Flow", x: Tensor) -> Tensor:
@@ -101,33 +92,3 @@ def frozen(module: nn.Module) -> Iterator[None]:
     finally:
         for parameter in asking:
             parameter.requires_grad_(True)
-
-
-@torch.no_grad()
-def evaluate_bits_per_dim(
-    flow: "Flow", images: Tensor, batch_size: int = 256, seed: int = 0
-) -> Estimate:
-    """Bits per dimension of a set of images, with one draw of dequantization noise for each.
-
-    Args:
-        flow: The flow, on any device.
-        images: uint8 ``(N, C, L, L)``, N at least 2.
-        batch_size: Images at a time.
-        seed: Of the noise, which does not depend on the device.
-
-    Returns:
-        Mean over the images and its standard error, in bits per dimension.
-
-    Raises:
-        ValueError: If there are fewer than two images.
-    """
-    if len(images) < 2:
-        raise ValueError(f"got {len(images)} images, expected at least 2 for a standard error")
-    generator = torch.Generator().manual_seed(seed)
-    weight = next(flow.parameters())  # whose device and type the images take
-    parts = []
-    for batch in images.cpu().split(batch_size):
-        nats = negative_log_likelihood(flow, dequantize(batch, generator).to(weight))
-        parts.append(bits_per_dim(-nats.double().cpu(), flow.event_shape))
-    bits = torch.cat(parts)
-    return Estimate(float(bits.mean()), float(bits.std() / len(bits) ** 0.5))

@@ -14,16 +14,16 @@ from torch import Tensor
 
 
 class Moments(NamedTuple):
-    """What is measured on every configuration, all of one shape ``(...)``.
+    """Numbers measured on every configuration, all of one shape ``(...)``.
 
     Attributes:
         m2: ``m^2``.
         m4: ``m^4``.
         structure: Structure factor at the smallest momentum, see `structure_factor_minimum`; None
             on a lattice that is not square.
-        abs_m: ``|m|``, or None where it is not known.
-        energy: ``E``, or None.
-        energy_squared: ``E^2``, or None.
+        abs_m: ``|m|``, or None where it was not measured.
+        energy: ``E``, or None where it was not measured.
+        energy_squared: ``E^2``, or None where it was not measured.
     """
 
     m2: Tensor
@@ -40,7 +40,7 @@ def magnetization(x: Tensor) -> Tensor:
 
 
 def measure(x: Tensor, energies: Tensor | None = None) -> Moments:
-    """The moments of configurations, and of their energies ``(...)`` if given.
+    """The moments of configurations, and of their energies ``(...)`` if they are given.
 
     Raises:
         ValueError: If there are fewer than three axes, or the energies are not one for each.
@@ -60,58 +60,60 @@ def measure(x: Tensor, energies: Tensor | None = None) -> Moments:
     return Moments(m2, m2**2, structure, m2.sqrt(), energies, energies**2)
 
 
-def measure_spins_of_field(x: Tensor, coupling: float) -> Moments:
-    r"""Moments of Ising spins given the continuous dual x, averaged over the spins exactly.
+def measure_independent_spins(means: Tensor, energies: Tensor | None = None) -> Moments:
+    r"""Moments of spins +1 and -1 with these means, averaged over independent spins exactly.
 
-    Given x the spins are independent with means ``t_i = tanh x_i``. Hence
-    ``E[s_i s_j | x] = t_i t_j`` for i != j, and the moments of ``S = sum_i s_i`` follow from its
-    cumulants: ``E[S^2] = k2 + k1^2``, ``E[S^4] = k4 + 4 k3 k1 + 3 k2^2 + 6 k2 k1^2 + k1^4``. The
-    means over x are those of the spins, with less noise. The energy is
-    ``-J sum_<ij> t_i t_j``; |m| and the energy's square have no such form.
+    Spins are independent of each other where an auxiliary field is given, as that of the Ising
+    model. With means ``t_i``, ``<s_i s_j> = t_i t_j`` for i != j, and the moments of
+    ``S = sum_i s_i`` follow from its cumulants: ``<S^2> = k2 + k1^2``,
+    ``<S^4> = k4 + 4 k3 k1 + 3 k2^2 + 6 k2 k1^2 + k1^4``. Averages over fields of these moments are
+    those of the spins, with less noise than of drawn spins. |m| and the energy's square have no
+    such form.
 
     Args:
-        x: ``(..., 1, H, W)``, sides of at least 2.
-        coupling: J.
+        means: ``t``, ``(..., 1, H, W)``, on sides of at least 2.
+        energies: Mean energies ``(...)``, if they are known.
 
     Raises:
         ValueError: If there is not one channel, or a side is below 2.
     """
-    if _checked(x).shape[-3] != 1 or min(x.shape[-2:]) < 2:
-        raise ValueError(f"got {tuple(x.shape)}, expected (..., 1, H, W) with sides of 2 or more")
-    t = x.double().tanh()
-    sites = x.shape[-1] * x.shape[-2]
+    if _checked(means).shape[-3] != 1 or min(means.shape[-2:]) < 2:
+        raise ValueError(
+            f"got {tuple(means.shape)}, expected (..., 1, H, W) with sides of 2 or more"
+        )
+    t = means.double()
+    sites = t.shape[-1] * t.shape[-2]
     variance = _sum(1 - t**2)
     k1, k2, k3 = _sum(t), variance, _sum(2 * t**3 - 2 * t)
     k4 = _sum(8 * t**2 - 6 * t**4 - 2)
     second = k2 + k1**2
     fourth = k4 + 4 * k3 * k1 + 3 * k2**2 + 6 * k2 * k1**2 + k1**4
     structure = None
-    if x.shape[-1] == x.shape[-2]:
+    if t.shape[-1] == t.shape[-2]:
         structure = structure_factor_minimum(t) + variance / sites
-    energy = -coupling * _sum(t * (t.roll(-1, -1) + t.roll(-1, -2)))
-    return Moments(second / sites**2, fourth / sites**4, structure, energy=energy)
+    return Moments(second / sites**2, fourth / sites**4, structure, energy=energies)
 
 
 def two_point_function(x: Tensor) -> Tensor:
     """``G(r) = 1/N sum_x sum_c phi_c(x) phi_c(x + r)``, ``(..., C, H, W) -> (..., H, W)``.
 
-    Not connected: ``sum_r G(r) = N m^2``.
+    It is not connected: ``sum_r G(r) = N m^2``.
     """
     spectrum = torch.fft.rfft2(_checked(x).double()).abs().square().sum(-3)
     return torch.fft.irfft2(spectrum, s=x.shape[-2:]) / (x.shape[-1] * x.shape[-2])
 
 
 def two_point_on_axes(x: Tensor) -> Tensor:
-    """``G`` at distances 0 to L/2 along the axes, averaged over both, ``(..., L // 2 + 1)``."""
+    """``G`` at distances 0 to L/2, averaged over the two axes, ``(..., L // 2 + 1)``."""
     g = two_point_function(_square(x))
     count = x.shape[-1] // 2 + 1
     return 0.5 * (g[..., 0, :count] + g[..., :count, 0])
 
 
 def time_slice_correlator(x: Tensor) -> Tensor:
-    """Two-point function at zero momentum, ``C(t) = sum_r G(t, r)``, ``(..., H)``.
+    """Two-point function between rows at zero momentum, ``C(t) = sum_r G(t, r)``, ``(..., H)``.
 
-    Between slices of rows; it decays like ``exp(-t / xi)``.
+    It decays like ``exp(-t / xi)``.
     """
     return two_point_function(x).sum(-1)
 
@@ -125,7 +127,7 @@ def structure_factor_minimum(x: Tensor) -> Tensor:
 
 
 def susceptibility(m2: Tensor, sites: int) -> Tensor:
-    """``chi = N <m^2>``, for the symmetric phase: no |m| is subtracted."""
+    """``chi = N <m^2>`` of the symmetric phase, without a subtraction of ``<|m|>``."""
     return sites * m2
 
 
@@ -135,7 +137,7 @@ def connected_susceptibility(abs_m: Tensor, m2: Tensor, sites: int) -> Tensor:
 
 
 def binder_cumulant(m2: Tensor, m4: Tensor) -> Tensor:
-    """``U = 1 - <m^4> / (3 <m^2>^2)``: 2/3 if ordered, 0 for a Gaussian m of one component."""
+    """``U = 1 - <m^4> / (3 <m^2>^2)``: 2/3 in the ordered phase, 0 for a Gaussian scalar m."""
     return 1 - m4 / (3 * m2**2)
 
 
@@ -143,7 +145,7 @@ def specific_heat(energy: Tensor, energy_squared: Tensor, sites: int) -> Tensor:
     """``c = (<E^2> - <E>^2) / N`` per site, in units of k_B.
 
     E includes the inverse temperature. For Ising it is the energy of the spins, not that of the
-    continuous dual, whose fluctuations are others.
+    continuous dual, which fluctuates differently.
     """
     return (energy_squared - energy**2) / sites
 
@@ -153,8 +155,8 @@ def correlation_length(m2: Tensor, structure: Tensor, side: int) -> Tensor:
 
     ``xi = 1 / (2 sin(pi / L)) sqrt(G(k=0) / G(k_min) - 1)`` with ``G(k=0) = N <m^2>`` and
     ``k_min = 2 pi / L``; exactly ``1 / m`` for a free field of propagator ``1 / (m^2 + khat^2)``.
-    Not a number where ``G(k=0) < G(k_min)``. G is not connected: in the ordered phase, where m^2
-    does not vanish, this is no length but grows with the volume.
+    It is not a number where ``G(k=0) < G(k_min)``. G is not connected: in the ordered phase, where
+    m^2 does not vanish, this is not a length and grows with the volume.
     """
     ratio = side**2 * m2 / structure
     return (ratio - 1).sqrt() / (2 * math.sin(math.pi / side))

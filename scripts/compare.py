@@ -10,11 +10,11 @@ def main() -> None:
     parser.add_argument("flow", help="written by scripts/evaluate.py --json")
     parser.add_argument("chains", help="written by scripts/simulate.py --json")
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--training-seconds", type=float, help="wall time of the training")
+    source.add_argument("--training-seconds", type=float, help="wall time of the flow's training")
     source.add_argument(
         "--run",
         action="append",
-        help="run directory whose metrics.json tells it; of a grown flow once for each",
+        help="run directory whose metrics.json has it; for a grown flow once for each run",
     )
     with one_line_errors():
         args = parser.parse_args()

@@ -1,5 +1,5 @@
-"""What a trained flow is worth, as JSON: of a flow of images its bits per dimension, of a flow
-trained on an energy free energies, weights and observables, which go in a few words to stderr.
+"""Evaluate a trained flow and print the report as JSON. A flow of images has bits per dimension; a
+flow trained on an energy has free energies, weights and observables, with a summary on stderr.
 """
 
 import argparse
@@ -25,21 +25,21 @@ ENERGY_OPTIONS = (*DRAWN, "no_reference", "trust", "out")
 def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("checkpoint")
-    parser.add_argument("--seed", type=int, default=0, help="of noise and samples")
+    parser.add_argument("--seed", type=int, default=0, help="seed of noise and samples")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", help="also write the report here")
     images = parser.add_argument_group("images")
     splits = ["train", "validation", "test"]
-    images.add_argument("--split", choices=splits, help="test if not given")
-    images.add_argument("--limit", type=int, help="only the first so many images")
-    images.add_argument("--data-root", help="where the data are, if not where training found them")
+    images.add_argument("--split", choices=splits, help="split of the data, test if not given")
+    images.add_argument("--limit", type=int, help="number of images, all if not given")
+    images.add_argument("--data-root", help="folder of the data, that of training if not given")
     energies = parser.add_argument_group("energies")
-    energies.add_argument("--samples", type=int, help="of the flow, 100000 if not given")
-    energies.add_argument("--no-reference", action="store_true", help="without Monte Carlo")
-    energies.add_argument("--chains", type=int, help="of Monte Carlo, 64 if not given")
-    energies.add_argument("--states", type=int, help="of each chain, 256 if not given")
+    energies.add_argument("--samples", type=int, help="samples of the flow, 100000 if not given")
+    energies.add_argument("--no-reference", action="store_true", help="draw no Monte-Carlo states")
+    energies.add_argument("--chains", type=int, help="Monte-Carlo chains, 64 if not given")
+    energies.add_argument("--states", type=int, help="states of each chain, 256 if not given")
     energies.add_argument("--trust", action="store_true", help="call an energy outside rgflow")
-    energies.add_argument("--out", help="PNG file of the figure")
+    energies.add_argument("--out", help="PNG file for the figure")
     with one_line_errors():
         args = parser.parse_args()
         check_output(args.json)

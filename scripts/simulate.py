@@ -1,8 +1,9 @@
 """Monte Carlo on an energy: python scripts/simulate.py energy=ising energy.side=16 --states 256.
 
-The energies are those of conf/energy; your own: energy=user energy._target_=mypackage.MyEnergy.
-With --flow CHECKPOINT chains on the energy of that training which the flow makes fast: its samples
-as proposals (--method metropolis), or Hamiltonian Monte Carlo on its latents (latent_hmc).
+The energies are those of conf/energy; your own is energy=user energy._target_=mypackage.MyEnergy.
+With --flow CHECKPOINT the chains are on the energy of that training, and the flow makes them fast:
+its samples are the proposals (--method metropolis), or Hamiltonian Monte Carlo moves its latents
+(--method latent_hmc).
 """
 
 import argparse
@@ -29,16 +30,16 @@ def main() -> None:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("overrides", nargs="*", help="energy=NAME energy.FIELD=VALUE ...")
     parser.add_argument("--method", choices=METHODS + METHODS_OF_FLOWS, default="auto")
-    parser.add_argument("--flow", help="checkpoint, for metropolis (if auto) and latent_hmc")
-    parser.add_argument("--chains", type=int, default=64)
+    parser.add_argument("--flow", help="checkpoint of a flow, for metropolis and latent_hmc")
+    parser.add_argument("--chains", type=int, default=64, help="number of chains")
     parser.add_argument("--trust", action="store_true", help="call a flow's energy outside rgflow")
-    parser.add_argument("--device", help="of a flow's chains, cpu if not given")
+    parser.add_argument("--device", help="device of a flow's chains, cpu if not given")
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--states", type=int, default=256, help="of each chain")
-    budget.add_argument("--seconds", type=float, help="draw for so long after the warm-up")
+    budget.add_argument("--states", type=int, default=256, help="states of each chain")
+    budget.add_argument("--seconds", type=float, help="draw states for so long after the warm-up")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", help="also write the report here")
-    parser.add_argument("--out", help="PNG file of the figure")
+    parser.add_argument("--out", help="PNG file for the figure")
     with one_line_errors():
         simulate(parser.parse_args())
 

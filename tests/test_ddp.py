@@ -12,7 +12,7 @@ from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 from tiny_run import TINY, checkpoint, train
 
 from rgflow.checkpoint import load_flow
-from rgflow.objectives import evaluate_bits_per_dim
+from rgflow.evaluation import evaluate_bits_per_dim
 from rgflow.runtime.config import build
 
 FIELDS = [

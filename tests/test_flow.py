@@ -22,6 +22,8 @@ from rgflow.bijectors.realnvp import ChannelCoupling
 from rgflow.conditioners.lattice import ConvNet
 from rgflow.conditioners.mlp import MLP
 from rgflow.data.msds import generate_msds
+from rgflow.energies import GaussianField
+from rgflow.flow import check_same_events
 from rgflow.models import block_flow, conv_flow, realnvp_flow
 from rgflow.priors import Gaussian, Laplace
 
@@ -257,3 +259,13 @@ def test_a_compiled_flow_has_the_same_gradients():
     torch.testing.assert_close(
         torch.autograd.grad(flow(x).sum(), list(flow.parameters())), expected
     )
+
+
+def test_events_of_another_shape_are_refused():
+    flow = conv_flow(4, 1, 2, hidden=8, smallest_side=2)
+    check_same_events(flow, GaussianField(4, 0.5))
+    for flow_or_bijector in (flow, flow.bijector):
+        with pytest.raises(
+            ValueError, match=r"got fields of shape \(1, 6, 6\), expected \(1, 4, 4\)"
+        ):
+            check_same_events(flow_or_bijector, GaussianField(6, 0.5))

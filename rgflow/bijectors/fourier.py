@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from rgflow.bijectors.base import Bijector
 from rgflow.lattice.operators import half, multiply_modes
+from rgflow.lattice.spectrum import check_spectrum
 
 
 class CirculantRoot(Bijector):
@@ -65,7 +66,7 @@ class CirculantRoot(Bijector):
             ValueError: As the class, or for another side.
         """
         spectrum = torch.as_tensor(spectrum, dtype=torch.float64, device=self.counts.device)
-        _check_spectrum(spectrum)
+        check_spectrum(spectrum, square=True)
         if len(spectrum) != self.event_shape[1]:
             raise ValueError(f"got side {len(spectrum)}, expected {self.event_shape[1]}")
         sums = torch.zeros(len(self.counts), dtype=torch.float64, device=self.counts.device)
@@ -102,17 +103,3 @@ def mode_classes(side: int) -> tuple[Tensor, Tensor]:
         large * side + small, return_inverse=True, return_counts=True
     )
     return classes, counts
-
-
-def _check_spectrum(spectrum: Tensor) -> None:
-    if spectrum.dim() != 2 or spectrum.shape[0] != spectrum.shape[1] or not len(spectrum):
-        raise ValueError(f"got a spectrum of shape {tuple(spectrum.shape)}, expected (L, L)")
-    if not ((spectrum > 0) & spectrum.isfinite()).all():
-        raise ValueError("got a spectrum with entries that are not positive and finite")
-    mirrored = spectrum.roll(-1, 0).flip(0)  # k_1 -> -k_1
-    for other in (mirrored, spectrum.T):
-        if not torch.allclose(spectrum, other, rtol=1e-5):
-            raise ValueError(
-                "got a spectrum without the symmetries of the square, "
-                "expected S(k1, k2) = S(-k1, k2) = S(k2, k1)"
-            )

@@ -6,6 +6,7 @@ from rgflow.energies.exact import CRITICAL_COUPLING
 from rgflow.energies.gaussian import GaussianField
 from rgflow.energies.ising import Ising
 from rgflow.energies.phi4 import Phi4
+from rgflow.energies.physical import PhysicalVariables
 from rgflow.energies.user import as_energy
 from rgflow.energies.xy import XY
 
@@ -17,6 +18,7 @@ __all__ = [
     "GaussianField",
     "Ising",
     "Phi4",
+    "PhysicalVariables",
     "Scaled",
     "as_energy",
 ]

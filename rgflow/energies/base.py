@@ -1,23 +1,52 @@
-"""The contract of an energy, and the same energy at another temperature."""
+"""The contract of an energy: what it must have, and what it can offer."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from rgflow.energies.free_field import gaussian_observables, gaussian_two_point
+from rgflow.energies.gradient import minus_gradient
+from rgflow.energies.offers import OFFERS, is_outdated
+from rgflow.energies.parameters import check_positive
+from rgflow.energies.physical import PhysicalVariables
+from rgflow.lattice.operators import gaussian_log_z
+from rgflow.lattice.spectrum import has_symmetries
 
 
 class Energy(nn.Module, ABC):
     """A target law ``exp(-E(x)) / Z`` of fields; temperatures are part of the couplings.
 
-    Constants on the lattice are float64 buffers, cast to the field's type at use and no part of
-    the state: leave an energy in double precision and give it fields of either.
+    An energy must have an ``event_shape`` and ``energy(x)``. What else is known about it, it
+    *offers*: each member below has a default, mostly None for "not known", and whoever asks for
+    one can do without. An energy of your own defines those that it knows, whether it derives from
+    this class or is a plain object that `as_energy` wraps.
 
-    What is known of an energy, its ln Z, samplers and exact answers, is of that energy alone: a
-    class that changes the ``energy`` of one of this package is a TypeError.
+    =========================  ==================================================================
+    ``force(x)``               closed form of ``-dE/dx``, for Monte Carlo
+    ``log_z``                  exact ``ln Z``: reports then have divergences in nats
+    ``spectrum``               covariance by Fourier mode: start of a Fourier map, masses of HMC
+    ``gaussian``               whether the law is exactly the Gaussian one of that covariance
+    ``even``                   whether ``E(-x) = E(x)``; found out by trying if None
+    ``translation_invariant``  the same for translations of the lattice
+    ``exact_observables()``    exact values of rows of a report
+    ``exact_two_point()``      exact two-point function along an axis
+    ``physical``               the variables that the field stands for, `PhysicalVariables`
+    ``cluster_hopping``        t of ``-t sum_<ij> v_i . v_j``, for cluster updates
+    ``sample(n, generator)``   exact independent states
+    ``scaled(factor)``         the model with another coupling, for annealing
+    =========================  ==================================================================
+
+    What is offered belongs to one energy. A class that overrides the ``energy`` of another one
+    therefore inherits none of these members: those that it does not define itself have the
+    defaults of this class again (`is_outdated`).
+
+    Constants on the lattice are float64 buffers, cast to the field's type where they are used, and
+    no part of the state: leave an energy in double precision and give it fields of either type.
 
     Args:
         event_shape: Shape of one field without the batch axis, ``(C, L, L)``.
@@ -26,16 +55,14 @@ class Energy(nn.Module, ABC):
         ValueError: If there is not at least one axis, or an empty one.
     """
 
+    law_methods: ClassVar[tuple[str, ...]] = ("energy",)
+    """Methods that define the law; a class that overrides one of them has another energy."""
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for base in cls.__mro__[1:]:
-            ours = base.__module__.startswith(f"{__package__}.") and base is not Energy
-            if ours and issubclass(base, Energy) and cls.energy is not base.energy:
-                raise TypeError(
-                    f"{cls.__name__} gives {base.__name__} another energy, but would keep its "
-                    f"samplers and exact answers: derive it from Energy, with a {base.__name__} "
-                    "as an attribute"
-                )
+        for name in OFFERS:
+            if is_outdated(cls, name):
+                setattr(cls, name, vars(Energy)[name])
 
     def __init__(self, event_shape: tuple[int, ...]) -> None:
         super().__init__()
@@ -50,30 +77,84 @@ class Energy(nn.Module, ABC):
     def force(self, x: Tensor) -> Tensor:
         """``-dE/dx``, like x and without a graph, whatever the caller's gradient mode.
 
-        An energy of which a closed form is known overrides this.
+        The default differentiates the energy automatically.
         """
-        with torch.inference_mode(False), torch.enable_grad():
-            leaf = x.detach().clone().requires_grad_()
-            (gradient,) = torch.autograd.grad(self.energy(leaf).sum(), leaf)
-        return -gradient
+        return minus_gradient(self.energy, x)
 
     @property
     def log_z(self) -> float | None:
-        """Exact ``ln Z = ln int dx exp(-E(x))``, or None where it is not known."""
-        return None
+        """Exact ``ln Z = ln int dx exp(-E(x))``, or None where it is not known.
+
+        The default is the ln Z of the Gaussian law, if this is one.
+        """
+        return self.event_shape[0] * gaussian_log_z(self.spectrum) if self.gaussian else None
 
     @property
     def spectrum(self) -> Tensor | None:
         """Covariance of the Gaussian part of the law by Fourier mode, or None where it has none.
 
-        ``(L, L)`` float64 on the CPU, in the layout of ``torch.fft.fft2``.
+        ``(H, W)`` float64 on the CPU, in the layout of ``torch.fft.fft2``, for each channel.
         """
+        return None
+
+    @property
+    def gaussian(self) -> bool:
+        """Whether ``E(x) = sum_ck |x_ck|^2 / (2 N spectrum_k)``, without any other term.
+
+        ln Z and the exact observables follow from the spectrum by default.
+        """
+        return False
+
+    @property
+    def even(self) -> bool | None:
+        """Whether ``E(-x) = E(x)``; None where it has to be tried, see `symmetries.is_even`."""
+        return None
+
+    @property
+    def translation_invariant(self) -> bool | None:
+        """Whether E keeps its value when the field moves by a site; None where it has to be tried."""
+        return None
+
+    def exact_observables(self) -> Mapping[str, float]:
+        """Exact values of rows of a report, by their names in `OBSERVABLES`.
+
+        They are of the physical variables; rows of the auxiliary field have names that begin with
+        ``field_``. The default has those of the Gaussian law, if this is one.
+        """
+        return gaussian_observables(self.spectrum, self.event_shape[0]) if self.gaussian else {}
+
+    def exact_two_point(self) -> Tensor | None:
+        """``G(r)`` of the physical variables along an axis, r = 0 to L/2, ``(L // 2 + 1,)``.
+
+        None where it is not known. The default is that of the Gaussian law, if this is one.
+        """
+        if not self.gaussian or not has_symmetries(self.spectrum, square=True):
+            return None
+        return gaussian_two_point(self.spectrum, self.event_shape[0])
+
+    @property
+    def physical(self) -> PhysicalVariables | None:
+        """The variables that the field stands for; None where that is the field itself."""
+        return None
+
+    @property
+    def cluster_hopping(self) -> float | None:
+        """t of an energy ``-t sum_<ij> v_i . v_j + sum_i V(|v_i|)`` of the physical variables v.
+
+        They are spins, the unit vectors of angles, or the field itself, and every bond counts
+        once. Clusters need t >= 0. None where the energy has another form.
+        """
+        return None
+
+    @property
+    def sample(self) -> Callable[[int, torch.Generator], Tensor] | None:
+        """``sample(n, generator)`` gives n exact independent states; None where nothing does."""
         return None
 
     def scaled(self, factor: float) -> Energy:
         """The model with its coupling multiplied by ``factor``, for annealing.
 
-        Unless an energy says otherwise, the whole energy is multiplied.
+        The default multiplies the whole energy.
 
         Raises:
             ValueError: If the factor is not one for which the law can be normalised.
@@ -113,9 +194,19 @@ class Scaled(Energy):
 
     @property
     def spectrum(self) -> Tensor | None:
-        """That of E divided by the factor."""
+        """The covariance of E divided by the factor."""
         inner = self.inner.spectrum
         return None if inner is None else inner / self.factor
+
+    @property
+    def even(self) -> bool | None:
+        """Whether E declares itself even."""
+        return self.inner.even
+
+    @property
+    def translation_invariant(self) -> bool | None:
+        """Whether E declares itself invariant under translations."""
+        return self.inner.translation_invariant
 
     def energy(self, x: Tensor) -> Tensor:
         """``factor * E(x)``, ``(B, *event_shape) -> (B,)``."""
@@ -124,23 +215,3 @@ class Scaled(Energy):
     def force(self, x: Tensor) -> Tensor:
         """``factor`` times the force of E."""
         return self.factor * self.inner.force(x)
-
-
-def check_side(side: int) -> None:
-    """Raises ValueError for a lattice on which a site would be its own neighbour."""
-    if side < 2:
-        raise ValueError(f"side: got {side}, expected at least 2")
-
-
-def check_finite(**values: float) -> None:
-    """Raises ValueError, with the name, for a parameter that is infinite or not a number."""
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise ValueError(f"{name}: got {value}, expected a finite number")
-
-
-def check_positive(**values: float) -> None:
-    """Raises ValueError, with the name, for a parameter that is not positive and finite."""
-    for name, value in values.items():
-        if not (value > 0 and math.isfinite(value)):
-            raise ValueError(f"{name}: got {value}, expected a positive finite number")

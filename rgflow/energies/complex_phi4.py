@@ -5,20 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rgflow.energies.base import Energy, check_finite, check_side
-from rgflow.lattice.operators import (
-    forward_neighbours,
-    gaussian_log_z,
-    khat_squared,
-    neighbour_sum,
-)
+from rgflow.energies.base import Energy
+from rgflow.energies.parameters import check_finite, check_side
+from rgflow.lattice.operators import forward_neighbours, khat_squared, neighbour_sum
 
 
 class ComplexPhi4(Energy):
-    """Complex field with hopping, its two channels are the real and the imaginary part.
+    """Complex field with hopping; its two channels are the real and the imaginary part.
 
     ``S = -t sum_<ij> Re(conj(phi_i) phi_j) + sum_i (mu |phi_i|^2 + lam |phi_i|^4)``, where the
-    sum over <ij> has every bond of the lattice once, ``2 N`` bonds. Where the literature sums
+    sum over <ij> counts each of the ``2 N`` bonds of the lattice once. Where the literature sums
     over both directions of a bond, or adds the complex conjugate, its t is half of this one.
 
     Args:
@@ -38,21 +34,28 @@ class ComplexPhi4(Energy):
     32.0
     """
 
+    even = translation_invariant = True
+
     def __init__(self, side: int, t: float, mu: float, lam: float) -> None:
         check_side(side)
         check_finite(t=t, mu=mu, lam=lam)
         super().__init__((2, side, side))
         self.t, self.mu, self.lam = t, mu, lam
-        if lam < 0 or (lam == 0 and self.spectrum is None):
+        if lam < 0 or (lam == 0 and self._stiffness().min() <= 0):
             raise ValueError(
                 f"got t={t}, mu={mu}, lam={lam}, expected lam > 0, or lam = 0 and mu > 2 |t|: "
                 "the action must be bounded from below"
             )
 
     @property
-    def log_z(self) -> float | None:
-        """Known for ``lam = 0``: two free fields."""
-        return 2 * gaussian_log_z(self.spectrum) if self.lam == 0 else None
+    def gaussian(self) -> bool:
+        """Whether these are two free fields, ``lam = 0``; then ln Z is known."""
+        return self.lam == 0
+
+    @property
+    def cluster_hopping(self) -> float:
+        """t."""
+        return self.t
 
     @property
     def spectrum(self) -> Tensor | None:
@@ -60,9 +63,12 @@ class ComplexPhi4(Energy):
 
         ``1 / (2 mu - 2 t sum_nu cos k_nu)``.
         """
-        side = self.event_shape[-1]
-        stiffness = 2 * self.mu - self.t * (4 - khat_squared(side, side))
+        stiffness = self._stiffness()
         return stiffness.reciprocal() if stiffness.min() > 0 else None
+
+    def _stiffness(self) -> Tensor:
+        side = self.event_shape[-1]
+        return 2 * self.mu - self.t * (4 - khat_squared(side, side))
 
     def energy(self, x: Tensor) -> Tensor:
         """``S(x)``, ``(B, 2, L, L) -> (B,)``."""

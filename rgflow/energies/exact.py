@@ -1,8 +1,8 @@
-"""Exact solutions on finite periodic lattices, in float64: Kaufman's Ising model, free field.
+"""Exact solutions of the Ising model on finite periodic lattices, in float64.
 
-In all of them each of the ``N = height * width`` sites has a bond to its right and one to its
-lower neighbour with wrap-around, ``2 N`` bonds: on a side of 2 bonds are double, on a side of 1 a
-site is bound to itself (a constant).
+Each of the ``N = height * width`` sites has a bond to its right and one to its lower neighbour
+with wrap-around, ``2 N`` bonds: on a side of 2 bonds are double, on a side of 1 a site is bound to
+itself, which adds a constant. The answers for the free field have their names here too.
 """
 
 import math
@@ -11,8 +11,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rgflow.energies.free_field import free_field_log_z as free_field_log_z
+from rgflow.energies.free_field import free_field_two_point as free_field_two_point
+from rgflow.energies.parameters import check_finite, check_lattice
 from rgflow.energies.transfer_matrix import ising_m2 as ising_m2
-from rgflow.lattice.operators import forward_neighbours, gaussian_log_z, khat_squared
+from rgflow.lattice.operators import bond_sum
 
 CRITICAL_COUPLING: float = math.log(1 + math.sqrt(2)) / 2
 """J at the transition of the infinite square lattice, ``sinh 2J = 1``."""
@@ -26,9 +29,9 @@ class IsingMoments(NamedTuple):
 
     Attributes:
         log_z: ``ln Z``.
-        energy: As `ising_energy`.
-        specific_heat: As `ising_specific_heat`.
-        abs_m: ``<|m|>``, m the mean spin.
+        energy: Internal energy per site in units of J, see `ising_energy`.
+        specific_heat: Specific heat per site, see `ising_specific_heat`.
+        abs_m: ``<|m|>``, where m is the mean spin.
         m2: ``<m^2>``.
         m4: ``<m^4>``.
     """
@@ -44,8 +47,9 @@ class IsingMoments(NamedTuple):
 def ising_log_z(height: int, width: int, coupling: float) -> float:
     """``ln Z = ln sum_s exp(J sum_<ij> s_i s_j)`` on the torus, at any temperature.
 
-    Kaufman's sum of four products over the momenta of the row; O(width) operations. A negative
-    coupling is accepted where it is equivalent to the positive one, on even sides.
+    It is Kaufman's sum of four products over the momenta of a row, which takes O(width)
+    operations. A negative coupling is accepted on even sides, where it is equivalent to the
+    positive one.
 
     Args:
         height: Rows, at least 1.
@@ -67,7 +71,7 @@ def ising_log_z(height: int, width: int, coupling: float) -> float:
 def ising_energy(height: int, width: int, coupling: float) -> float:
     """Internal energy per site in units of J, ``u = -<sum_<ij> s_i s_j> / N = -(d ln Z/dJ) / N``.
 
-    Arguments and errors as `ising_log_z`.
+    Arguments and errors are those of `ising_log_z`.
 
     >>> round(ising_energy(64, 64, CRITICAL_COUPLING), 3)  # -sqrt 2 on the infinite lattice
     -1.424
@@ -78,7 +82,8 @@ def ising_energy(height: int, width: int, coupling: float) -> float:
 def ising_specific_heat(height: int, width: int, coupling: float) -> float:
     """Specific heat per site in units of k_B, ``c = (<H^2> - <H>^2) / N = J^2 (d2 ln Z/dJ2) / N``.
 
-    Here ``H = -J sum_<ij> s_i s_j`` includes J. Arguments and errors as `ising_log_z`.
+    Here ``H = -J sum_<ij> s_i s_j`` includes J. Arguments and errors are those of
+    `ising_log_z`.
 
     >>> ising_specific_heat(8, 8, 0.0)
     0.0
@@ -87,7 +92,7 @@ def ising_specific_heat(height: int, width: int, coupling: float) -> float:
 
 
 def ising_brute_force(height: int, width: int, coupling: float) -> IsingMoments:
-    """Averages over all ``2**N`` configurations; J of any sign.
+    """Averages over all ``2**N`` configurations, for a coupling of either sign.
 
     Raises:
         ValueError: For more than 16 sites, an empty lattice or a coupling that is not finite.
@@ -95,14 +100,14 @@ def ising_brute_force(height: int, width: int, coupling: float) -> IsingMoments:
     >>> round(ising_brute_force(4, 4, CRITICAL_COUPLING).m2, 6)
     0.761359
     """
-    _check_lattice(height, width, coupling)
+    check_lattice(height, width)
+    check_finite(coupling=coupling)
     sites = height * width
     if sites > MAX_ENUMERATED:
         raise ValueError(f"got {height} x {width} sites, expected at most {MAX_ENUMERATED}")
     bits = torch.arange(2**sites)[:, None] >> torch.arange(sites) & 1
     spins = (2 * bits - 1).double().reshape(-1, height, width)  # (2**N, H, W)
-    down, right = forward_neighbours(spins)
-    bonds = (spins * (down + right)).sum((1, 2))
+    bonds = bond_sum(spins)
     log_z = (coupling * bonds).logsumexp(0)
     weights = (coupling * bonds - log_z).exp()
     mean_bonds = weights @ bonds
@@ -118,43 +123,10 @@ def ising_brute_force(height: int, width: int, coupling: float) -> IsingMoments:
     )
 
 
-def free_field_log_z(height: int, width: int, m2: float) -> float:
-    """``ln Z = N/2 ln(2 pi) - 1/2 sum_k ln(2 m2 + 2 khat^2)`` of `GaussianField`'s action.
-
-    Raises:
-        ValueError: For an empty lattice or a mass squared that is not positive.
-    """
-    return gaussian_log_z(_free_field_covariance(height, width, m2))
-
-
-def free_field_two_point(height: int, width: int, m2: float) -> Tensor:
-    """``G(r) = <phi_x phi_{x+r}>`` of `GaussianField`'s action, ``(H, W)`` float64.
-
-    Errors as `free_field_log_z`.
-
-    >>> free_field_two_point(4, 4, 0.2).sum().item()  # G(k = 0) = 1 / (2 m2)
-    2.5
-    """
-    return torch.fft.ifft2(_free_field_covariance(height, width, m2)).real
-
-
-def _free_field_covariance(height: int, width: int, m2: float) -> Tensor:
-    _check_lattice(height, width, m2)
-    if m2 <= 0:
-        raise ValueError(f"m2: got {m2}, expected a positive number")
-    return 0.5 / (m2 + khat_squared(height, width))
-
-
-def _check_lattice(height: int, width: int, parameter: float) -> None:
-    if height < 1 or width < 1:
-        raise ValueError(f"got a lattice of {height} x {width} sites, expected at least 1 x 1")
-    if not math.isfinite(parameter):
-        raise ValueError(f"got the parameter {parameter}, expected a finite number")
-
-
 def _derivatives(height: int, width: int, coupling: float, order: int) -> float:
-    """The derivative of that order of ln Z in J."""
-    _check_lattice(height, width, coupling)
+    """The derivative of ln Z with respect to J, of the given order."""
+    check_lattice(height, width)
+    check_finite(coupling=coupling)
     sign = 1.0
     if coupling < 0:
         if height % 2 or width % 2:
@@ -162,7 +134,7 @@ def _derivatives(height: int, width: int, coupling: float, order: int) -> float:
                 f"got the coupling {coupling} on {height} x {width} sites: a negative one is "
                 "frustrated there, expected even sides"
             )
-        # turning every second spin is a symmetry
+        # turning every second spin over changes the sign of J
         coupling, sign = -coupling, (-1.0) ** order
     with torch.inference_mode(False), torch.enable_grad():
         j = torch.tensor(coupling, dtype=torch.float64, requires_grad=True)
@@ -197,7 +169,7 @@ def _kaufman(height: int, width: int, j: Tensor) -> Tensor:
 
     # the mode q = 0 changes sign at criticality: kept out of the logarithms
     u, v = -2 * torch.expm1(-2 * j), 2 * e * (1 + e)
-    top = torch.maximum(u, v).detach()  # a constant scale
+    top = torch.maximum(u, v).detach()  # the scale is a constant for the derivatives
     u, v = (u / top) ** height, (v / top) ** height
     log_even = height * (log_u[even].sum() + top.log())
     log_odd = height * log_u[odd].sum()

@@ -1,4 +1,4 @@
-"""Energies and their configuration nodes: how one is built, and in which words it is told."""
+"""Energies and their configuration nodes: how one is built, and how one is described."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,25 +12,26 @@ from rgflow.runtime.config import build, check_target
 from rgflow.runtime.seeds import generator_for
 
 MAKERS = ("rgflow.energies",)
-"""Where the energies are that a file from elsewhere may name."""
+"""Modules of the energies that a file of unknown origin may name."""
 
 PROBES = 3
-"""Fields whose energies are part of a description."""
+"""Number of fields whose energies are part of a description."""
 PROBE_TOLERANCE = 1e-5
-"""Relative to the largest of these energies; far above the noise of float32."""
+"""Largest difference between these energies of equal models, relative to the largest energy; it is
+far above the noise of float32."""
 
 
 def build_energy(node: Mapping[str, Any], trust: bool = False) -> Energy:
     """The energy of a configuration node, ``{"_target_": "rgflow.energies.Ising", "side": 8}``.
 
     Args:
-        node: Plain dict.
-        trust: Whether code outside this package may be imported and called, for users' own
-            energies; not for a file whose origin is unknown.
+        node: The node as a plain dict.
+        trust: Whether code outside this package may be imported and called, as users' own
+            energies need it. It should not be for a file whose origin is unknown.
 
     Raises:
-        ValueError: If the target is elsewhere and not trusted, cannot be found or is no energy,
-            or its arguments do not fit.
+        ValueError: If the target is outside this package and not trusted, cannot be found or is no
+            energy, or its arguments do not fit.
 
     >>> build_energy({"_target_": "rgflow.energies.GaussianField", "side": 4, "m2": 0.5}).m2
     0.5
@@ -48,10 +49,10 @@ def build_energy(node: Mapping[str, Any], trust: bool = False) -> Energy:
 
 
 def describe_energy(energy: Energy) -> dict[str, Any]:
-    """Name, event shape, numbers of an energy and what it gives for some fields, fit for JSON.
+    """Name, event shape and parameters of an energy, and its values for some fields, for JSON.
 
-    ``probe_energies`` are its values, to six digits, for three fixed fields of white noise: they
-    tell apart what the numbers do not, such as energies with lists or tensors of couplings.
+    ``probe_energies`` are the values, to six digits, for three fixed fields of white noise. They
+    distinguish energies whose plain numbers are equal, such as ones with tensors of couplings.
 
     >>> from rgflow.energies import Phi4
     >>> describe_energy(Phi4(side=4, m2=-4.0, lam=7.0))["lam"]
@@ -72,7 +73,7 @@ def describe_energy(energy: Energy) -> dict[str, Any]:
 
 
 def same_energy(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
-    """Whether two descriptions are of one energy; the probes agree up to rounding.
+    """Whether two descriptions are of the same energy, with probe energies equal to rounding.
 
     >>> from rgflow.energies import GaussianField
     >>> one, other = (describe_energy(GaussianField(4, m2)) for m2 in (0.3, 0.4))

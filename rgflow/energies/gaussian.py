@@ -1,19 +1,14 @@
-"""The Gaussian free field, of which everything is known."""
+"""The Gaussian free field, about which everything is known."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from rgflow.energies.base import Energy, check_positive, check_side
-from rgflow.energies.exact import free_field_log_z
-from rgflow.lattice.operators import (
-    gradient_squared,
-    half,
-    khat_squared,
-    multiply_modes,
-    neighbour_sum,
-)
+from rgflow.energies.base import Energy
+from rgflow.energies.free_field import free_field_spectrum
+from rgflow.energies.parameters import check_side
+from rgflow.lattice.operators import gradient_squared, half, multiply_modes, neighbour_sum
 
 
 class GaussianField(Energy):
@@ -36,25 +31,20 @@ class GaussianField(Energy):
     -4.333315
     """
 
+    gaussian = even = translation_invariant = True
+
     def __init__(self, side: int, m2: float) -> None:
         check_side(side)
-        check_positive(m2=m2)
         super().__init__((1, side, side))
         self.m2 = m2
-        roots = half(self.spectrum).sqrt()
+        roots = half(free_field_spectrum(side, side, m2)).sqrt()
         self.register_buffer("covariance_root", roots, persistent=False)
-
-    @property
-    def log_z(self) -> float:
-        """``N/2 ln(2 pi) - 1/2 sum_k ln A(k)``."""
-        side = self.event_shape[-1]
-        return free_field_log_z(side, side, self.m2)
 
     @property
     def spectrum(self) -> Tensor:
         """Covariance ``1 / A(k)``, ``(L, L)`` float64."""
         side = self.event_shape[-1]
-        return 0.5 / (self.m2 + khat_squared(side, side))
+        return free_field_spectrum(side, side, self.m2)
 
     def energy(self, x: Tensor) -> Tensor:
         """``S(x)``, ``(B, 1, L, L) -> (B,)``."""
@@ -70,18 +60,21 @@ class GaussianField(Energy):
     def sample(
         self, n: int, generator: torch.Generator | None = None, dtype: torch.dtype | None = None
     ) -> Tensor:
-        """Independent fields ``(n, 1, L, L)``, exact.
+        """Exact independent states: white noise times the root of the covariance by mode.
 
         Args:
             n: Number of fields, positive.
-            generator: On the device of this module.
-            dtype: Torch's default type if None.
+            generator: Source of the noise, on the device of this module.
+            dtype: Type of the fields; torch's default if None.
+
+        Returns:
+            Fields, ``(n, 1, L, L)``.
 
         Raises:
             ValueError: If n is not positive.
         """
         if n < 1:
-            raise ValueError(f"the number of samples must be positive, got {n}")
+            raise ValueError(f"n: got {n}, expected a positive number of samples")
         device = self.covariance_root.device
         noise = torch.randn(
             (n, *self.event_shape), generator=generator, device=device, dtype=dtype

@@ -10,9 +10,10 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from rgflow.energies.base import Energy, check_finite, check_positive, check_side
-from rgflow.energies.exact import free_field_log_z
-from rgflow.lattice.operators import gradient_squared, khat_squared, neighbour_sum
+from rgflow.energies.base import Energy
+from rgflow.energies.free_field import free_field_spectrum
+from rgflow.energies.parameters import check_finite, check_positive, check_side
+from rgflow.lattice.operators import gradient_squared, neighbour_sum
 
 
 class Hopping(NamedTuple):
@@ -66,6 +67,10 @@ class Phi4(Energy):
     )
     """Side to lam at ``m2 = -4`` such that L is about four correlation lengths (symmetric phase;
     critical lam about 4.25)."""
+
+    even = translation_invariant = True
+    cluster_hopping = 2.0
+    """The cross term of a squared difference is ``-2 phi_x phi_{x+mu}``."""
 
     def __init__(self, side: int, m2: float, lam: float, field_scale: float = 1.0) -> None:
         check_side(side)
@@ -127,23 +132,22 @@ class Phi4(Energy):
         """
         mass = self.m2 + 4
         root = math.sqrt(mass**2 + 8 * self.lam)
-        # of the two forms of the root the one that does not subtract
+        # the root has two forms; this takes the one without a difference of like numbers
         kappa = 2 / (mass + root) if mass > 0 else (root - mass) / (4 * self.lam)
         sites = math.prod(self.event_shape)
         shift = -0.5 * sites * math.log(kappa)
         return Hopping(kappa, 2 * kappa, self.lam * kappa**2, kappa**-0.5, shift)
 
     @property
-    def log_z(self) -> float | None:
-        """Known for the free field, ``lam = 0``."""
-        side = self.event_shape[-1]
-        return free_field_log_z(side, side, self.m2) if self.lam == 0 else None
+    def gaussian(self) -> bool:
+        """Whether the field is free, ``lam = 0``; then ln Z is known."""
+        return self.lam == 0
 
     @property
     def spectrum(self) -> Tensor | None:
         """Covariance at ``lam = 0``, ``1 / (2 m2 + 2 khat^2)``; None if m2 is not positive."""
         side = self.event_shape[-1]
-        return 0.5 / (self.m2 + khat_squared(side, side)) if self.m2 > 0 else None
+        return free_field_spectrum(side, side, self.m2) if self.m2 > 0 else None
 
     def energy(self, x: Tensor) -> Tensor:
         """``S(x)``, ``(B, 1, L, L) -> (B,)``."""

@@ -1,4 +1,4 @@
-"""Symmetries of an energy, found out by trying it on random fields."""
+"""Symmetries of an energy: what it declares, or what trying it on random fields finds."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -7,55 +7,85 @@ import torch
 from torch import Tensor, nn
 
 PROBES = 4
-"""Fields of white noise, and as many shifted by one: of a tilt the sites then add up."""
+"""Fields of white noise. As many are these plus one, on which the effects of a tilt add up over
+the sites."""
 TOLERANCE = 1e-9
-"""Of differences, relative to the largest energy."""
+"""Largest difference between energies that count as equal, relative to the largest energy."""
 ROUGH = 1e-4
 """The same where the energy computes in single precision, whatever the type of its result."""
 
 
-class _Energy(Protocol):
+class HasEnergy(Protocol):
+    """What can be tried: an event shape and an energy."""
+
     event_shape: tuple[int, ...]
 
-    def energy(self, x: Tensor) -> Tensor: ...
+    def energy(self, x: Tensor) -> Tensor:
+        """``E(x)``, ``(B, *event_shape) -> (B,)``."""
+        ...
 
 
-def is_even(energy: _Energy) -> bool:
-    """Whether ``E(-x) = E(x)`` on a few random fields.
+def is_even(energy: HasEnergy) -> bool:
+    """Whether ``E(-x) = E(x)``: what the energy declares as ``even``, else on random fields.
 
     >>> from rgflow.energies import Ising
     >>> is_even(Ising(side=4))
     True
     """
-    return _is_unchanged(energy, torch.neg)
+    declared = getattr(energy, "even", None)
+    return seems_even(energy) if declared is None else declared
 
 
-def is_translation_invariant(energy: _Energy) -> bool:
-    """Whether a few random fields keep their energy when moved by a site along each axis.
+def is_translation_invariant(energy: HasEnergy) -> bool:
+    """Whether the energy is the same for a field that is moved by a site along either axis.
+
+    That is what the energy declares as ``translation_invariant``, else what random fields tell.
 
     >>> from rgflow.energies import Ising
     >>> is_translation_invariant(Ising(side=4))
     True
     """
-    return all(_is_unchanged(energy, lambda x, axis=axis: x.roll(1, axis)) for axis in (-2, -1))
+    declared = getattr(energy, "translation_invariant", None)
+    return seems_translation_invariant(energy) if declared is None else declared
+
+
+def seems_even(energy: HasEnergy) -> bool:
+    """Whether a few random fields have the energies of their negatives."""
+    return agree_on_probes(energy, lambda x: energy.energy(-x))
+
+
+def seems_translation_invariant(energy: HasEnergy) -> bool:
+    """Whether a few random fields keep their energies when they are moved by a site."""
+    return all(
+        agree_on_probes(energy, lambda x, axis=axis: energy.energy(x.roll(1, axis)))
+        for axis in (-2, -1)
+    )
 
 
 @torch.no_grad()
-def _is_unchanged(energy: _Energy, moved: Callable[[Tensor], Tensor]) -> bool:
+def agree_on_probes(energy: HasEnergy, other: Callable[[Tensor], Tensor]) -> bool:
+    """Whether a second way gives the energies of a few random fields, up to rounding.
+
+    Fields for which both energies are not finite are passed over.
+
+    Args:
+        energy: What is tried, in double precision where it can compute in it.
+        other: The second way, ``(B, *event_shape) -> (B,)``.
+    """
     x = probe_fields(energy, PROBES)
     x = torch.cat([x, x + 1])
     try:
-        before, after = energy.energy(x.double()), energy.energy(moved(x.double()))
+        one, two = energy.energy(x.double()), other(x.double())
     except (RuntimeError, TypeError):  # networks and some devices have single precision alone
-        before, after = energy.energy(x), energy.energy(moved(x))
-    tolerance = ROUGH if _is_single(energy, x, before) else TOLERANCE
-    known = before.isfinite() | after.isfinite()
-    before, after = before[known], after[known]
-    scale = before.abs().nan_to_num(1.0, 1.0).max().clamp_min(1) if len(before) else 1.0
-    return bool(((before - after).abs() <= tolerance * scale).all())
+        one, two = energy.energy(x), other(x)
+    tolerance = ROUGH if _is_single(energy, x, one) else TOLERANCE
+    known = one.isfinite() | two.isfinite()
+    one, two = one[known], two[known]
+    scale = one.abs().nan_to_num(1.0, 1.0).max().clamp_min(1) if len(one) else 1.0
+    return bool(((one - two).abs() <= tolerance * scale).all())
 
 
-def _is_single(energy: _Energy, x: Tensor, values: Tensor) -> bool:
+def _is_single(energy: HasEnergy, x: Tensor, values: Tensor) -> bool:
     """Whether these values, of x in double precision, are those of x in single precision."""
     if values.dtype != torch.float64:
         return True
@@ -65,13 +95,16 @@ def _is_single(energy: _Energy, x: Tensor, values: Tensor) -> bool:
         return False
 
 
-def probe_fields(energy: _Energy, count: int, generator: torch.Generator | None = None) -> Tensor:
+def probe_fields(
+    energy: HasEnergy, count: int, generator: torch.Generator | None = None
+) -> Tensor:
     """White noise ``(count, *event_shape)`` in float32, on the device of the energy's tensors.
 
     Args:
-        energy: Whose fields.
-        count: How many.
-        generator: Of the CPU, whose stream is the same everywhere; None for always the same.
+        energy: The energy that the fields are for.
+        count: Number of fields.
+        generator: Source of the noise, on the CPU, whose stream is the same everywhere; always
+            the same fields if None.
     """
     generator = generator or torch.Generator().manual_seed(0)
     x = torch.randn((count, *energy.event_shape), generator=generator, dtype=torch.float32)

@@ -6,13 +6,19 @@ from collections.abc import Callable
 import numpy as np
 
 LARGEST_SIDE = 16
-"""``2**16`` states of a row; some five seconds."""
+"""Its rows have ``2**16`` states; the answer takes some five seconds."""
 DENSE_SIDE = 8
-"""Up to here all eigenvectors are found, instantly."""
+"""Up to this side all eigenvectors are found at once."""
 LEAST_COUPLING = 0.1
-"""Above `DENSE_SIDE`, where few eigenvectors suffice."""
+"""Above `DENSE_SIDE` the coupling must be at least this, so that few eigenvectors suffice."""
 KEPT = 40
-"""Leading eigenvectors above; the rest weighs less than 1e-10 at the critical point of side 16."""
+"""Leading eigenvectors that are kept above `DENSE_SIDE`; at the critical point of side 16 the rest
+weighs less than 1e-10."""
+
+
+def can_have_m2(side: int, coupling: float) -> bool:
+    """Whether `ising_m2` is known for this side and this finite coupling."""
+    return 2 <= side <= DENSE_SIDE or (side <= LARGEST_SIDE and coupling >= LEAST_COUPLING)
 
 
 def ising_m2(side: int, coupling: float) -> float:
@@ -20,12 +26,12 @@ def ising_m2(side: int, coupling: float) -> float:
 
     With the symmetric transfer matrix T between rows, its eigenvectors j of eigenvalue
     ``lambda_j``, and M the sum of a row's spins:
-    ``<m^2> = L^-3 sum_y sum_j lambda_j^(L-y) <j|M T^y M|j> / sum_j lambda_j^L``. Above side 8 the
-    sum over j is over the leading ones, with ``y <= L/2``.
+    ``<m^2> = L^-3 sum_y sum_j lambda_j^(L-y) <j|M T^y M|j> / sum_j lambda_j^L``. Above side 8 only
+    the leading eigenvectors j are summed over, with ``y <= L/2``.
 
     Args:
         side: L, from 2 to 16.
-        coupling: J; above side 8 at least 0.1, where few eigenvectors suffice.
+        coupling: J; above side 8 at least 0.1, so that few eigenvectors suffice.
 
     Raises:
         ValueError: If side or coupling is out of its range.
@@ -36,7 +42,7 @@ def ising_m2(side: int, coupling: float) -> float:
     """
     if not 2 <= side <= LARGEST_SIDE:
         raise ValueError(f"side: got {side}, expected 2 to {LARGEST_SIDE}")
-    if not math.isfinite(coupling) or (side > DENSE_SIDE and coupling < LEAST_COUPLING):
+    if not (math.isfinite(coupling) and can_have_m2(side, coupling)):
         raise ValueError(
             f"coupling: got {coupling} on side {side}, expected a finite number, at least "
             f"{LEAST_COUPLING} above side {DENSE_SIDE}"
@@ -45,12 +51,12 @@ def ising_m2(side: int, coupling: float) -> float:
     rows = 1.0 - 2 * bits
     within = coupling * (rows * np.roll(rows, -1, 1)).sum(1) / 2
     total = rows.sum(1)
-    # numbers of order one: all factors are relative to the largest
+    # all factors are relative to the largest, so that numbers stay of order one
     root = np.exp(within - within.max())[:, None]
     bond = np.exp(coupling * np.array([[1, -1], [-1, 1]]) - abs(coupling))
 
     def transfer(vectors: np.ndarray) -> np.ndarray:
-        """T on columns ``(2**L, n)``: half of a row's bonds, bonds to the next, the other half."""
+        """T times ``(2**L, n)``: half of a row's bonds, those to the next, then the other half."""
         vectors = vectors.reshape(len(total), -1)
         v = (root * vectors).reshape(*[2] * side, -1)
         for axis in range(side):
@@ -65,7 +71,7 @@ def ising_m2(side: int, coupling: float) -> float:
     for y in range(side // 2 + 1):
         sums.append((turned * moved).sum(0) @ values ** (side - y))
         moved = transfer(moved) / largest
-    # y and L - y are alike
+    # the terms of y and L - y are equal
     whole = sums[0] + 2 * sum(sums[1:]) - (sums[-1] if side % 2 == 0 else 0)
     return float(whole / (values**side).sum() / side**3)
 
@@ -73,7 +79,7 @@ def ising_m2(side: int, coupling: float) -> float:
 def _leading(
     transfer: Callable[[np.ndarray], np.ndarray], side: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues and eigenvectors of T: all, or the leading ones."""
+    """Eigenvalues and eigenvectors of T: all of them, or the leading ones above `DENSE_SIDE`."""
     size = 2**side
     if side <= DENSE_SIDE:
         matrix = transfer(np.eye(size))
@@ -81,5 +87,5 @@ def _leading(
     from scipy.sparse.linalg import LinearOperator, eigsh
 
     operator = LinearOperator((size, size), matvec=transfer, matmat=transfer, dtype=float)
-    start = np.random.default_rng(0).standard_normal(size)  # ARPACK's own is not repeatable
+    start = np.random.default_rng(0).standard_normal(size)  # ARPACK's own start is not repeatable
     return eigsh(operator, KEPT, which="LA", tol=1e-12, v0=start)

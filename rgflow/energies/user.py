@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from rgflow.energies.base import Energy
-from rgflow.energies.symmetries import probe_fields
+from rgflow.energies.offers import is_outdated
+from rgflow.energies.trial import try_out
 
-PROBE = 5
-"""Fields in the random batch on which a user's energy is tried."""
-FORCE_TOLERANCE = 1e-2
-"""Largest difference of a force from the derivative, relative to the largest component."""
+
+def _passed_on(name: str) -> property:
+    """A property of `UserEnergy`: what its object offers under the name, else the default."""
+
+    def offered(self: UserEnergy) -> Any:
+        value = self.offered(name)
+        return getattr(super(UserEnergy, self), name) if value is None else value
+
+    return property(offered, doc=f"What the object offers as ``{name}``, see `Energy`.")
 
 
 class UserEnergy(Energy):
     """Gives a user's object the methods of an `Energy`; use `as_energy`, which also tries it.
 
-    What the object has of ``force``, ``log_z`` and ``spectrum`` is used, and ``sample(n,
-    generator)`` as a source of exact states. If it is a module, it is registered, so that it moves
-    with this one.
+    What the object offers under the names that `Energy` lists is used, unless its class inherits
+    it from one with another energy. If the object is a module, it is registered, so that it moves
+    to other devices with this one.
 
     Args:
         inner: Has ``event_shape`` and ``energy(x)``.
@@ -32,22 +36,31 @@ class UserEnergy(Energy):
         ValueError: If one of them is missing or of the wrong kind.
     """
 
+    spectrum = _passed_on("spectrum")
+    gaussian = _passed_on("gaussian")
+    even = _passed_on("even")
+    translation_invariant = _passed_on("translation_invariant")
+    physical = _passed_on("physical")
+    cluster_hopping = _passed_on("cluster_hopping")
+    sample = _passed_on("sample")
+
     def __init__(self, inner: Any) -> None:
         super().__init__(_event_shape(inner))
         if not callable(getattr(inner, "energy", None)):
-            raise ValueError(f"{_name(inner)} has no method energy(x), expected one giving (B,)")
+            raise ValueError(
+                f"{type(inner).__name__} has no method energy(x), expected one that gives (B,)"
+            )
         self.inner = inner
+
+    def offered(self, name: str) -> Any:
+        """What the object itself has under a name of the list, None if it has nothing."""
+        return None if is_outdated(type(self.inner), name) else getattr(self.inner, name, None)
 
     @property
     def log_z(self) -> float | None:
-        """That of the object, None if it has none."""
-        value = getattr(self.inner, "log_z", None)
-        return None if value is None else float(value)
-
-    @property
-    def spectrum(self) -> Tensor | None:
-        """That of the object, None if it has none."""
-        return getattr(self.inner, "spectrum", None)
+        """What the object offers as ``log_z``, see `Energy`."""
+        value = self.offered("log_z")
+        return super().log_z if value is None else float(value)
 
     def energy(self, x: Tensor) -> Tensor:
         """``E(x)``, ``(B, *event_shape) -> (B,)``."""
@@ -55,26 +68,45 @@ class UserEnergy(Energy):
         return self.inner.energy(x)
 
     def force(self, x: Tensor) -> Tensor:
-        """That of the object, or the derivative of its energy."""
-        force = getattr(self.inner, "force", None)
+        """The object's own force, or the derivative of its energy."""
+        force = self.offered("force")
         return super().force(x) if force is None else force(x)
+
+    def exact_observables(self) -> Mapping[str, float]:
+        """Exact values of rows of a report, by name, as far as the object knows them."""
+        exact = self.offered("exact_observables")
+        return super().exact_observables() if exact is None else exact()
+
+    def exact_two_point(self) -> Tensor | None:
+        """The object's exact two-point function along an axis, None if it has none."""
+        exact = self.offered("exact_two_point")
+        return super().exact_two_point() if exact is None else exact()
+
+    def scaled(self, factor: float) -> Energy:
+        """The object's own model with another coupling, or a multiple of its energy."""
+        scaled = self.offered("scaled")
+        if scaled is None or factor == 1:
+            return super().scaled(factor)
+        other = scaled(factor)
+        return other if isinstance(other, Energy) else UserEnergy(other)
 
 
 def as_energy(model: Any) -> Energy:
     """An `Energy` made of any object with ``event_shape`` and ``energy(x)``, tried once.
 
     The energy and its derivative are computed on a small random batch, on the CPU or where the
-    object's own tensors are, if it is a module. So is what else it has of ``force``, ``log_z``,
-    ``spectrum`` and ``sample``.
+    object's own tensors are, if it is a module. Everything that it offers is tried as well: see
+    `rgflow.energies.trial`.
 
     Args:
-        model: An `Energy`, which is returned as it is, or another object to be wrapped.
+        model: An `Energy`, which is returned as it is, or another object, which is wrapped.
 
     Raises:
         ValueError: If an attribute is missing; if the energies of the batch are not ``(B,)``, not
-            finite, or cannot be differentiated; if a force is not minus the derivative, or one of
-            the others is not what this package takes it for.
+            finite, cannot be differentiated, or depend on the other samples of the batch; if
+            something that is offered, such as a force or a symmetry, does not fit the energy.
 
+    >>> import torch
     >>> class Wells:
     ...     event_shape = (1, 4, 4)
     ...     def energy(self, x):
@@ -83,7 +115,7 @@ def as_energy(model: Any) -> Energy:
     0.0
     """
     energy = model if isinstance(model, Energy) else UserEnergy(model)
-    _try_out(energy, _name(model))
+    try_out(energy, model)
     return energy
 
 
@@ -91,97 +123,7 @@ def _event_shape(model: Any) -> tuple[int, ...]:
     shape = getattr(model, "event_shape", None)
     if not isinstance(shape, list | tuple) or not all(isinstance(n, int) for n in shape):
         raise ValueError(
-            f"{_name(model)}.event_shape: got {shape!r}, expected integers such as (1, 8, 8)"
+            f"{type(model).__name__}.event_shape: got {shape!r}, expected integers such as "
+            "(1, 8, 8)"
         )
     return tuple(shape)
-
-
-def _name(model: Any) -> str:
-    return type(model).__name__
-
-
-def _try_out(energy: Energy, name: str) -> None:
-    x = probe_fields(energy, PROBE)
-    with torch.no_grad():
-        values = _tried(f"{name}.energy", energy.energy, x)
-    got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
-    if got != (PROBE,):
-        raise ValueError(f"{name}.energy: got {got} for a batch of {PROBE}, expected ({PROBE},)")
-    if not values.isfinite().all():
-        raise ValueError(
-            f"{name}.energy: got {values.tolist()} for normal fields, expected finite"
-        )
-    slope = _tried(f"{name}.energy, differentiated", lambda x: -Energy.force(energy, x), x)
-    if not slope.isfinite().all() or not slope.any():
-        kind = "zero" if not slope.any() else "not finite"
-        raise ValueError(
-            f"{name}.energy: got a derivative that is {kind}, expected a function of x that torch "
-            "can differentiate"
-        )
-    _try_force(energy, name, x, slope)
-    _try_constants(energy, name)
-    _try_sampler(energy, name, x)
-
-
-def _try_force(energy: Energy, name: str, x: Tensor, slope: Tensor) -> None:
-    force = _tried(f"{name}.force", energy.force, x)
-    if not isinstance(force, Tensor) or force.shape != x.shape:
-        got = tuple(force.shape) if isinstance(force, Tensor) else type(force).__name__
-        raise ValueError(f"{name}.force: got {got}, expected the shape of x, {tuple(x.shape)}")
-    if not (force + slope).abs().max() <= FORCE_TOLERANCE * slope.abs().max():
-        at = (force + slope).abs().argmax()
-        raise ValueError(
-            f"{name}.force: got {float(force.flatten()[at]):.4g} where -dE/dx is "
-            f"{-float(slope.flatten()[at]):.4g}, expected minus the derivative of the energy"
-        )
-
-
-def _try_constants(energy: Energy, name: str) -> None:
-    log_z = _tried(f"{name}.log_z", lambda: energy.log_z)
-    if log_z is not None and not math.isfinite(log_z):
-        raise ValueError(f"{name}.log_z: got {log_z}, expected a finite number or None")
-    spectrum = _tried(f"{name}.spectrum", lambda: energy.spectrum)
-    shape = energy.event_shape[-2:]
-    if spectrum is not None and not (
-        isinstance(spectrum, Tensor)
-        and tuple(spectrum.shape) == shape
-        and ((spectrum > 0) & spectrum.isfinite()).all()
-        and torch.allclose(spectrum, spectrum.flip(0, 1).roll((1, 1), (0, 1)), rtol=1e-4)
-    ):
-        raise ValueError(
-            f"{name}.spectrum: expected a positive tensor of shape {shape}, the same at k and -k, "
-            "or None: the variance of each Fourier mode"
-        )
-
-
-def _try_sampler(energy: Energy, name: str, like: Tensor) -> None:
-    sample = own_sampler(energy)
-    if sample is None:
-        return
-    expected = f"expected sample(n, generator) to give n exact states {energy.event_shape}"
-    generator = torch.Generator(like.device).manual_seed(0)
-    try:
-        drawn = sample(2, generator)
-    except Exception as error:
-        raise ValueError(f"{name}.sample: {_of(error)}, {expected}, or no such method") from error
-    got = tuple(drawn.shape) if isinstance(drawn, Tensor) else type(drawn).__name__
-    if got != (2, *energy.event_shape):
-        raise ValueError(f"{name}.sample: got {got} for n = 2, {expected}, or no such method")
-
-
-def own_sampler(energy: Energy) -> Callable[..., Tensor] | None:
-    """``sample(n, generator)`` of an energy that has it, its exact sampler, or None."""
-    model = energy.inner if isinstance(energy, UserEnergy) else energy
-    return getattr(model, "sample", None)
-
-
-def _tried(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """The value, or a ValueError that says what raised."""
-    try:
-        return function(*arguments)
-    except Exception as error:  # of code that is not ours
-        raise ValueError(f"{what}: {_of(error)}") from error
-
-
-def _of(error: Exception) -> str:
-    return f"got {type(error).__name__}: {error}"

@@ -7,7 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from rgflow.energies.base import Energy, check_finite, check_side
+from rgflow.energies.base import Energy
+from rgflow.energies.parameters import check_finite, check_side
+from rgflow.energies.physical import PhysicalVariables
 from rgflow.lattice.operators import forward_neighbours
 
 
@@ -21,8 +23,8 @@ class XY(Energy):
     ``int dx exp(-E) = int dtheta exp(-H) = Z``, and at J = 0 the law of x is standard normal.
 
     The price is a cut at ``theta = +-pi``: the law of the angles is exact and U(1) symmetric, but
-    in x a turn of all angles is not linear, and steps that are small in x cross the cut seldom.
-    Monte Carlo on the angles can use `angle_energy`, which is periodic.
+    in x a turn of all angles is not linear, and steps that are small in x seldom cross the cut.
+    Monte Carlo therefore moves the angles, by `angle_energy`, which is periodic.
 
     Args:
         side: L, at least 2; with L = 2 bonds are double.
@@ -36,11 +38,30 @@ class XY(Energy):
     -32.0
     """
 
+    law_methods = ("energy", "angle_energy", "angles")
+    even = translation_invariant = True
+
     def __init__(self, side: int, coupling: float) -> None:
         check_side(side)
         check_finite(coupling=coupling)
         super().__init__((1, side, side))
         self.coupling = coupling
+
+    @property
+    def physical(self) -> PhysicalVariables:
+        """The angles, a function of the field."""
+        return PhysicalVariables(
+            "angles",
+            draw=lambda x, generator: self.angles(x),
+            energy=self.angle_energy,
+            field=lambda angles, generator: self.field(angles),
+            force=self.angle_force,
+        )
+
+    @property
+    def cluster_hopping(self) -> float:
+        """J, of the unit vectors."""
+        return self.coupling
 
     @property
     def log_z(self) -> float | None:
@@ -65,11 +86,16 @@ class XY(Energy):
         bonds = torch.cos(down - angles) + torch.cos(right - angles)
         return -self.coupling * bonds.sum((1, 2, 3))
 
+    def angle_force(self, angles: Tensor) -> Tensor:
+        """``-dH/dtheta = J sum_neighbours sin(theta' - theta)``, like the angles."""
+        shifts = [(step, axis) for axis in (-2, -1) for step in (1, -1)]
+        return self.coupling * sum((angles.roll(*shift) - angles).sin() for shift in shifts)
+
     def angles(self, x: Tensor) -> Tensor:
-        """Angles in [-pi, pi] of a field, like x."""
+        """The angles of a field, in [-pi, pi], like x."""
         return math.pi * torch.erf(x / math.sqrt(2))
 
     def field(self, angles: Tensor) -> Tensor:
-        """The field of any angles, like the angles; infinite at the cut, an odd times pi."""
+        """The field of any angles, like them; infinite at the cut, at odd multiples of pi."""
         turns = angles / (2 * math.pi)
         return math.sqrt(2) * torch.erfinv(2 * (turns - turns.round()))

@@ -10,21 +10,22 @@ from typing import Any, NamedTuple, get_args
 from rgflow.energies.from_config import same_energy
 from rgflow.evaluation.summary import cautions, shown
 from rgflow.montecarlo.reference import FlowMethod
+from rgflow.statistics import LEAST_FOR_ESS
 
 Report = Mapping[str, Any]
 
 
 class Rates(NamedTuple):
-    """Independent samples per second, and what comes before the first.
+    """Independent samples per second of a flow and of Monte Carlo.
 
     Attributes:
-        flow: ``ess * samples / seconds`` of the flow's samples.
+        flow: Rate of the flow, ``ess * samples / seconds``.
         flow_error: Its standard error, from that of the effective sample size.
-        chains: ``states / (2 tau) / seconds``.
-        flow_with_training: The flow's with the training time among the seconds.
-        chains_with_training: The same for chains that a flow makes fast, otherwise None.
-        break_even: Independent samples after which the flow has paid for its training; infinite
-            where it never does, None for chains that need the training as well.
+        chains: Rate of the chains, ``states / (2 tau) / seconds``.
+        flow_with_training: Rate of the flow if the seconds of its training count as well.
+        chains_with_training: The same for chains that a flow makes fast; None for other chains.
+        break_even: Number of independent samples after which the flow has paid for its training;
+            infinite where it never does, None for chains that need the training as well.
     """
 
     flow: float
@@ -36,17 +37,17 @@ class Rates(NamedTuple):
 
 
 def read_report(path: str | os.PathLike[str], wanted: str) -> dict[str, Any]:
-    """A report as JSON.
+    """Reads a report that a script has written as JSON.
 
     Args:
         path: The file.
-        wanted: A key that tells which kind of report it is: ``ess`` for one of a flow, ``method``
-            for one of Monte Carlo.
+        wanted: A key that only one kind of report has: ``ess`` in one of a flow, ``method`` in
+            one of Monte Carlo.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no such report; ``metrics.json`` of a training run is none, for its
-            seconds are not those of the samples.
+        ValueError: If it is not a report of that kind. The ``metrics.json`` of a training run is
+            not one, since its seconds are not those of the samples.
     """
     path = Path(path)
     script = {"ess": "evaluate.py", "method": "simulate.py"}[wanted]
@@ -70,12 +71,12 @@ def read_report(path: str | os.PathLike[str], wanted: str) -> dict[str, Any]:
 def training_seconds(*directories: str | os.PathLike[str]) -> float:
     """Wall time of trainings together, from the ``metrics.json`` of their run directories.
 
-    It is that of all steps and validations, over all sessions if one was resumed, without the
-    final report. A flow that was grown has that of the smaller ones as well.
+    It covers all steps and validations, over all sessions if a run was resumed, but not the final
+    report. For a grown flow, name the runs of the smaller flows as well.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If one does not tell the seconds.
+        FileNotFoundError: If a directory has no ``metrics.json``.
+        ValueError: If one does not tell the seconds of its training.
     """
     total = 0.0
     for path in (Path(directory) / "metrics.json" for directory in directories):
@@ -86,7 +87,10 @@ def training_seconds(*directories: str | os.PathLike[str]) -> float:
         try:
             total += float(json.loads(path.read_text())["training_seconds"])
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}: got no number of training_seconds") from error
+            raise ValueError(
+                f"{path}: got no number of training_seconds, expected the metrics.json of a "
+                "finished training run"
+            ) from error
     return total
 
 
@@ -94,9 +98,9 @@ def sampling_rates(flow: Report, chains: Report, training: float | None = None) 
     """Independent samples per second of both.
 
     Args:
-        flow: Report of `rgflow.evaluation.fields.evaluate_energy`.
-        chains: Report of `rgflow.evaluation.fields.reference_report`.
-        training: Seconds of the flow's training.
+        flow: The flow's report, of `rgflow.evaluation.fields.evaluate_energy`.
+        chains: The chains' report, of `rgflow.evaluation.fields.reference_report`.
+        training: Seconds of the flow's training, if rates with it are wanted.
 
     Raises:
         ValueError: If the energies differ, the flow's report has no effective sample size, or the
@@ -106,7 +110,7 @@ def sampling_rates(flow: Report, chains: Report, training: float | None = None) 
     if flow["ess"] is None:
         raise ValueError(
             f"got a flow's report on {flow['samples']} samples without an effective sample size, "
-            "expected at least 10000 samples"
+            f"expected at least {LEAST_FOR_ESS} samples"
         )
     if training is not None and not 0 <= training < math.inf:
         raise ValueError(f"training time: got {training} seconds, expected a number >= 0")
@@ -135,12 +139,12 @@ def comparison_table(flow: Report, chains: Report, training: float | None = None
     """Observables and G(r) of both with their difference in standard errors, then rates, as text.
 
     Args:
-        flow: See `sampling_rates`.
-        chains: See `sampling_rates`.
-        training: Seconds of the flow's training.
+        flow: The flow's report, of `rgflow.evaluation.fields.evaluate_energy`.
+        chains: The chains' report, of `rgflow.evaluation.fields.reference_report`.
+        training: Seconds of the flow's training, if rates with it are wanted.
 
     Raises:
-        ValueError: See `sampling_rates`.
+        ValueError: As `sampling_rates` does.
     """
     rates = sampling_rates(flow, chains, training)
     title = _line("observable", "flow, reweighted", _title(chains))
@@ -155,19 +159,20 @@ def comparison_table(flow: Report, chains: Report, training: float | None = None
             row = _line(name, *(shown(one["value"], one["error"]) for one in (mine, other)))
             lines.append(f"{row}{apart:>8}{exact:>14}".rstrip())
     if any(name.startswith("field_") for name in measured):
-        lines.append("field_...: of the auxiliary field x; those above are of the spins or angles")
+        lines.append("field_...: of the auxiliary field x; the rows above: of the spins or angles")
     lines += ["", *_quality(flow), "", *_speeds(rates)]
     warnings = [*cautions(flow), *_unlike(flow, chains)]
     return "\n".join([*lines, "", *warnings] if warnings else lines)
 
 
 def _unlike(flow: Report, chains: Report) -> list[str]:
-    """A warning about rates that were measured on other hardware, if the reports tell."""
+    """A warning if the reports say that the rates were measured on different hardware."""
     for name in ("device", "threads"):
         mine, theirs = flow.get(name), chains.get(name)
         if None not in (mine, theirs) and mine != theirs:
             return [
-                f"warning: rates do not compare, {name} of the flow {mine}, of chains {theirs}"
+                f"warning: the rates cannot be compared, {name} of the flow: {mine}, of the "
+                f"chains: {theirs}"
             ]
     return []
 
@@ -182,13 +187,13 @@ def _line(name: str, flow: str, chains: str = "") -> str:
 
 
 def _rows(report: Report) -> dict[str, Report]:
-    """Observables by name, then the two-point function."""
+    """The rows of observables by name, then those of the two-point function."""
     points = {f"G(r = {point['r']})": point for point in report.get("two_point", ())}
     return dict(report["observables"]) | points
 
 
 def _quality(flow: Report) -> list[str]:
-    """What only a flow has."""
+    """Lines of ln Z, divergences and effective sample sizes, which only a flow has."""
     names = {
         "log_z_lower": "ln Z, lower bound",
         "log_z_importance": "ln Z, importance sampling",
@@ -233,7 +238,7 @@ def _check_same_energy(flow: Report, chains: Report) -> None:
 
 
 def _sigmas(a: Report, b: Report) -> float | None:
-    """Difference over its standard error, None where one is not known."""
+    """Difference of two rows over its standard error; None where a number is not known."""
     if None in (a["value"], a["error"], b["value"], b["error"]):
         return None
     error = math.hypot(a["error"], b["error"])

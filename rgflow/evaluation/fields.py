@@ -1,4 +1,4 @@
-"""What a flow is worth as a sampler of an energy: free energy, weights, observables, a figure."""
+"""What a flow is worth as a sampler of an energy: free energy, weights and observables."""
 
 import math
 import time
@@ -9,15 +9,12 @@ from torch import Tensor
 
 from rgflow.energies import Energy
 from rgflow.energies.from_config import describe_energy
-from rgflow.evaluation.exact_values import exact_observables, exact_two_point, sigmas
 from rgflow.evaluation.observables_table import energy_report, two_point_report
-from rgflow.evaluation.weighted_samples import (
-    draw_weighted,
-    log_weights_of,
-)
+from rgflow.evaluation.weighted_samples import draw_weighted, log_weights_of
 from rgflow.flow import Flow
 from rgflow.montecarlo.reference import Reference
 from rgflow.statistics import (
+    LEAST_FOR_ESS,
     Measured,
     derived_with_error,
     effective_sample_size,
@@ -25,9 +22,6 @@ from rgflow.statistics import (
     metropolis_acceptance,
 )
 from rgflow.statistics.chains import few_warnings
-
-LEAST_FOR_ESS = 10_000
-"""Samples below which no effective sample size is quoted."""
 
 
 @few_warnings(1)
@@ -40,28 +34,32 @@ def evaluate_energy(
     seed: int = 0,
     batch_size: int = 2048,
 ) -> dict[str, Any]:
-    """Report on a flow trained on an energy, of plain numbers; None for what is not known.
+    """Report on a flow trained on an energy, in plain numbers; None stands for what is not known.
 
-    With ``log w = -E - log q``, q the flow and p the target:
-    ``free_energy_bound = <log q + E>_q >= -ln Z``; ``log_z_lower = <log w>_q``,
-    ``log_z_importance = ln <w>_q``, ``log_z_upper = <log w>_p``; ``kl_nats = ln Z - log_z_lower``
-    is KL(q||p), ``forward_kl_nats = log_z_upper - ln Z`` is KL(p||q); ``ess``, ``largest_share``
-    and ``acceptance`` as in `rgflow.statistics`; ``forward_ess = 1 / (<w>_p <1/w>_p)`` sees modes
-    that q misses, and ``target_log_weight_max = max_p log w - log_z_importance`` by how many nats
-    it has the worst of these states too rare. Averages have their standard errors under their
-    names with ``_error``.
-    ``observables`` are the rows of `energy_report`, reweighted; those of Monte Carlo are
-    ``reference_observables``. ``two_point`` and ``reference_two_point`` are G(r) for
-    r = 0 to L/2. Where the answer is known a row has it as ``exact``, and its difference from that
-    in standard errors as ``sigmas``.
+    With ``log w = -E - log q``, where q is the flow and p the target:
+
+    * ``free_energy_bound = <log q + E>_q >= -ln Z``;
+    * ``log_z_lower = <log w>_q``, ``log_z_importance = ln <w>_q``, ``log_z_upper = <log w>_p``;
+    * ``kl_nats = ln Z - log_z_lower`` is KL(q||p), ``forward_kl_nats = log_z_upper - ln Z`` is
+      KL(p||q);
+    * ``ess``, ``largest_share`` and ``acceptance`` are those of `rgflow.statistics`;
+    * ``forward_ess = 1 / (<w>_p <1/w>_p)`` sees modes that q misses;
+    * ``target_log_weight_max = max_p log w - log_z_importance`` says by how many nats the flow
+      makes the worst of the target's states too rare.
+
+    Averages have their standard errors under their names with ``_error``. ``observables`` are the
+    rows of `energy_report`, reweighted; those of Monte Carlo are ``reference_observables``.
+    ``two_point`` and ``reference_two_point`` are G(r) for r = 0 to L/2. Where the energy offers an
+    exact answer, the row has it as ``exact``, and its difference from it in standard errors as
+    ``sigmas``.
 
     Args:
         flow: The flow.
         energy: The target.
-        samples: Of the flow; at least 10,000 for an ``ess``.
+        samples: Number of samples of the flow; an ``ess`` needs at least `LEAST_FOR_ESS`.
         reference: States of the target, for all that is an average over p.
-        seed: Of the samples.
-        batch_size: Samples at a time.
+        seed: Seed of the random numbers that draw the samples.
+        batch_size: Samples drawn at a time.
 
     Raises:
         ValueError: If a number is not positive, shapes differ, or samples of the flow have an
@@ -73,7 +71,8 @@ def evaluate_energy(
     bad = samples - int(weighted.log_weights.isfinite().sum())
     if bad:
         raise ValueError(
-            f"got {bad} of {samples} samples of the flow whose energy or density is not finite"
+            f"got {bad} of {samples} samples of the flow whose energy or density is not finite, "
+            "expected finite numbers"
         )
     table = energy_report(energy, *weighted, seed=seed)
     points = two_point_report(energy, weighted.samples, weighted.log_weights)
@@ -104,16 +103,16 @@ def evaluate_energy(
 
 @few_warnings(1)
 def reference_report(energy: Energy, reference: Reference, *, seed: int = 0) -> dict[str, Any]:
-    """Report on states of a target by Monte Carlo, of plain numbers.
+    """Report on states of a target by Monte Carlo, in plain numbers.
 
-    ``independent_samples_per_second`` is the number of states over ``2 tau``, over the seconds
-    after the warm-up. ``tau`` is the larger one of m^2 and of the energy, both of the spins if the
-    energy has them. ``observables`` and ``two_point`` are as in `evaluate_energy`.
+    ``independent_samples_per_second`` is the number of states over ``2 tau``, divided by the
+    seconds after the warm-up. ``tau`` is the larger one of those of m^2 and of the energy, both of
+    the physical variables. ``observables`` and ``two_point`` are those of `evaluate_energy`.
 
     Args:
         energy: The target.
         reference: Its states.
-        seed: Of the spins.
+        seed: Seed of the random numbers that draw spins given the field.
 
     Raises:
         ValueError: If the shapes differ.
@@ -143,12 +142,12 @@ def reference_report(energy: Energy, reference: Reference, *, seed: int = 0) -> 
 def _observables(
     energy: Energy, table: dict[str, Measured], columns: tuple[str, ...]
 ) -> dict[str, dict[str, float | None]]:
-    exact = exact_observables(energy)
+    exact = energy.exact_observables()
     return {name: _plain(row, columns, exact.get(name)) for name, row in table.items()}
 
 
 def _two_point(energy: Energy, points: list[Measured]) -> list[dict[str, float | None]]:
-    exact = exact_two_point(energy)
+    exact = energy.exact_two_point() if points else None
     answers = [None] * len(points) if exact is None else exact.tolist()
     rows = (
         _plain(row, ("value", "error"), answer)
@@ -177,7 +176,7 @@ def _free_energies(log_weights: Tensor, target: Tensor | None, exact: float | No
 def _quality(log_weights: Tensor, target: Tensor | None) -> dict[str, float | None]:
     ess, share = None, float(torch.softmax(log_weights, 0).max())
     if len(log_weights) >= LEAST_FOR_ESS:
-        ess = Measured(*effective_sample_size(log_weights, minimum=LEAST_FOR_ESS)[:2])
+        ess = Measured(*effective_sample_size(log_weights)[:2])
     forward = None
     if target is not None and target.numel() >= LEAST_FOR_ESS:
         forward = _forward_ess(target)
@@ -190,7 +189,7 @@ def _quality(log_weights: Tensor, target: Tensor | None) -> dict[str, float | No
 
 
 def _forward_ess(target: Tensor) -> Measured:
-    """From log weights of the target's states, ``(T, B)``."""
+    """``1 / (<w>_p <1/w>_p)`` from the log weights of the target's states, ``(T, B)``."""
     low, high = target.min(), target.max()
     scale = (low - high).exp()  # so that neither w nor 1/w overflows
     return derived_with_error(
@@ -199,7 +198,7 @@ def _forward_ess(target: Tensor) -> Measured:
 
 
 def _flat(rows: dict[str, Measured | None]) -> dict[str, float | None]:
-    """Each value and, under its name with ``_error``, its error."""
+    """Each value under its name, and its error under the name with ``_error``."""
     pairs = {}
     for name, row in rows.items():
         pairs[name], pairs[f"{name}_error"] = (
@@ -214,9 +213,9 @@ def _plain(
     plain = {name: _number(getattr(row, name)) for name in columns}
     if exact is None:
         return plain
-    return plain | {"exact": exact, "sigmas": sigmas(row.value, row.error, exact)}
+    return plain | {"exact": exact, "sigmas": row.sigmas(exact)}
 
 
 def _number(value: float) -> float | None:
-    """JSON has no infinity and nothing that is not a number."""
+    """The value if it is finite, else None: JSON has no infinity and no NaN."""
     return value if math.isfinite(value) else None

@@ -1,14 +1,13 @@
-"""One figure of a flow beside Monte Carlo."""
+"""Figures of a report: a flow beside Monte Carlo, or Monte Carlo alone."""
 
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from rgflow.energies import XY, Energy
-from rgflow.evaluation.exact_values import exact_two_point
-from rgflow.evaluation.observables_table import two_point_report
-from rgflow.evaluation.physical_variables import kind_of, spins_of
+from rgflow.energies import Energy
+from rgflow.evaluation.observables_table import PART, two_point_report
+from rgflow.evaluation.physical_variables import configurations, kind_of, vectors
 from rgflow.evaluation.weighted_samples import WeightedSamples
 from rgflow.montecarlo.reference import Reference
 from rgflow.observables import magnetization
@@ -20,9 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase
 
 SHOWN = 8
-"""Configurations of each source."""
-PART = 1024
-"""Configurations whose spins are drawn at a time."""
+"""Number of configurations that are shown of each source."""
 
 
 @few_warnings(1)
@@ -31,7 +28,8 @@ def evaluation_figure(
 ) -> "Figure":
     """Samples of a flow beside those of Monte Carlo: pictures, magnetization, two-point function.
 
-    All of them show the spins of `Ising` and the angles of `XY`, not the auxiliary field.
+    All of them show the physical variables that the energy offers, such as spins or angles, and
+    not the auxiliary field.
 
     Args:
         energy: The target.
@@ -56,12 +54,13 @@ def evaluation_figure(
     figure = Figure(figsize=(12, 5.2 if reference is None else 6.5), dpi=110, layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=(0.6 if reference is None else 1, 1.2))
     title = "flow" if reference is None else "flow (above) and Monte Carlo (below)"
-    title += _component(energy)
-    plots.configurations_figure(torch.cat(pictures), SHOWN, title, kind=kind_of(energy), into=top)
+    title += _component(pictures[0])
+    pictures = torch.cat([v[:, :1] for v in pictures])
+    plots.configurations_figure(pictures, SHOWN, title, kind=kind_of(energy), into=top)
     left, middle, right = bottom.subfigures(1, 3)
     weights = {"flow": weighted.log_weights}
     _magnetization_histogram(energy, m, weights, left)
-    plots.two_point_figure(two_point, exact_two_point(energy), into=middle)
+    plots.two_point_figure(two_point, energy.exact_two_point(), into=middle)
     plots.log_weight_histogram(weights, energy.log_z, into=right)
     return figure
 
@@ -82,45 +81,43 @@ def reference_figure(energy: Energy, reference: Reference) -> "Figure":
     figure = Figure(figsize=(12, 5), dpi=110, layout="constrained")
     top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.9))
     last = _pictures(energy, reference.samples.flatten(0, 1)[-SHOWN:])
-    title = f"Monte Carlo ({reference.method}){_component(energy)}"
-    plots.configurations_figure(last, SHOWN, title, kind=kind_of(energy), into=top)
+    title = f"Monte Carlo ({reference.method}){_component(last)}"
+    plots.configurations_figure(last[:, :1], SHOWN, title, kind=kind_of(energy), into=top)
     left, right = bottom.subfigures(1, 2)
     m = {"Monte Carlo": _magnetizations(energy, reference.samples)}
     _magnetization_histogram(energy, m, {}, left)
     two_point = {"Monte Carlo": two_point_report(energy, reference.samples)}
-    plots.two_point_figure(two_point, exact_two_point(energy), into=right)
+    plots.two_point_figure(two_point, energy.exact_two_point(), into=right)
     return figure
 
 
 def _pictures(energy: Energy, x: Tensor) -> Tensor:
-    """What is shown of fields ``(n, C, L, L)``, ``(n, 1, L, L)``."""
-    if isinstance(energy, XY):
-        return energy.angles(x)
-    return spins_of(energy, x, generator_for("pictures"))[:, :1]
+    """The configurations of fields, ``(n, C, L, L) -> (n, C', L, L)``."""
+    return configurations(energy, x, generator_for("pictures"))
 
 
-def _component(energy: Energy) -> str:
-    """Which component the pictures show, as part of a title."""
-    return ", first component" if energy.event_shape[0] > 1 else ""
+def _component(pictures: Tensor) -> str:
+    """Which component of configurations is shown, as part of a title."""
+    return ", first component" if pictures.shape[1] > 1 else ""
 
 
 def _magnetizations(energy: Energy, x: Tensor) -> Tensor:
-    """m of one channel, or |m| of several; ``(..., C, L, L) -> (n,)``."""
+    """The magnetization of every field, ``(..., C, L, L) -> (n, C')``."""
     generator = generator_for("magnetizations")
     parts = x.flatten(0, -4).split(PART)
-    m = torch.cat([magnetization(spins_of(energy, part, generator)) for part in parts])
-    return m[:, 0] if m.shape[1] == 1 else m.norm(dim=1)
+    return torch.cat([magnetization(vectors(energy, part, generator)) for part in parts])
 
 
 def _magnetization_histogram(
     energy: Energy, m: dict[str, Tensor], weights: dict[str, Tensor], into: "FigureBase"
 ) -> None:
-    kind = kind_of(energy)
+    """Draws m of one component, or its length |m| of several."""
     sites = energy.event_shape[-2] * energy.event_shape[-1]
+    is_vector = next(iter(m.values())).shape[1] > 1
     plots.magnetization_histogram(
-        m,
+        {name: v.norm(dim=1) if is_vector else v[:, 0] for name, v in m.items()},
         weights,
-        spins=sites if kind == "spins" else None,
-        length=kind == "angles" or energy.event_shape[0] > 1,
+        spins=sites if kind_of(energy) == "spins" else None,
+        length=is_vector,
         into=into,
     )

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from rgflow import observables as o
-from rgflow.energies import XY, Energy, Ising
-from rgflow.evaluation.physical_variables import kind_of, unit_vectors
-from rgflow.lattice.operators import forward_neighbours
+from rgflow.energies import Energy, PhysicalVariables
+from rgflow.energies.physical import unit_vectors
+from rgflow.evaluation.physical_variables import kind_of, vectors
 from rgflow.runtime.seeds import generator_for
 from rgflow.statistics import (
     Measured,
@@ -20,7 +20,7 @@ from rgflow.statistics import (
 )
 
 PART = 1024
-"""Configurations that are measured at a time."""
+"""Configurations that are measured at a time, so that memory does not grow with their number."""
 
 
 def observable_report(
@@ -30,14 +30,14 @@ def observable_report(
 
     ``abs_m``, ``m2``, ``m4``, ``susceptibility`` (``N <m^2>``), ``connected_susceptibility``
     (``N (<m^2> - <|m|>^2)``), ``binder``, ``energy_per_site``, ``specific_heat``,
-    ``correlation_length`` (meaningless in the ordered phase, since nothing is subtracted); without
-    those whose ingredients were not measured.
+    ``correlation_length`` (meaningless in the ordered phase, since nothing is subtracted). Rows
+    whose ingredients were not measured are left out.
 
     Args:
-        moments: Measured on independent samples ``(n,)``, or on chains ``(T,)`` or ``(T, B)``.
+        moments: Moments of independent samples ``(n,)``, or of chains ``(T,)`` or ``(T, B)``.
         event_shape: ``(C, H, W)`` of a configuration.
-        log_weights: ``-E - log q`` of independent samples of a flow, ``(n,)``; the moments are
-            those of Markov chains of the target if None.
+        log_weights: ``-E - log q`` of independent samples of a flow, ``(n,)``; None if the moments
+            are those of Markov chains of the target.
 
     Raises:
         ValueError: If shapes do not fit, or something is not finite.
@@ -84,24 +84,24 @@ def energy_report(
     log_weights: Tensor | None = None,
     seed: int = 0,
 ) -> dict[str, Measured]:
-    """`observable_report` of what the fields of an energy stand for.
+    """`observable_report` of the variables that the fields of an energy stand for.
 
-    For `Ising` the rows are those of the spins +1 and -1, averaged over the spins given x where
-    that is possible in closed form, otherwise with one draw of them (``abs_m``,
-    ``connected_susceptibility``, ``specific_heat``); for `XY` those of the unit vectors
-    ``(cos theta, sin theta)`` and their energy. For both the rows of the auxiliary field x follow,
-    under names that begin with ``field_``.
+    Where the energy offers ``physical`` variables, the rows are those of the spins, or of the unit
+    vectors ``(cos theta, sin theta)`` of the angles, and of their energy. Spins whose means are
+    known given x are averaged over, where that is possible in closed form; the other rows
+    (``abs_m``, ``connected_susceptibility``, ``specific_heat``) are from one draw of the spins.
+    The rows of the auxiliary field x follow, under names that begin with ``field_``.
 
     Args:
-        energy: Of which x are states.
+        energy: The target.
         x: Samples of a flow ``(n, C, L, L)`` with their weights, or chains ``(T, C, L, L)`` or
             ``(T, B, C, L, L)``.
         energies: ``E(x)``, of the leading shape of x.
         log_weights: See `observable_report`.
-        seed: Of the spins.
+        seed: Seed of the random numbers that draw the spins.
 
     Raises:
-        ValueError: See `observable_report`.
+        ValueError: If shapes do not fit, or something is not finite.
 
     >>> from rgflow.energies import GaussianField
     >>> field = GaussianField(side=4, m2=0.5)
@@ -109,73 +109,67 @@ def energy_report(
     >>> energy_report(field, x, field.energy(x))["energy_per_site"]  # exactly 1/2
     Measured(value=0.50..., error=0.005..., tau=0.50...)
     """
-    flat, shape = x.flatten(0, -4), energy.event_shape
-    leading = x.shape[:-3]
+    leading, flat = x.shape[:-3], x.flatten(0, -4)
 
-    def table(
-        measure: Callable[..., o.Moments], event_shape: tuple[int, ...], *more: Tensor
-    ) -> dict[str, Measured]:
-        return observable_report(
-            _in_parts(measure, leading, flat, *more), event_shape, log_weights
-        )
+    def table(measure: Callable[..., o.Moments], *more: Tensor) -> dict[str, Measured]:
+        moments = _in_parts(measure, leading, flat, *more)
+        return observable_report(moments, energy.event_shape, log_weights)
 
-    fields = table(o.measure, shape, energies.flatten())
-    if isinstance(energy, Ising):
-        generator = generator_for("spins", seed)
-        drawn = table(lambda part: _measure_spins(energy, part, generator), shape)
-        averaged = table(lambda part: o.measure_spins_of_field(part, energy.coupling), shape)
-        spins = drawn | averaged
-    elif isinstance(energy, XY):
-        spins = table(lambda part: _measure_vectors(energy, part), (2, *shape[1:]))
-    else:
+    fields, physical = table(o.measure, energies.flatten()), energy.physical
+    if physical is None:
         return fields
-    return spins | {f"field_{name}": row for name, row in fields.items()}
+    generator = generator_for("spins", seed)
+    rows = table(lambda part: _measure_drawn(physical, part, generator))
+    if physical.mean is not None:
+        rows |= table(lambda part: _measure_averaged(physical, part))
+    return rows | {f"field_{name}": row for name, row in fields.items()}
 
 
 def _in_parts(
     measure: Callable[..., o.Moments], leading: tuple[int, ...], *tensors: Tensor
 ) -> o.Moments:
-    """Moments of many configurations, with memory that does not grow with their number."""
+    """Moments of many configurations, measured part by part."""
     parts = [measure(*part) for part in zip(*(t.split(PART) for t in tensors), strict=True)]
     columns = zip(*parts, strict=True)
     return o.Moments(*(None if c[0] is None else torch.cat(c).reshape(leading) for c in columns))
 
 
-def _measure_spins(energy: Ising, x: Tensor, generator: torch.Generator) -> o.Moments:
-    """Of one draw of the spins."""
-    spins = energy.spins(x, generator)
-    down, right = forward_neighbours(spins)
-    bonds = (spins * (down + right)).sum((1, 2, 3), dtype=torch.float64)
-    return o.measure(spins, -energy.coupling * bonds)
+def _measure_drawn(
+    physical: PhysicalVariables, x: Tensor, generator: torch.Generator
+) -> o.Moments:
+    v = physical.draw(x, generator)
+    return o.measure(unit_vectors(v) if physical.kind == "angles" else v, physical.energy(v))
 
 
-def _measure_vectors(energy: XY, x: Tensor) -> o.Moments:
-    return o.measure(unit_vectors(energy, x), energy.angle_energy(energy.angles(x)))
+def _measure_averaged(physical: PhysicalVariables, x: Tensor) -> o.Moments:
+    mean = physical.mean(x)
+    return o.measure_independent_spins(mean, physical.energy(mean))
 
 
 def two_point_report(
     energy: Energy, x: Tensor, log_weights: Tensor | None = None
 ) -> list[Measured]:
-    """``G(r)`` along the axes with errors, for r = 0 to L/2; nothing on a lattice not square.
+    """``G(r)`` along the axes with errors, for r = 0 to L/2; empty if the lattice is not square.
 
-    For `Ising` that of the spins, averaged over them given x; for `XY` that of the unit vectors,
-    ``<cos(theta_x - theta_{x+r})>``; both are exactly 1 at r = 0.
+    It is that of the physical variables, if the energy offers any: of spins, averaged over them
+    given x if their means are known, or of the unit vectors of angles,
+    ``<cos(theta_x - theta_{x+r})>``. Both are exactly 1 at r = 0.
 
     Args:
-        energy: Of which x are states.
+        energy: The target.
         x: Samples of a flow ``(n, C, L, L)`` with their weights, or chains
             ``(T, C, L, L)`` or ``(T, B, C, L, L)``.
         log_weights: See `observable_report`.
 
     Raises:
-        ValueError: See `observable_report`.
+        ValueError: If shapes do not fit, or something is not finite.
     """
     if x.shape[-1] != x.shape[-2] or x.shape[-1] < 2:
         return []
-    leading = x.shape[:-3]
+    leading, generator = x.shape[:-3], generator_for("spins of the two-point function")
     parts = x.flatten(0, -4).split(PART)  # so that memory does not grow with the count
-    columns = torch.cat([_two_point(energy, part) for part in parts]).unflatten(0, leading)
-    columns = columns.unbind(-1)
+    points = torch.cat([_two_point(energy, part, generator) for part in parts])
+    columns = points.unflatten(0, leading).unbind(-1)
     if log_weights is None:
         points = [mean_with_error(column) for column in columns]
     else:
@@ -183,14 +177,13 @@ def two_point_report(
     return points if kind_of(energy) == "field" else [Measured(1.0, 0.0), *points[1:]]
 
 
-def _two_point(energy: Energy, x: Tensor) -> Tensor:
-    """``(n, L // 2 + 1)``."""
-    if isinstance(energy, XY):
-        return o.two_point_on_axes(unit_vectors(energy, x))
-    if isinstance(energy, Ising):
-        # given x the spins of two sites are independent with means tanh x, for r > 0
-        return o.two_point_on_axes(x.double().tanh())
-    return o.two_point_on_axes(x)
+def _two_point(energy: Energy, x: Tensor, generator: torch.Generator) -> Tensor:
+    """``G`` of every configuration, ``(n, L // 2 + 1)``."""
+    physical = energy.physical
+    if physical is not None and physical.mean is not None:
+        # for r > 0 the spins of two sites are independent given x
+        return o.two_point_on_axes(physical.mean(x))
+    return o.two_point_on_axes(vectors(energy, x, generator))
 
 
 def _itself(mean: Tensor) -> Tensor:

@@ -1,43 +1,41 @@
-"""What the field of an energy stands for: Ising spins, the angles of the XY model, or itself."""
+"""What the fields of an energy stand for, as tensors that have a magnetization."""
 
 import torch
 from torch import Tensor
 
-from rgflow.energies import XY, Energy, Ising
-from rgflow.plotting.fields import Kind
+from rgflow.energies import Energy
+from rgflow.energies.physical import Kind, unit_vectors
 
 
 def kind_of(energy: Energy) -> Kind:
     """What a physicist measures on states of this energy.
 
+    >>> from rgflow.energies import Ising
     >>> kind_of(Ising(side=4))
     'spins'
     """
-    if isinstance(energy, Ising):
-        return "spins"
-    return "angles" if isinstance(energy, XY) else "field"
+    return "field" if energy.physical is None else energy.physical.kind
 
 
-def spins_of(energy: Energy, x: Tensor, generator: torch.Generator) -> Tensor:
-    """The variables that have the physical magnetization and two-point function.
-
-    Of `Ising` spins of +1 and -1, one draw given the field; of `XY` the unit vectors
-    ``(cos theta, sin theta)``; of any other energy the field itself.
+def configurations(energy: Energy, x: Tensor, generator: torch.Generator) -> Tensor:
+    """The physical variables of fields: spins, angles, or the fields themselves.
 
     Args:
         energy: The energy.
-        x: ``(n, C, L, L)``.
-        generator: Of Ising spins.
+        x: Fields, ``(n, C, H, W)``.
+        generator: Source of spins that are drawn given the field.
 
     Returns:
-        ``(n, 1, L, L)``, for `XY` ``(n, 2, L, L)``, otherwise x.
+        ``(n, C', H, W)``, with one channel for spins and angles.
     """
-    if isinstance(energy, Ising):
-        return energy.spins(x, generator)
-    return unit_vectors(energy, x) if isinstance(energy, XY) else x
+    return x if energy.physical is None else energy.physical.draw(x, generator)
 
 
-def unit_vectors(energy: XY, x: Tensor) -> Tensor:
-    """``(cos theta, sin theta)`` of a field, ``(n, 1, L, L) -> (n, 2, L, L)``."""
-    angles = energy.angles(x)
-    return torch.cat([angles.cos(), angles.sin()], 1)
+def vectors(energy: Energy, x: Tensor, generator: torch.Generator) -> Tensor:
+    """`configurations` as vectors with a mean, which has two channels for angles.
+
+    They have the physical magnetization and two-point function: angles become
+    ``(cos theta, sin theta)``.
+    """
+    v = configurations(energy, x, generator)
+    return unit_vectors(v) if kind_of(energy) == "angles" else v

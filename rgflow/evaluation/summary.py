@@ -5,16 +5,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 LEAST_ESS = 0.01
+"""Below this effective sample size, averages are those of a few samples."""
 LARGEST_SHARE = 0.1
+"""The same if one sample has more than this share of all weight."""
 FEW_SAMPLES = (
     "warning: the importance estimate and the reweighted observables are not to be trusted, "
     "a few samples have most of the weight"
 )
 FORWARD_RATIO = 0.5
-"""Of the forward effective sample size to the other, which estimate the same number."""
+"""Least ratio of the forward effective sample size to the other; both estimate one number."""
 SIGMAS = 3.0
+"""Standard errors by which an estimate may be off its exact value."""
 ROUNDING = 1e-6
-"""Relative to ln Z: what single precision may be off, where errors are smaller still."""
+"""Error of ln Z by single precision, relative to it, where the standard errors are smaller."""
 
 
 def evaluation_summary(report: Mapping[str, Any]) -> str:
@@ -23,7 +26,7 @@ def evaluation_summary(report: Mapping[str, Any]) -> str:
     The last lines are the warnings of `cautions`.
 
     Args:
-        report: Of `rgflow.evaluation.fields.evaluate_energy`.
+        report: A report of `rgflow.evaluation.fields.evaluate_energy`.
     """
     energy = report["energy"]
     shape = " x ".join(map(str, energy["event_shape"]))
@@ -40,15 +43,16 @@ def evaluation_summary(report: Mapping[str, Any]) -> str:
 def cautions(report: Mapping[str, Any]) -> list[str]:
     """Reasons not to trust a report, each a line that begins with ``warning:``.
 
-    The effective sample size is below 1% or one sample has more than 10% of all weight: importance
-    estimates are those of a few samples. The effective sample size is less than twice its error:
-    single samples decide it. The forward effective sample size is, by more than two of
-    its errors, less than half of the other: states of the target lie where the flow hardly goes,
-    and its own samples do not tell, or Monte Carlo is not in equilibrium. Something whose exact
-    value is known is more than three standard errors off.
+    * The effective sample size is below 1%, or one sample has more than 10% of all weight:
+      importance estimates are those of a few samples.
+    * The effective sample size is less than twice its error: single samples decide it.
+    * The forward effective sample size is, by more than two of its errors, less than half of the
+      other: states of the target lie where the flow hardly goes, which its own samples do not
+      tell, or Monte Carlo is not in equilibrium.
+    * An estimate whose exact value is known is more than three standard errors off.
 
     Args:
-        report: Of `rgflow.evaluation.fields.evaluate_energy`.
+        report: A report of `rgflow.evaluation.fields.evaluate_energy`.
     """
     found = [] if is_trustworthy(report) else [FEW_SAMPLES]
     ess, forward = report.get("ess"), report.get("forward_ess")
@@ -71,7 +75,7 @@ def cautions(report: Mapping[str, Any]) -> list[str]:
 
 
 def _sigmas(report: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """What is known exactly, by how many standard errors it is off."""
+    """Names of estimates whose exact value is known, and their differences in standard errors."""
     exact, value, error = (
         report.get(name) for name in ("log_z_exact", "log_z_importance", "log_z_importance_error")
     )
@@ -87,13 +91,13 @@ def _sigmas(report: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def is_trustworthy(report: Mapping[str, Any]) -> bool:
-    """Whether averages with the weights of a report are those of many samples."""
+    """Whether the weighted averages of a report are averages over many samples."""
     ess = report["ess"]
     return (ess is None or ess >= LEAST_ESS) and report["largest_share"] <= LARGEST_SHARE
 
 
 def shown(value: float | None, error: float | None) -> str:
-    """A number with its standard error, to the second digit of the error.
+    """A number with its standard error, rounded to the second digit of the error.
 
     >>> shown(60.14178123, 0.00123), shown(0.5, None), shown(None, None)
     ('60.1418 +- 0.0012', '0.5 +- ?', '-')
@@ -113,7 +117,7 @@ def _magnitude(value: float) -> int:
 
 
 def _significant(value: float, digits: int) -> str:
-    """With so many digits, but none cut off before the point."""
+    """The value with that number of significant digits, or all of those before the point."""
     least = _magnitude(value) + 1 if value else 1
     return f"{value:.{max(digits, least, 1)}g}"
 
@@ -128,7 +132,7 @@ def _bounds(report: Mapping[str, Any]) -> str:
 
 
 def _divergences(report: Mapping[str, Any]) -> list[str]:
-    """None where ln Z is not known."""
+    """The line of both divergences; no line where ln Z is not known."""
     names = {"kl_nats": "KL(q||p)", "forward_kl_nats": "KL(p||q)"}
     known = [
         f"{label} {_of(report, name)}" for name, label in names.items() if report[name] is not None

@@ -1,8 +1,9 @@
 """Operators on a periodic lattice that commute with its translations; fields are ``(..., H, W)``.
 
 Every site has four neighbours with wrap-around: on a side of 2 the same neighbour counts twice
-(a double bond), on a side of 1 a site is its own neighbour. Spectra are real, even in the momentum
-and in the layout of ``torch.fft.fft2``; their *halves* are what ``torch.fft.rfft2`` needs.
+(a double bond), on a side of 1 a site is its own neighbour. A spectrum has a real number for every
+Fourier mode, the same at k and -k, in the layout of ``torch.fft.fft2``; its *half* has the modes
+that ``torch.fft.rfft2`` gives.
 """
 
 import math
@@ -27,8 +28,18 @@ def khat_squared(height: int, width: int) -> Tensor:
 
 
 def forward_neighbours(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The fields at the next row and at the next column: with each site, all bonds once."""
+    """The field in the next row and in the next column: taken at every site, each bond once."""
     return x.roll(-1, -2), x.roll(-1, -1)
+
+
+def bond_sum(x: Tensor) -> Tensor:
+    """``sum_<ij> x_i x_j`` with every bond once, ``(..., H, W) -> (...)``, in float64.
+
+    >>> bond_sum(torch.ones(2, 3)).item()
+    12.0
+    """
+    down, right = forward_neighbours(x)
+    return (x * (down + right)).sum((-2, -1), dtype=torch.float64)
 
 
 def neighbour_sum(x: Tensor) -> Tensor:
@@ -47,7 +58,7 @@ def gradient_squared(x: Tensor) -> Tensor:
 
 
 def half(spectrum: Tensor) -> Tensor:
-    """The columns ``(..., H, W // 2 + 1)`` of a spectrum that real transforms need."""
+    """The modes of a spectrum that the transform of a real field has, ``(..., H, W // 2 + 1)``."""
     return spectrum[..., : spectrum.shape[-1] // 2 + 1]
 
 
@@ -56,16 +67,16 @@ def multiply_modes(x: Tensor, factors: Tensor) -> Tensor:
 
     Args:
         x: ``(..., H, W)``.
-        factors: Half of a spectrum, ``(H, W // 2 + 1)``; cast to the type and device of x.
+        factors: Half of a spectrum, ``(H, W // 2 + 1)``; it is cast to the type and device of x.
 
     Returns:
-        Like x.
+        Fields like x.
     """
     return torch.fft.irfft2(torch.fft.rfft2(x) * factors.to(x), s=x.shape[-2:])
 
 
 def parseval_weights(spectrum: Tensor) -> Tensor:
-    """Half of a spectrum with each mode counted as often as it occurs, for `quadratic_form`."""
+    """Half of a spectrum, weighted by how often each of its modes occurs in the whole spectrum."""
     width = spectrum.shape[-1]
     weights = half(spectrum).clone()
     weights[..., 1 : (width + 1) // 2] *= 2  # k and -k; 0 and pi are their own partners
@@ -77,15 +88,15 @@ def quadratic_form(x: Tensor, weights: Tensor) -> Tensor:
 
     Args:
         x: ``(..., H, W)``.
-        weights: `parseval_weights` of the eigenvalues; cast to the type and device of x.
+        weights: `parseval_weights` of the eigenvalues; they are cast to the type and device of x.
 
     Returns:
-        ``(...)``.
+        One number for each field, ``(...)``.
     """
     modes = torch.view_as_real(torch.fft.rfft2(x, norm="ortho"))
     return (modes.square().sum(-1) * weights.to(x)).sum((-2, -1))
 
 
 def gaussian_log_z(covariance: Tensor) -> float:
-    """``1/2 sum_k ln(2 pi lambda_k)``, the log normalisation of a Gaussian of that spectrum."""
+    """``ln Z = 1/2 sum_k ln(2 pi lambda_k)`` of a Gaussian law with covariance lambda by mode."""
     return 0.5 * (2 * math.pi * covariance).log().sum().item()

@@ -1,61 +1,68 @@
-"""Monte Carlo of the XY model in the space of its angles."""
+"""Monte Carlo of angles in the place of the field that stands for them."""
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from rgflow.energies import XY
+from rgflow.energies import Energy, PhysicalVariables
+from rgflow.energies.gradient import minus_gradient
+from rgflow.energies.physical import unit_vectors
 from rgflow.montecarlo.embedded import embedded_clusters
 from rgflow.montecarlo.tuned import Advance, squared_magnetization, tuned_hmc
 
 
-class _Angles:
-    """The XY model on its angles, where nothing hinders a turn of all of them."""
+class AngleTarget:
+    """The law of the angles, in which nothing hinders a turn of all of them.
 
-    def __init__(self, model: XY) -> None:
-        self.event_shape = model.event_shape
-        self.energy = model.angle_energy
-        self.coupling = model.coupling
+    Args:
+        event_shape: ``(1, L, L)``.
+        physical: The angles of an energy.
+    """
 
-    def force(self, angles: Tensor) -> Tensor:
-        """``J sum_neighbours sin(theta' - theta)``."""
-        shifts = [(step, axis) for axis in (-2, -1) for step in (1, -1)]
-        return self.coupling * sum((angles.roll(*shift) - angles).sin() for shift in shifts)
+    def __init__(self, event_shape: tuple[int, ...], physical: PhysicalVariables) -> None:
+        self.event_shape = event_shape
+        self.energy = physical.energy
+        self.force = physical.force or partial(minus_gradient, physical.energy)
 
-    def clusters(self, angles: Tensor, generator: torch.Generator) -> Tensor:
-        """`embedded_clusters` of the unit vectors, angles ``(B, 1, L, L)`` to angles."""
-        vectors = torch.cat([angles.cos(), angles.sin()], 1)  # (B, 2, L, L)
-        first, second = embedded_clusters(vectors, generator, self.coupling).chunk(2, 1)
-        return torch.atan2(second, first)
+
+def move_clusters(angles: Tensor, generator: torch.Generator, hopping: float) -> Tensor:
+    """`embedded_clusters` of the unit vectors, angles ``(B, 1, L, L)`` to angles."""
+    moved = embedded_clusters(unit_vectors(angles), generator, hopping)
+    first, second = moved.chunk(2, 1)
+    return torch.atan2(second, first)
 
 
 def hmc_of_angles(
-    energy: XY, chains: int, generator: torch.Generator, *, clusters: bool = False
+    energy: Energy, chains: int, generator: torch.Generator, hopping: float | None = None
 ) -> Advance:
-    """HMC of the XY model on its angles, with or without cluster updates, made ready.
+    """Makes HMC ready that moves the angles of an energy, such as the XY model.
 
     Args:
-        energy: The model; states are fields of it.
+        energy: The model, whose physical variables are angles that give the field; the states are
+            its fields.
         chains: B.
         generator: Source of all randomness.
-        clusters: Whether clusters are updated after each trajectory; wants J >= 0.
+        hopping: t >= 0 between the unit vectors, if clusters are to be updated after each
+            trajectory; None for HMC alone.
     """
-    model = _Angles(energy)
+    physical = energy.physical
     shape = (chains, *energy.event_shape)
     # in float64, since in float32 some angles would round to the cut, where the field is infinite
     start = math.pi * (2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1)
     angles = tuned_hmc(
-        model,
+        AngleTarget(energy.event_shape, physical),
         start,
         generator,
-        slow=lambda theta: squared_magnetization(torch.cat([theta.cos(), theta.sin()], -3)),
+        slow=lambda theta: squared_magnetization(unit_vectors(theta)),
         longest_step=math.pi / 2,
-        move=model.clusters if clusters else None,
+        move=None if hopping is None else partial(move_clusters, hopping=hopping),
     )
 
     def advance(count: int) -> tuple[Tensor, float]:
         theta, acceptance = angles(count)
-        return energy.field(theta), acceptance
+        fields = physical.field(theta.flatten(0, 1), generator)
+        return fields.unflatten(0, theta.shape[:2]), acceptance
 
     return advance

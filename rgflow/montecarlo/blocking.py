@@ -11,13 +11,13 @@ def block_spins(
 
     Args:
         spins: +1 and -1, ``(..., H, W)``.
-        side: Of a block; it divides H and W.
+        side: Side of a block; it divides H and W.
         rule: ``"majority"``, with ties broken at random, or ``"decimation"``, which keeps the
             spin of the block's first corner.
-        generator: For the ties, on any device.
+        generator: Source of the signs that break ties, on any device.
 
     Returns:
-        ``(..., H / side, W / side)`` of the type of the spins.
+        Spins ``(..., H / side, W / side)`` of the same type.
 
     Raises:
         ValueError: If blocks do not tile the lattice, or the rule is unknown.
@@ -27,7 +27,7 @@ def block_spins(
     [[1, -1]]
     """
     if rule not in ("majority", "decimation"):
-        raise ValueError(f"rule {rule!r} is unknown, expected 'majority' or 'decimation'")
+        raise ValueError(f"rule: got {rule!r}, expected 'majority' or 'decimation'")
     blocks = blocks_of(spins, side)
     if rule == "decimation":
         return blocks[..., 0].clone()
@@ -47,7 +47,7 @@ def block_field(x: Tensor, side: int = 2) -> Tensor:
 
 
 def blocks_of(x: Tensor, side: int) -> Tensor:
-    """The sites of each block in one axis, ``(..., H / side, W / side, side * side)``.
+    """The sites of each block along one axis, ``(..., H / side, W / side, side * side)``.
 
     Raises:
         ValueError: If blocks do not tile the lattice.

@@ -10,19 +10,19 @@ from rgflow.montecarlo.cluster import cluster_sweep, neighbours, numpy_generator
 
 @torch.no_grad()
 def embedded_clusters(x: Tensor, generator: torch.Generator, hopping: float) -> Tensor:
-    r"""One cluster update of fields with ``E = -t sum_<ij> phi_i . phi_j + sum_i V(|phi_i|)``.
+    r"""Updates the clusters of fields with ``E = -t sum_<ij> phi_i . phi_j + sum_i V(|phi_i|)``.
 
     Along a random direction r of the channels every field is ``phi_i = s_i a_i r + rest`` with
-    ``a_i = |phi_i . r|``. At fixed ``a`` and rest the signs s are Ising spins with a coupling
-    ``t a_i a_j`` of their own on every bond, and get a Swendsen-Wang update: neighbours of equal
-    sign are bound with probability ``1 - exp(-2 t a_i a_j)``, and every cluster is reflected,
-    ``phi -> phi - 2 (phi . r) r``, with probability 1/2 (Wolff's form reflects a single one).
-    Lengths stay: alternate it with updates that change them.
+    ``a_i = |phi_i . r|``. At fixed ``a`` and rest the signs s are Ising spins whose coupling is
+    ``t a_i a_j`` on the bond ij, and they get a Swendsen-Wang update: neighbours of equal sign are
+    bound with probability ``1 - exp(-2 t a_i a_j)``, and every cluster is reflected,
+    ``phi -> phi - 2 (phi . r) r``, with probability 1/2 (Wolff's form reflects a single cluster).
+    Lengths do not change, so that it must alternate with updates that change them.
 
     Args:
-        x: ``(B, C, H, W)``, with bonds as those of `swendsen_wang`.
+        x: Fields, ``(B, C, H, W)``, with the bonds of `swendsen_wang`.
         generator: Source of all randomness, on any device.
-        hopping: t >= 0, with each bond counted once.
+        hopping: t >= 0, where each bond counts once.
 
     Returns:
         New fields like x.

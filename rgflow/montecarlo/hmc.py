@@ -20,7 +20,7 @@ class HMCChains(NamedTuple):
         samples: ``(T, B, *event_shape)``.
         energies: ``E`` of the samples, ``(T, B)``, float64.
         acceptance: Mean acceptance probability after the warm-up.
-        step_size: The one used after the warm-up.
+        step_size: The step size after the warm-up.
     """
 
     samples: Tensor
@@ -51,12 +51,12 @@ def hmc(
 ) -> HMCChains:
     r"""Hamiltonian Monte Carlo, ``H(x, p) = E(x) + K(p)``, with independent chains in the batch.
 
-    The step size is tuned during the warm-up and then fixed: in the first half to the harmonic
-    mean of the chains' acceptances, so that none stays behind at a start far out where the others'
-    step is too long, in the second half to the mean. The number of leapfrog steps is
-    drawn for every trajectory, uniformly from half to three halves of ``leapfrog_steps``, since
-    with a fixed length modes whose period divides it would never move. Acceptance is decided in
-    float64; a trajectory that overflows is rejected.
+    The step size is tuned during the warm-up and then fixed. In the first half of the warm-up the
+    harmonic mean of the chains' acceptances is brought to its target, so that no chain stays
+    behind at a start far out, where the step of the others is too long. In the second half it is
+    the mean. The number of leapfrog steps is drawn for every trajectory, uniformly from half to
+    three halves of ``leapfrog_steps``, since with a fixed length the modes whose period divides it
+    would never move. Acceptance is decided in float64; a trajectory that overflows is rejected.
 
     Args:
         energy: The target.
@@ -64,13 +64,13 @@ def hmc(
         steps: Trajectories after the warm-up.
         warmup: Trajectories before, in which the step size is tuned; 0 keeps ``step_size``.
         generator: Source of all randomness, on any device.
-        step_size: Where the tuning starts.
+        step_size: The step size with which the tuning starts.
         leapfrog_steps: Mean number of leapfrog steps of a trajectory.
-        target_acceptance: Of the tuning.
+        target_acceptance: The acceptance probability that the tuning aims at.
         thin: Every ``thin``-th state is kept.
-        mass_spectrum: Masses per Fourier mode, ``(H, W)``, see `Kinetic`; e.g. the inverse
+        mass_spectrum: Masses per Fourier mode, ``(H, W)``, see `Kinetic`; for example the inverse
             propagator ``m^2 + khat^2``, one over the covariance of the modes.
-        move: A further update after each trajectory, e.g. of clusters.
+        move: A further update after each trajectory, such as one of clusters.
 
     Raises:
         ValueError: If a number is out of its range, shapes do not fit, or the energy or force
@@ -84,7 +84,9 @@ def hmc(
     _check(energy, x, steps, warmup, step_size, leapfrog_steps, target_acceptance, thin)
     state = _State(x.detach().clone(), energy.energy(x).double())
     if not (state.energy.isfinite().all() and energy.force(state.x).isfinite().all()):
-        raise ValueError("the energy or the force of a start is not finite")
+        raise ValueError(
+            "the energy or the force of a start is not finite, expected starts where both are"
+        )
 
     def advance(state: _State, step_size: float) -> tuple[_State, Tensor]:
         state, acceptance = _trajectory(
@@ -103,7 +105,7 @@ def hmc(
         step_size = tuning.average
     kept = steps // thin
     samples, energies = x.new_empty(kept, *x.shape), state.energy.new_empty(kept, len(x))
-    total = torch.zeros_like(state.energy[0])  # summed on the device: no waiting for it
+    total = torch.zeros_like(state.energy[0])  # it stays on the device, so that nobody waits
     for step in range(1, steps + 1):
         state, acceptance = advance(state, step_size)
         total += acceptance.mean()
@@ -120,7 +122,7 @@ def _trajectory(
     leapfrog_steps: int,
     generator: torch.Generator,
 ) -> tuple[_State, Tensor]:
-    """The next state, and the acceptance probability of each chain."""
+    """The next state of each chain and its acceptance probability."""
     device = generator.device
     low, high = (leapfrog_steps + 1) // 2, (3 * leapfrog_steps) // 2
     count = int(torch.randint(low, high + 1, (), generator=generator, device=device))
@@ -128,7 +130,7 @@ def _trajectory(
     x, end = leapfrog(energy.force, state.x, p, step_size, count, kinetic.velocity)
     new = energy.energy(x).double()
     gain = state.energy + kinetic.energy(p) - new - kinetic.energy(end)  # -(H' - H)
-    # an energy of minus infinity would never be left, one that is not a number is an overflow
+    # a chain would never leave an energy of minus infinity; NaN is an overflow
     gain = torch.where(new.isfinite() & gain.isfinite(), gain, -torch.inf)
     uniform = torch.rand(gain.shape, generator=generator, device=device, dtype=torch.float64)
     accept = uniform.to(gain.device) < gain.exp()
@@ -137,7 +139,7 @@ def _trajectory(
 
 
 def _harmonic_mean(acceptance: Tensor) -> Tensor:
-    return 1 / (1 / acceptance).mean()  # 0 if one of them is
+    return 1 / (1 / acceptance).mean()  # it is 0 if one of them is 0
 
 
 def _check(

@@ -6,12 +6,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from rgflow.lattice.operators import half, multiply_modes
+from rgflow.lattice.spectrum import check_spectrum
+
 
 class Kinetic:
     r"""Kinetic energy ``K(p) = 1/2 sum_k |p(k)|^2 / M(k)`` with masses per Fourier mode.
 
-    With ``M(k)`` the inverse propagator of a free field all its modes oscillate with the same
-    frequency: Fourier acceleration, which removes critical slowing down where the field is nearly
+    If ``M(k)`` is the inverse propagator of a free field, all its modes oscillate with the same
+    frequency. This Fourier acceleration removes critical slowing down where the field is nearly
     free.
 
     Args:
@@ -26,14 +29,10 @@ class Kinetic:
         self.masses = mass_spectrum
         if mass_spectrum is None:
             return
-        if mass_spectrum.dim() != 2 or not ((mass_spectrum > 0) & mass_spectrum.isfinite()).all():
-            raise ValueError("the mass spectrum must be (H, W), positive and finite")
-        mirrored = mass_spectrum.flip(0, 1).roll((1, 1), (0, 1))  # M(-k)
-        if not torch.allclose(mass_spectrum, mirrored, rtol=1e-4):
-            raise ValueError("the mass spectrum must be even, M(k) = M(-k)")
+        check_spectrum(mass_spectrum, "mass spectrum")
 
     def check(self, event_shape: tuple[int, ...]) -> None:
-        """ValueError if the masses do not fit events of that shape."""
+        """Refuses masses, with a ValueError, that do not fit events of that shape."""
         if self.masses is not None and tuple(self.masses.shape) != tuple(event_shape[-2:]):
             raise ValueError(
                 f"got a mass spectrum of shape {tuple(self.masses.shape)}, "
@@ -56,11 +55,10 @@ class Kinetic:
         return 0.5 * (p.double() * self.velocity(p).double()).flatten(1).sum(1)
 
     def _scaled(self, p: Tensor, power: float) -> Tensor:
-        """p with mode k times ``M(k)^power``."""
+        """p with every mode k multiplied by ``M(k)^power``."""
         if self.masses is None:
             return p
-        half = self.masses[:, : p.shape[-1] // 2 + 1].to(p)  # the modes that rfft2 has
-        return torch.fft.irfft2(torch.fft.rfft2(p) * half.pow(power), s=p.shape[-2:])
+        return multiply_modes(p, half(self.masses).to(p).pow(power))
 
 
 def leapfrog(
@@ -95,8 +93,8 @@ class DualAveraging:
     """Step size that brings the acceptance to a target, by stochastic approximation.
 
     Args:
-        step_size: Where to start; the search is drawn towards ten times as much.
-        target: Acceptance probability, in (0, 1).
+        step_size: Where the search starts; it is drawn towards ten times as much.
+        target: The acceptance probability that is aimed at, in (0, 1).
 
     Reference: Hoffman and Gelman, arXiv:1111.4246, section 3.2, with their constants.
     """
@@ -109,7 +107,7 @@ class DualAveraging:
         self._count = 0
 
     def update(self, acceptance: float) -> None:
-        """Takes in the mean acceptance probability of one trajectory."""
+        """Learns from the mean acceptance probability of one trajectory."""
         self._count += 1
         n = self._count
         rate = 1 / (n + 10)
@@ -120,5 +118,5 @@ class DualAveraging:
 
     @property
     def average(self) -> float:
-        """The smoothed step size to go on with."""
+        """The smoothed step size, to be used after the tuning."""
         return math.exp(self._log_average) if self._count else self.step_size

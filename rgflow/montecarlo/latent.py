@@ -5,8 +5,9 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from rgflow.bijectors.base import Bijector
+from rgflow.energies.gradient import minus_gradient
 from rgflow.energies.symmetries import is_even
-from rgflow.flow import Flow
+from rgflow.flow import Flow, check_same_events
 from rgflow.montecarlo.hmc import HMCChains, hmc
 from rgflow.montecarlo.target import Target
 from rgflow.priors import Prior
@@ -17,29 +18,26 @@ class LatentTarget:
 
     If z has the law ``exp(-U)``, then g(z) has exactly the law ``exp(-E)``, for any bijector.
 
-    For an even energy and a flow whose density is the mixture of both signs, the field with a
-    random sign, ``+-g(z)``, is what is sampled. Either of the two latents of a field then gets
-    the share of it that the mixture has from there:
+    For an even energy and a flow whose density is the mixture of both signs, the samples are
+    fields with a random sign, ``+-g(z)``. A field then has two latents, and each of them gets the
+    share of its weight that the mixture has from there:
     ``U(z) = E(x) - log|det dg/dz| - ln(q(x) / (q(x) + q(-x)))`` at ``x = g(z)``, with q the
-    flow's density without the mirror image. That is ``-ln prior(z) + ln q_mixture(x) + E(x)``, up
-    to a constant: nearly the prior, where without the share the phase that q leaves to its mirror
-    image would weigh as much, far out in the tails, where no chain gets.
+    flow's density without the mirror image. Up to a constant this is
+    ``-ln prior(z) + ln q_mixture(x) + E(x)``, which is nearly the prior. Without the share, the
+    phase that q leaves to its mirror image would have as much weight as the other one, far out in
+    the tails, where no chain arrives.
 
     Args:
         target: The law of x.
         bijector: Its inverse is g.
-        prior: That of a flow with ``z2``, for the mixture; None for a flow without.
+        prior: The prior of a flow with ``z2``, for the mixture; None for a flow without.
 
     Raises:
         ValueError: If their event shapes differ.
     """
 
     def __init__(self, target: Target, bijector: Bijector, prior: Prior | None = None) -> None:
-        if tuple(target.event_shape) != tuple(bijector.event_shape):
-            raise ValueError(
-                f"the energy acts on {tuple(target.event_shape)}, "
-                f"the bijector on {tuple(bijector.event_shape)}"
-            )
+        check_same_events(bijector, target)
         self.target = target
         self.bijector = bijector
         self.prior = prior
@@ -58,9 +56,7 @@ class LatentTarget:
 
     def force(self, z: Tensor) -> Tensor:
         """``-grad U(z)``, by automatic differentiation."""
-        with torch.inference_mode(False), torch.enable_grad():
-            z = z.detach().clone().requires_grad_()
-            return torch.autograd.grad(-self.energy(z).sum(), z)[0]
+        return minus_gradient(self.energy, z)
 
 
 @torch.no_grad()
@@ -80,27 +76,27 @@ def latent_hmc(
     r"""HMC on the latents of a flow, whose target ``exp(-E)`` the flow has made nearly simple.
 
     The latent energy is that of `LatentTarget`, ``U(z) = E(g(z)) - log|det dg/dz|`` with g the
-    inverse of the flow's bijector, and its form for the mixture of both signs if the flow has
-    ``z2``; samples then get a random sign. In both cases they have exactly the law
+    inverse of the flow's bijector. If the flow has ``z2``, it is the form for the mixture of both
+    signs, and the samples get a random sign. In both cases they have exactly the law
     ``exp(-E) / Z``, whatever the flow's density.
 
     Args:
         flow: Its weights are left as they are.
         energy: The target, differentiable by autograd.
         chains: B.
-        steps: See `hmc`, as the arguments below.
+        steps: Trajectories after the warm-up.
         warmup: Trajectories before, in which the step size is tuned.
         generator: Source of all randomness, on the flow's device.
-        step_size: Where the tuning starts.
+        step_size: The step size with which the tuning starts.
         leapfrog_steps: Mean number of leapfrog steps of a trajectory.
-        target_acceptance: Of the tuning.
+        target_acceptance: The acceptance probability that the tuning aims at.
         thin: Every ``thin``-th state is kept.
 
     Returns:
         Samples x and their energies ``E(x)``.
 
     Raises:
-        ValueError: See `hmc`; or if the flow has ``z2`` and the energy is not even.
+        ValueError: If `hmc` raises one, or if the flow has ``z2`` and the energy is not even.
 
     Reference: arXiv:1802.02840.
     """

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from rgflow.flow import Flow
 from rgflow.montecarlo.target import Target
+from rgflow.montecarlo.weighted import weighted_samples
 
 
 class IndependenceChains(NamedTuple):
@@ -14,10 +15,10 @@ class IndependenceChains(NamedTuple):
 
     Attributes:
         samples: ``(T, B, *event_shape)``.
-        energies: Of the samples, ``(T, B)``, float64.
+        energies: ``E`` of the samples, ``(T, B)``, float64.
         acceptance: Fraction of the proposals that were accepted; the start of a chain always is.
-        log_weights: ``-E - log q`` of all proposals in order, ``(warmup + T) * B`` of them, which
-            also serve importance sampling.
+        log_weights: ``-E - log q`` of all ``(warmup + T) * B`` proposals in order, which serve
+            importance sampling as well.
     """
 
     samples: Tensor
@@ -39,16 +40,16 @@ def independence_metropolis(
 ) -> IndependenceChains:
     r"""Markov chains with proposals of the flow, exact however imperfect the flow.
 
-    A proposal x' is accepted with probability ``min(1, w(x') / w(x))``, ``w = exp(-E) / q``, so
-    only the weights matter: all proposals are drawn first, in large batches, then a scan over the
+    A proposal x' is accepted with probability ``min(1, w(x') / w(x))``, ``w = exp(-E) / q``. Only
+    the weights matter: all proposals are drawn first, in large batches, and then a scan over the
     weights says which of them the chains visit.
 
     Args:
         flow: Anything with ``sample_and_log_prob``; q is the density that this really samples.
         energy: The target.
-        steps: T, states kept of each chain.
+        steps: T, the number of states that are kept of each chain.
         chains: B. The first state of a chain is a plain sample of the flow.
-        warmup: Steps before the first that is kept.
+        warmup: Steps before the first state that is kept.
         batch_size: Proposals drawn at a time.
         generator: Source of all randomness, on the flow's device.
 
@@ -62,47 +63,26 @@ def independence_metropolis(
             f"got steps={steps}, chains={chains}, batch_size={batch_size}, warmup={warmup}, "
             "expected at least 1, 1, 1, 0"
         )
-    if tuple(flow.event_shape) != tuple(energy.event_shape):
-        raise ValueError(
-            f"the flow samples {tuple(flow.event_shape)}, "
-            f"the energy acts on {tuple(energy.event_shape)}"
-        )
     shape = (warmup + steps, chains)
-    x, energies, log_weights = _proposals(flow, energy, shape, batch_size, generator)
+    proposals = weighted_samples(
+        flow, energy, shape[0] * chains, batch_size=batch_size, generator=generator
+    )
     uniform = torch.rand(shape, generator=generator, device=generator.device, dtype=torch.float64)
-    visited, accepted = _scan(log_weights.cpu(), uniform.log().cpu())
-    visited = visited[warmup:].to(x.device)
+    visited, accepted = _scan(proposals.log_weights.view(shape).cpu(), uniform.log().cpu())
+    visited = visited[warmup:].to(proposals.samples.device)
     return IndependenceChains(
-        x[visited],
-        energies.flatten()[visited],
+        proposals.samples[visited],
+        proposals.energies[visited],
         float(accepted[warmup:].double().mean()),
-        log_weights.flatten(),
+        proposals.log_weights,
     )
 
 
-def _proposals(
-    flow: Flow,
-    energy: Target,
-    shape: tuple[int, int],
-    batch_size: int,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Samples ``(T * B, ...)``, energies and log weights, both ``(T, B)`` in float64."""
-    total = shape[0] * shape[1]
-    xs, energies, log_weights = [], [], []
-    for start in range(0, total, batch_size):
-        x, log_q = flow.sample_and_log_prob(min(batch_size, total - start), generator=generator)
-        xs.append(x)
-        energies.append(energy.energy(x).double())
-        log_weights.append(-energies[-1] - log_q.double())
-    return torch.cat(xs), torch.cat(energies).view(shape), torch.cat(log_weights).view(shape)
-
-
 def _scan(log_weights: Tensor, log_uniform: Tensor) -> tuple[Tensor, Tensor]:
-    """Which proposal every chain is at, as an index into all of them, and which were accepted.
+    """The proposal at which every chain is, as an index into all of them, and which were accepted.
 
-    An overflow has no weight: it is never accepted, and left for any other if a chain starts
-    there.
+    An overflow has no weight: it is never accepted, and a chain that starts there leaves it for
+    any other proposal.
     """
     steps, chains = log_weights.shape
     log_weights = torch.where(log_weights < torch.inf, log_weights, -torch.inf)  # NaN as well

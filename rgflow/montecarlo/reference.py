@@ -3,22 +3,20 @@
 import copy
 import math
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from rgflow.energies import XY, ComplexPhi4, Energy, Ising, Phi4
-from rgflow.energies.user import own_sampler
+from rgflow.energies import Energy
 from rgflow.flow import Flow
-from rgflow.montecarlo import (
-    embedded_clusters,
-    independence_metropolis,
-    latent_hmc,
-    swendsen_wang,
-)
 from rgflow.montecarlo.angles import hmc_of_angles
+from rgflow.montecarlo.embedded import embedded_clusters
+from rgflow.montecarlo.latent import latent_hmc
+from rgflow.montecarlo.metropolis import independence_metropolis
+from rgflow.montecarlo.spins import clusters_of_spins
 from rgflow.montecarlo.tuned import Advance, scaled_start, tuned_hmc
 from rgflow.runtime.seeds import generator_for
 
@@ -26,11 +24,9 @@ Method = Literal["auto", "exact", "cluster", "hmc"]
 FlowMethod = Literal["metropolis", "latent_hmc"]
 
 FLOW_WARMUP = 150
-"""Steps of chains that a flow proposes, or that move in its latent space."""
-CLUSTER_WARMUP = 100
-"""Sweeps; the autocorrelation time at the critical point is below ten on any lattice here."""
+"""Steps before the first state of chains that a flow proposes, or that move its latents."""
 PART = 16
-"""States of each chain between two looks at the clock."""
+"""States of each chain that are drawn between two looks at the clock."""
 
 
 class Reference(NamedTuple):
@@ -42,9 +38,9 @@ class Reference(NamedTuple):
         method: ``exact`` (independent samples), ``cluster``, ``hmc``, ``metropolis`` or
             ``latent_hmc``.
         acceptance: Mean acceptance probability; 1 where nothing is rejected.
-        seconds: Wall time of these states.
+        seconds: Wall time in which these states were drawn.
         warmup_seconds: Wall time before the first of them.
-        device: Where they were drawn.
+        device: The device on which they were drawn.
     """
 
     samples: Tensor
@@ -68,27 +64,29 @@ def reference_samples(
 ) -> Reference:
     """Samples the target on the CPU.
 
-    ``auto`` takes, in this order,
+    ``auto`` takes the first of these that the energy offers (see `Energy`):
 
-    * an energy's own ``sample(n, generator)``, which must be exact;
-    * for `Ising` Swendsen-Wang spins, and the field given them;
-    * for `XY` and interacting phi^4, real or complex, HMC with embedded clusters in between;
-    * HMC: for free fields, where neighbours repel, and for a user's own energy.
+    * ``exact``: its own ``sample(n, generator)``;
+    * ``cluster``: cluster updates with its ``cluster_hopping``, if that is not negative and the
+      law is not Gaussian. For spins these are Swendsen-Wang sweeps, which the field follows;
+      otherwise HMC with embedded clusters in between, as for the XY model and phi^4;
+    * ``hmc``: HMC, for any energy.
 
-    Of chains about one state in an autocorrelation time is kept. Masses by Fourier mode are tried
-    where they may help; `XY` moves in the space of its angles.
+    HMC moves the angles in the place of the field where an energy offers them. Elsewhere it tries
+    masses by Fourier mode, where they may help. It keeps about one state in an autocorrelation
+    time.
 
     Args:
         energy: The target.
         chains: B.
-        states: T, states of each chain.
-        seed: Of the states.
+        states: T, the number of states of each chain.
+        seed: Seed of the random numbers that draw the states.
         method: The sampler.
-        seconds: If given, states are drawn for about so long instead, without the warm-up.
+        seconds: If given, states are drawn for about so long instead, not counting the warm-up.
 
     Raises:
-        ValueError: If a number is out of its range, or the energy cannot be sampled so: HMC finds
-            no step size, or states have energies that are not finite.
+        ValueError: If a number is out of its range, or the method cannot sample the energy: it is
+            not offered, HMC finds no step size, or states have energies that are not finite.
 
     >>> from rgflow.energies import GaussianField
     >>> run = reference_samples(GaussianField(side=4, m2=1.0), chains=3, states=5)
@@ -115,7 +113,7 @@ def reference_samples(
         done += len(part)
     samples = torch.cat(parts)
     end = time.perf_counter()
-    # of the fields as they are stored
+    # the energies are those of the fields as they are stored
     energies = torch.stack([energy.energy(x).double() for x in samples])
     bad = int((~energies.isfinite()).sum())
     if bad:
@@ -136,15 +134,15 @@ def flow_chains(
     """Samples the target by Markov chains that a flow makes fast; exact for any flow.
 
     Args:
-        flow: On the device of the energy.
+        flow: The flow, on the device of the energy.
         energy: The target.
         method: ``metropolis``: the flow proposes; ``latent_hmc``: HMC on its latents.
         chains: B.
-        states: T, states of each chain after a warm-up.
-        seed: Of the states.
+        states: T, the number of states of each chain after a warm-up.
+        seed: Seed of the random numbers that draw the states.
 
     Raises:
-        ValueError: If a number is out of its range or shapes differ.
+        ValueError: If a number is out of its range, or the event shapes differ.
     """
     _check_more_than_one(chains, states)
     device = flow.device
@@ -158,7 +156,7 @@ def flow_chains(
     else:
         raise ValueError(f"method: got {method!r}, expected metropolis or latent_hmc")
     seconds = time.perf_counter() - start
-    warmup = seconds * FLOW_WARMUP / (FLOW_WARMUP + states)  # steps of equal cost
+    warmup = seconds * FLOW_WARMUP / (FLOW_WARMUP + states)  # all steps cost the same
     samples, energies = run.samples.float().cpu(), run.energies.cpu()
     return Reference(
         samples, energies, method, run.acceptance, seconds - warmup, warmup, str(device)
@@ -167,86 +165,57 @@ def flow_chains(
 
 def _check_more_than_one(chains: int, states: int) -> None:
     if chains == states == 1:
-        raise ValueError("got chains=1, states=1, expected two states or more in all")
+        raise ValueError("got chains=1 and states=1, expected two states or more in all")
 
 
 def best_method(energy: Energy) -> str:
     """What ``auto`` takes for this energy: ``exact``, ``cluster`` or ``hmc``."""
-    if own_sampler(energy) is not None:
+    if energy.sample is not None:
         return "exact"
-    free = isinstance(energy, (Phi4, ComplexPhi4)) and energy.lam == 0  # exact masses do as well
-    return "hmc" if free or _hopping(energy) is None else "cluster"
+    # the exact masses of a Gaussian law are as good as clusters
+    return "hmc" if energy.gaussian or _hopping(energy) is None else "cluster"
 
 
 def _hopping(energy: Energy) -> float | None:
-    """t of ``-t sum_<ij> phi_i . phi_j``, where clusters are known and t is not negative."""
-    hopping = None
-    if isinstance(energy, (Ising, XY)):
-        hopping = energy.coupling
-    elif isinstance(energy, Phi4):
-        hopping = 2.0
-    elif isinstance(energy, ComplexPhi4):
-        hopping = energy.t
-    return hopping if hopping is not None and hopping >= 0 else None
+    """The energy's ``cluster_hopping`` where it can be used, otherwise None.
+
+    It must not be negative, and clusters of spins or angles need a way back to the field.
+    """
+    hopping, physical = energy.cluster_hopping, energy.physical
+    is_usable = physical is None or (physical.kind != "field" and physical.field is not None)
+    return hopping if hopping is not None and hopping >= 0 and is_usable else None
 
 
 def _prepared(energy: Energy, method: str, chains: int, generator: torch.Generator) -> Advance:
     name = type(energy).__name__
     if method == "exact":
-        if own_sampler(energy) is None:
+        if energy.sample is None:
             raise ValueError(f"method: got 'exact', but {name} has no sample(n, generator)")
-        return _exact(energy, chains, generator)
+        return _exact(energy.sample, chains, generator)
     if method not in ("cluster", "hmc"):
         raise ValueError(f"method: got {method!r}, expected auto, exact, cluster or hmc")
-    clusters = method == "cluster"
-    hopping = _hopping(energy)
-    if clusters and hopping is None:
+    hopping = _hopping(energy) if method == "cluster" else None
+    if method == "cluster" and hopping is None:
         raise ValueError(
-            f"method: got 'cluster' for {name}, expected an Ising or XY model or phi^4, with a "
-            "coupling or hopping that is not negative"
+            f"method: got 'cluster' for {name}, expected an Ising or XY model, phi^4, or another "
+            "energy that offers a cluster_hopping, with a coupling that is not negative"
         )
-    if clusters and isinstance(energy, Ising):
-        return _spins(energy, chains, generator)
-    if isinstance(energy, XY):
-        return hmc_of_angles(energy, chains, generator, clusters=clusters)
+    physical = energy.physical
+    kind = "field" if physical is None or physical.field is None else physical.kind
+    if kind == "spins" and hopping is not None:
+        return clusters_of_spins(energy, chains, generator, hopping)
+    if kind == "angles":
+        return hmc_of_angles(energy, chains, generator, hopping)
     noise = torch.randn(chains, *energy.event_shape, generator=generator)
     start = scaled_start(energy, noise)
-    move = partial(embedded_clusters, hopping=hopping) if clusters else None
+    move = None if hopping is None else partial(embedded_clusters, hopping=hopping)
     return tuned_hmc(energy, start, generator, energy.spectrum, move=move)
 
 
-def _exact(energy: Energy, chains: int, generator: torch.Generator) -> Advance:
-    sample = own_sampler(energy)
-
+def _exact(
+    sample: Callable[[int, torch.Generator], Tensor], chains: int, generator: torch.Generator
+) -> Advance:
     def advance(count: int) -> tuple[Tensor, float]:
         return sample(count * chains, generator).unflatten(0, (count, chains)), 1.0
-
-    return advance
-
-
-def _spins(energy: Ising, chains: int, generator: torch.Generator) -> Advance:
-    side = energy.event_shape[-1]
-
-    def sweeps(count: int, warmup: int, spins: Tensor | None) -> Tensor:
-        run = swendsen_wang(
-            side,
-            side,
-            energy.coupling,
-            sweeps=count,
-            chains=chains,
-            warmup=warmup,
-            generator=generator,
-            spins=spins,
-        )
-        return run.samples  # (T, B, L, L)
-
-    last = sweeps(1, CLUSTER_WARMUP, None)[-1]
-
-    def advance(count: int) -> tuple[Tensor, float]:
-        nonlocal last
-        spins = sweeps(count, 0, last)
-        last = spins[-1]
-        fields = energy.field(spins.flatten(0, 1)[:, None].float(), generator)
-        return fields.unflatten(0, (count, chains)), 1.0
 
     return advance

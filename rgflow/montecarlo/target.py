@@ -4,15 +4,11 @@ from typing import Protocol
 
 from torch import Tensor
 
+from rgflow.energies.symmetries import HasEnergy
 
-class Target(Protocol):
-    """The law ``exp(-E(x)) / Z``: any class with these three members will do."""
 
-    event_shape: tuple[int, ...]
-
-    def energy(self, x: Tensor) -> Tensor:
-        """``E(x)``, ``(B, *event_shape) -> (B,)``."""
-        ...
+class Target(HasEnergy, Protocol):
+    """The law ``exp(-E(x)) / Z``, by any object with ``event_shape``, ``energy`` and ``force``."""
 
     def force(self, x: Tensor) -> Tensor:
         """``-grad E(x)``, of the shape of x."""

@@ -1,4 +1,4 @@
-"""HMC that needs no choices: its masses, step size, length and thinning are found beforehand."""
+"""HMC without choices for the user: it finds masses, step size, length and thinning by itself."""
 
 import math
 from collections.abc import Callable
@@ -13,32 +13,33 @@ from rgflow.statistics import integrated_autocorrelation_time
 from rgflow.statistics.chains import few_warnings
 
 Advance = Callable[[int], tuple[Tensor, float]]
-"""Gives the next so many states of all chains, ``(T, B, *event_shape)``, and their acceptance."""
+"""Gives the next T states of all chains, ``(T, B, *event_shape)``, and their acceptance, for T."""
 
 WARMUP = 200
-"""Trajectories in which the step size is tuned, then as many that measure autocorrelation; half of
-them each time where a first run has found the way."""
+"""Trajectories in which the step size is tuned, and then as many in which the autocorrelation is
+measured. It is half as many of each after a first run that has brought the chains near the law."""
 LENGTH = 1.5
 """Mean length of a trajectory in units of the slowest mode's width: a quarter of its period."""
 MOST_STEPS = 128
-"""Leapfrog steps of a trajectory, on average; a longer one is cut."""
+"""Most leapfrog steps of a trajectory, on average; where more are needed, it is shorter."""
 SMALLEST_STEP = 1e-4
-"""In units of a trajectory's length; below, HMC has found none."""
+"""Smallest step size, in units of a trajectory's length; below it HMC does not work."""
 STUCK = 10.0
-"""Variance of the energy between chains over that within them, above which they do not move; after
-N independent states it is 1 / N."""
+"""Chains do not move if the variance of the energy between them is more than this many times the
+variance within them; after N independent states the ratio is 1 / N."""
 FOURIER_COST = 3.0
-"""Of a leapfrog step with masses by Fourier mode, in those without: 3 to 4 on phi^4, whose force
-is among the cheapest; there they halve the steps for an independent state, which is no gain."""
+"""Cost of a leapfrog step with masses by Fourier mode, in steps without. On phi^4, whose force is
+among the cheapest, it is 3 to 4; there such masses halve the number of steps for an independent
+state, which is no gain."""
 MOVE_COST = 30.0
-"""Of a cluster update, in leapfrog steps of phi^4."""
+"""Cost of a cluster update, in leapfrog steps of phi^4."""
 CHEAP = 120.0
-"""Leapfrog steps for an independent state, two autocorrelation times, that are few enough not to
-look for better masses."""
+"""If an independent state, two autocorrelation times, costs no more leapfrog steps than this, no
+better masses are looked for."""
 MAX_THIN = 32
 """Most trajectories between two states that are kept."""
 OCTAVES = 30
-"""Scales that are tried for a start: powers of two down from ``2**30`` to one over it."""
+"""Powers of two that are tried as the scale of a start go from ``2**30`` down to ``2**-30``."""
 
 
 def squared_magnetization(x: Tensor) -> Tensor:
@@ -47,18 +48,18 @@ def squared_magnetization(x: Tensor) -> Tensor:
 
 
 def scaled_start(energy: Target, noise: Tensor) -> Tensor:
-    """White noise made as wide as the law: the largest scale with ``<-x force(x)> <= 1`` a site.
+    """White noise scaled to the width of the law: the largest scale with ``<-x force(x)> <= 1``.
 
-    In the law that mean is one for every component. A start of another width costs time alone;
-    where no scale is the largest, or none will do, it stays as it is.
+    In the law the mean of ``-x force(x)`` is one for every component. A start of another width
+    only costs time. The noise stays as it is if the mean is small at every scale, or at none.
 
     Args:
         energy: The target.
-        noise: ``(B, *event_shape)``.
+        noise: White noise, ``(B, *event_shape)``.
     """
     for power in range(OCTAVES, -OCTAVES - 1, -1):
         x = noise * 2.0**power
-        if -(x * energy.force(x)).double().mean() <= 1:  # not if it is no number
+        if -(x * energy.force(x)).double().mean() <= 1:  # false for NaN
             return noise if power == OCTAVES else x
     return noise
 
@@ -66,7 +67,8 @@ def scaled_start(energy: Target, noise: Tensor) -> Tensor:
 def mode_variances(samples: Tensor) -> Tensor:
     """Variance of each Fourier mode about its mean in a chain.
 
-    About the chain's own mean, since one that stays in one of two phases moves in that one only.
+    The mean is subtracted for each chain by itself, since a chain that stays in one of two phases
+    moves only in that one.
 
     Args:
         samples: ``(T, B, C, H, W)``.
@@ -94,23 +96,24 @@ def tuned_hmc(
     longest_step: float = math.inf,
     move: Move | None = None,
 ) -> Advance:
-    """HMC made ready: tuned, in equilibrium, keeping a state in about an autocorrelation time.
+    """Makes HMC ready: tuned, in equilibrium, keeping about one state in an autocorrelation time.
 
-    With a spectrum, its reciprocals are the masses if chains with them decorrelate at once.
-    Otherwise a first run measures the variances of the modes, and these compete: plain masses;
-    where translations are a symmetry, masses made of the variances; those of the spectrum; beside
-    a further move, which takes care of slow modes, short trajectories. What needs the fewest force
-    evaluations for an independent state stays. Whatever stays, the law is exact.
+    If there is a spectrum and chains with its reciprocals as masses decorrelate at once, these are
+    taken. Otherwise a first run measures the variances of the modes, and several choices compete:
+    plain masses; where translations are a symmetry, the reciprocals of the measured variances;
+    those of the spectrum; and, if a further move takes care of the slow modes, plain masses with
+    short trajectories. The choice that needs the fewest force evaluations for an independent state
+    wins. The law is exact with any of them.
 
     Args:
         energy: The target.
-        start: ``(B, *event_shape)``, about as wide as the law.
+        start: States ``(B, *event_shape)``, about as wide as the law.
         generator: Source of all randomness.
         spectrum: Covariance by Fourier mode, if it is known.
-        slow: Of states ``(T, B, *event_shape)``, what moves most slowly beside the energy,
-            ``(T, B)``.
+        slow: Gives the observable that moves most slowly beside the energy, ``(T, B)``, from
+            states ``(T, B, *event_shape)``.
         longest_step: Bound on the step size, for laws on a torus, which have no covariance.
-        move: A further update after each trajectory, e.g. of clusters.
+        move: A further update after each trajectory, such as one of clusters.
 
     Raises:
         ValueError: If the chains do not move, or only with absurdly short steps.
@@ -143,7 +146,7 @@ def tuned_hmc(
             move=move,
         )
         x, variances = first.samples[-1], mode_variances(first.samples[half // 2 :])
-        if move is not None:  # which changes the phase, so that k = 0 has the variance of that
+        if move is not None:  # it changes the phase, so that k = 0 has the variance between phases
             variances[0, 0] = variances.flatten()[1:].max()
         widths = [variances.max()] if move is None else [variances.max(), variances.median()]
         for width in widths:
@@ -154,7 +157,7 @@ def tuned_hmc(
     chosen = min(candidates, key=lambda chains: chains.cost)
     if chosen.error is not None:
         raise chosen.error
-    chosen.run(1, thin=10 * chosen.thin)  # on to equilibrium
+    chosen.run(1, thin=10 * chosen.thin)  # brings the chains to equilibrium
 
     def advance(count: int) -> tuple[Tensor, float]:
         run = chosen.run(count, chosen.thin)
@@ -164,7 +167,7 @@ def tuned_hmc(
 
 
 class _StuckError(ValueError):
-    """Chains with these masses do not move; others may."""
+    """Chains with these masses do not move; with other masses they may."""
 
 
 class _Chains:
@@ -172,9 +175,9 @@ class _Chains:
 
     Attributes:
         thin: Trajectories between two states that are kept.
-        cost: Leapfrog steps for an independent state, in those without Fourier masses; infinite
-            as long as that is not known.
-        error: Why they do not move, or None.
+        cost: Cost of an independent state, in leapfrog steps without Fourier masses; infinite
+            until it has been measured.
+        error: Why the chains do not move, or None.
     """
 
     def __init__(
@@ -197,7 +200,7 @@ class _Chains:
         slow: Callable[[Tensor], Tensor],
         warmup: int,
     ) -> None:
-        """Find the step size, then the autocorrelation time, in so many trajectories each."""
+        """Finds the step size, then the autocorrelation time, in ``warmup`` trajectories each."""
         tuned = hmc(
             self.energy,
             self.x,
@@ -208,14 +211,14 @@ class _Chains:
             mass_spectrum=self.masses,
             move=self.move,
         )
-        if tuned.step_size > longest_step:  # nothing was ever rejected, the states have run away
+        if tuned.step_size > longest_step:  # nothing was rejected, and the states have run away
             self.step_size = longest_step
         else:
             self.step_size, self.x = tuned.step_size, tuned.samples[-1]
         if not self.step_size >= SMALLEST_STEP * self.length:
             raise _StuckError(
-                f"HMC does not move: it rejects with steps as short as {self.step_size:.2g}, as "
-                "if the energy were not smooth or often not finite"
+                f"HMC does not move: it rejects proposals with steps as short as "
+                f"{self.step_size:.2g}, as if the energy were not smooth or often not finite"
             )
         self.leapfrog_steps = min(MOST_STEPS, max(2, round(self.length / self.step_size)))
         pilot = self.run(warmup)
@@ -237,7 +240,7 @@ class _Chains:
         self.cost = 2 * tau * (steps if self.move is None else steps + MOVE_COST)
 
     def run(self, count: int, thin: int = 1) -> HMCChains:
-        """The next so many states."""
+        """The next ``count`` states of all chains."""
         run = hmc(
             self.energy,
             self.x,

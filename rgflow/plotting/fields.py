@@ -2,19 +2,18 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from rgflow.energies.physical import Kind
 from rgflow.statistics import Measured
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure, FigureBase
-
-Kind = Literal["field", "spins", "angles"]
 
 
 def configurations_figure(
@@ -27,11 +26,11 @@ def configurations_figure(
     """Configurations side by side, with one common scale of colours.
 
     Args:
-        fields: ``(n, H, W)`` or ``(n, 1, H, W)``; one component of a field, spins of +1 and -1,
+        fields: ``(n, H, W)`` or ``(n, 1, H, W)``: one component of a field, spins of +1 and -1,
             or angles in [-pi, pi].
         columns: Pictures in a row.
-        title: Over the figure.
-        kind: Which of these; angles have colours that close to a circle.
+        title: Title over the figure.
+        kind: Which of these they are; the colours of angles close to a circle.
         into: Part of a larger figure in which to draw; a figure of its own if None.
 
     Raises:
@@ -78,12 +77,13 @@ def magnetization_histogram(
     """Densities of the magnetization per site from several sources, overlaid.
 
     Args:
-        magnetizations: For each name any number of values of m, of any shape.
-        log_weights: For some of the names one log weight for each value.
-        bins: Their number, common to all, symmetric about 0; about so many for spins.
+        magnetizations: The values of m of each source by its name, of any number and shape.
+        log_weights: One log weight for each value, for some of the names.
+        bins: Number of bins, which all sources share and which are symmetric about 0; for spins
+            their number is about this.
         exact: Points ``(m, density)`` of a known curve, ``(k, 2)``.
-        spins: If m is the mean of so many spins of +1 and -1: the bins hold equally many of the
-            values that it can have.
+        spins: Number of spins of +1 and -1 of which m is the mean, if it is one. Each bin then
+            holds equally many of the values that m can have.
         length: Whether the values are lengths ``|m|`` of vectors.
         into: Part of a larger figure in which to draw; a figure of its own if None.
 
@@ -94,7 +94,8 @@ def magnetization_histogram(
     log_weights = log_weights or {}
     if not magnetizations or not set(log_weights) <= set(magnetizations):
         raise ValueError(
-            f"got magnetizations of {list(magnetizations)} and weights of {list(log_weights)}"
+            f"got magnetizations of {list(magnetizations)} and weights of {list(log_weights)}, "
+            "expected at least one source, and weights for some of them"
         )
     values = {name: m.detach().double().flatten().cpu() for name, m in magnetizations.items()}
     bound = max(float(m.abs().max()) for m in values.values()) * 1.02 or 1.0
@@ -119,7 +120,7 @@ def magnetization_histogram(
         axis.plot(*exact.cpu().unbind(1), "k--", linewidth=1, label="exact")
     name = "|m|" if length else "m"
     axis.set(xlabel=f"magnetization per site {name}", ylabel="probability density")
-    # the spikes of weights that a few samples have should not flatten all the rest
+    # spikes of a few samples with most of the weight should not flatten all the rest
     flattens = tops[False] and max(tops[True], default=0.0) > 2 * max(tops[False])
     axis.set_ylim(0, 2 * max(tops[False]) if flattens else None)
     _legend_above(axis)
@@ -132,11 +133,11 @@ def two_point_figure(
     log: bool = False,
     into: "FigureBase | None" = None,
 ) -> "FigureBase":
-    """Two-point function along the axes with error bars, against the exact one.
+    """Two-point function along the axes with error bars, and the exact one as a line.
 
     Args:
-        sources: For each name ``G(r)`` at r = 0, 1, ..., as of `two_point_report`.
-        exact: ``G(r)`` at the same distances.
+        sources: ``G(r)`` of each source by its name, at r = 0, 1, ...
+        exact: Exact ``G(r)`` at the same distances, if it is known.
         log: Whether the vertical axis is logarithmic.
         into: Part of a larger figure in which to draw; a figure of its own if None.
 
@@ -168,12 +169,13 @@ def log_weight_histogram(
     bins: int = 60,
     into: "FigureBase | None" = None,
 ) -> "FigureBase":
-    """Histogram of ``log w = -E - log q``, whose spread is what separates a flow from its target.
+    """Histogram of ``log w = -E - log q``, which has no spread where flow and target are one law.
 
     Args:
-        log_weights: For each name any number of values: of samples of the flow, of the target.
-        log_z: Exact ``ln Z``, drawn as a line.
-        bins: Common to all.
+        log_weights: The values of each source by its name, such as samples of the flow or states
+            of the target.
+        log_z: Exact ``ln Z``, which is drawn as a line, if it is known.
+        bins: Number of bins, which all sources share.
         into: Part of a larger figure in which to draw; a figure of its own if None.
 
     Raises:
@@ -181,7 +183,10 @@ def log_weight_histogram(
     """
     values = {name: w.detach().double().flatten().cpu() for name, w in log_weights.items()}
     if not values or not all(len(w) and w.isfinite().all() for w in values.values()):
-        raise ValueError("expected finite log weights from one source or more")
+        raise ValueError(
+            f"got log weights of {list(values)}, expected one source or more, each with values "
+            "that are all finite"
+        )
     low = min(float(w.min()) for w in values.values())
     high = max(float(w.max()) for w in values.values())
     edges = torch.linspace(low - 1e-6, max(high, low + 1e-3) + 1e-6, bins + 1, dtype=torch.float64)
@@ -198,7 +203,7 @@ def log_weight_histogram(
 
 
 def _scale(fields: Tensor, kind: Kind) -> "tuple[str | Colormap, float, dict[float, str]]":
-    """Colour map, largest value and ticks of the colour bar, none for those of matplotlib."""
+    """Colour map, largest value and ticks of the colour bar; no ticks leave them to matplotlib."""
     from matplotlib.colors import ListedColormap
 
     if kind == "spins":
@@ -211,9 +216,10 @@ def _scale(fields: Tensor, kind: Kind) -> "tuple[str | Colormap, float, dict[flo
 
 
 def _edges_of_spins(bound: float, bins: int, spins: int) -> Tensor:
-    """Edges from -bound to bound or a little beyond, between the values ``m = 1 - 2 k / spins``.
+    """Edges of bins from -bound to bound or a little beyond, between the values of m.
 
-    Each bin holds the same odd number of them, so that the histogram has no comb.
+    These are ``1 - 2 k / spins``. Each bin holds the same odd number of them, so that the
+    histogram has no comb.
     """
     spacing = 2 / spins
     width = spacing * (2 * (math.ceil(2 * bound / spacing / bins) // 2) + 1)
@@ -223,7 +229,7 @@ def _edges_of_spins(bound: float, bins: int, spins: int) -> Tensor:
 
 
 def _legend_above(axis: "Axes") -> None:
-    """Where it hides nothing."""
+    """Draws the legend above the axis, where it hides nothing."""
     axis.legend(
         loc="lower center",
         bbox_to_anchor=(0.5, 1.0),

@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 def tile(images: Tensor, columns: int, scale: int = 1, gap: int = 2) -> Tensor:
-    """Lay images out in rows on a grey ground, pixel by pixel.
+    """Lays images out in rows on a grey ground, pixel by pixel.
 
     Args:
         images: uint8 ``(N, C, H, W)`` with C = 1 or 3.
         columns: Images in a row.
-        scale: Every pixel becomes a square of this side.
-        gap: Pixels between images and around them.
+        scale: Side of the square that every pixel becomes.
+        gap: Width of the ground between images and around them, in pixels.
 
     Returns:
         uint8 ``(3, rows * (scale * H + gap) + gap, columns * (scale * W + gap) + gap)``.
 
     Raises:
-        ValueError: If the images are not what is said above, or there are none.
+        ValueError: If the images are of another shape or type, or there are none.
 
     >>> tile(torch.zeros(5, 1, 8, 8, dtype=torch.uint8), columns=3).shape
     torch.Size([3, 22, 32])
@@ -47,15 +47,15 @@ def tile(images: Tensor, columns: int, scale: int = 1, gap: int = 2) -> Tensor:
 
 
 def sample_image(flow: "Flow", x: Tensor) -> Tensor:
-    """Samples of a flow as uint8 images: of pixels as they are, of fields by `field_image`."""
+    """Samples of a flow as uint8 images: pixels as they are, fields by `field_image`."""
     return to_image(x) if acts_on_pixels(flow.bijector) else field_image(x)
 
 
 def field_image(fields: Tensor) -> Tensor:
-    """Fields in colours: blue below zero, red above, with one scale for all of them.
+    """Fields in colours, blue below zero and red above it, with one scale for all of them.
 
     Args:
-        fields: Real ``(N, C, H, W)``, of which the first component is shown; NaN is black.
+        fields: Real fields ``(N, C, H, W)``, whose first component is shown; NaN is black.
 
     Returns:
         uint8 ``(N, 3, H, W)``.
@@ -73,7 +73,7 @@ def field_image(fields: Tensor) -> Tensor:
 
 
 def save_image(image: Tensor, path: str | os.PathLike[str]) -> None:
-    """Write a uint8 image ``(3, H, W)`` as a PNG file, atomically.
+    """Writes a uint8 image ``(3, H, W)`` as a PNG file, atomically.
 
     Raises:
         ValueError: If the file's name does not end in ``.png``.
@@ -91,19 +91,19 @@ def labelled_grid(
     image_labels: Sequence[Sequence[str]] = (),
     title: str = "",
 ) -> "Figure":
-    """A figure with rows of images, with labels at the left and over each image.
+    """A figure with rows of images and labels, on the left of each row and over each image.
 
     Args:
-        rows: For each row uint8 images ``(N, C, H, W)``; N may differ.
-        row_labels: One for each row, or none.
-        image_labels: For each row one for each of its images, or none; no rows for none at all.
-        title: Over the figure.
+        rows: For each row its images, uint8 ``(N, C, H, W)``; N may differ between rows.
+        row_labels: One label for each row, or empty.
+        image_labels: For each row one label for each of its images, or empty.
+        title: Title over the figure.
 
     Returns:
         A matplotlib figure, not attached to any window.
 
     Raises:
-        ValueError: If there are no images, or labels do not match in number.
+        ValueError: If there are no images, or the number of labels does not match.
     """
     from matplotlib.figure import Figure
 
@@ -134,7 +134,7 @@ def labelled_grid(
 
 
 def save_figure(figure: "Figure", path: str | os.PathLike[str]) -> None:
-    """Write a figure as a PNG file, atomically.
+    """Writes a figure as a PNG file, atomically.
 
     Raises:
         ValueError: If the file's name does not end in ``.png``.

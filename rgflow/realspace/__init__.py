@@ -1,8 +1,8 @@
 """Real-space renormalization of the Ising model: the discrete map that flows generalise."""
 
+from rgflow.energies.exact import CRITICAL_COUPLING
 from rgflow.realspace.block_variable.environment import environment_mutual_information
 from rgflow.realspace.coupling_map.coupling_flow import (
-    CRITICAL_COUPLING,
     correlation_length_exponent,
     coupling_weight,
     fixed_point,

@@ -8,6 +8,7 @@ from rgflow.statistics.chains import (
     mean_with_error,
 )
 from rgflow.statistics.weights import (
+    LEAST_FOR_ESS,
     EffectiveSampleSize,
     LogZ,
     derived_reweighted,
@@ -18,6 +19,7 @@ from rgflow.statistics.weights import (
 )
 
 __all__ = [
+    "LEAST_FOR_ESS",
     "AutocorrelationTime",
     "EffectiveSampleSize",
     "LogZ",

@@ -1,9 +1,9 @@
 """Autocorrelation of Markov chains and errors that account for it: the Gamma method.
 
-The field's package, pyerrors, takes each chain's own mean off, which is right for the few long
+The field's package, pyerrors, subtracts each chain's own mean. That is right for the few long
 chains of a supercomputer and biased for the many short ones of a batched sampler: for 200 chains
 of 100 states of an AR(1) process with tau = 4.5 it finds 2.6 +- 0.2. Here the mean of all chains
-is taken off. For a single chain the errors agree to all digits.
+is subtracted. For a single chain the errors agree to all digits.
 """
 
 import logging
@@ -28,6 +28,15 @@ class Measured(NamedTuple):
     error: float
     tau: float = 0.5
 
+    def sigmas(self, exact: float) -> float | None:
+        """By how many standard errors the value is off; None without a finite, positive error.
+
+        >>> Measured(1.5, 0.25).sigmas(1.0)
+        2.0
+        """
+        is_known = math.isfinite(self.value) and 0 < self.error < math.inf
+        return (self.value - exact) / self.error if is_known else None
+
 
 class AutocorrelationTime(NamedTuple):
     """Integrated autocorrelation time, its standard error, and the summation window, in steps."""
@@ -40,12 +49,12 @@ class AutocorrelationTime(NamedTuple):
 def integrated_autocorrelation_time(series: Tensor, s: float = 1.5) -> AutocorrelationTime:
     r"""Integrated autocorrelation time with automatic windowing.
 
-    ``tau = 1/2 + sum_{t=1}^{W} rho(t)``; the window W balances the truncation, about
-    ``exp(-W / (s tau))``, and the noise of the sum. The variance of the mean of n states is
-    ``2 tau var / n``, so that tau = 1/2 means independent states.
+    ``tau = 1/2 + sum_{t=1}^{W} rho(t)``, where the window W balances the error of the truncation,
+    about ``exp(-W / (s tau))``, against the noise of the sum. The variance of the mean of n states
+    is ``2 tau var / n``, so that tau = 1/2 means independent states.
 
     Args:
-        series: ``(T,)`` or ``(T, chains)``, equilibrated.
+        series: Measurements on equilibrated chains, ``(T,)`` or ``(T, chains)``.
         s: Assumed ratio of the exponential to the integrated time.
 
     Raises:
@@ -81,7 +90,7 @@ def derived_with_error(
 
     Args:
         function: Takes as many scalar tensors as there are series, gives a scalar tensor.
-        series: Each ``(T,)`` or ``(T, chains)``, all alike, measured on the same states.
+        series: Measurements on the same states, each ``(T,)`` or ``(T, chains)``, of equal shapes.
         s: See `integrated_autocorrelation_time`.
 
     Returns:
@@ -104,7 +113,7 @@ def derived_with_error(
         value = function(*means)
         slopes = torch.autograd.grad(value, means, allow_unused=True, materialize_grads=True)
     projection = sum(slope * one for slope, one in zip(slopes, chains, strict=True))
-    if not projection.isfinite().all():  # e.g. the root of a mean that came out negative
+    if not projection.isfinite().all():  # such as the root of a mean that came out negative
         return Measured(float(value.detach()), math.nan, math.nan)
     error, time = _gamma_method(projection, s)
     return Measured(float(value.detach()), error, time.tau)
@@ -112,10 +121,10 @@ def derived_with_error(
 
 @contextmanager
 def few_warnings(most: int) -> Iterator[None]:
-    """Lets through only so many warnings inside about an autocorrelation that does not decay.
+    """Lets at most ``most`` warnings through about an autocorrelation that does not decay.
 
-    One for tables, whose rows are all measured on the same chains; none for pilot runs. Not to be
-    nested: the outer one would count what the inner one holds back.
+    Tables use it with 1, since all their rows are measured on the same chains; pilot runs with 0.
+    It must not be nested: the outer one would count what the inner one holds back.
     """
     seen = 0
 
@@ -132,7 +141,7 @@ def few_warnings(most: int) -> Iterator[None]:
 
 
 def _as_chains(series: Tensor) -> Tensor:
-    """float64 ``(T, chains)`` on the CPU, checked."""
+    """The series as ``(T, chains)``, float64 on the CPU, checked."""
     series = torch.as_tensor(series).detach().double().cpu()
     if series.dim() not in (1, 2) or series.numel() < 2:
         raise ValueError(
@@ -140,7 +149,7 @@ def _as_chains(series: Tensor) -> Tensor:
             "expected (T,) or (T, chains) with two values or more"
         )
     if not series.isfinite().all():
-        raise ValueError("the series has values that are not finite")
+        raise ValueError("got a series with values that are not finite, expected finite numbers")
     return series[:, None] if series.dim() == 1 else series
 
 
@@ -148,23 +157,23 @@ def _gamma_method(chains: Tensor, s: float) -> tuple[float, AutocorrelationTime]
     """Error of the mean and autocorrelation time of ``(T, chains)``."""
     steps, count = chains.shape[0], chains.numel()
     gamma = _autocovariance(chains)[: max(1, steps // 2 + 1)]
-    # a constant leaves rounding errors of its mean, which are no signal
+    # a constant series leaves the rounding errors of its mean, which are no signal
     if gamma[0] <= (1e-14 * chains.abs().max()) ** 2:
         return 0.0, AutocorrelationTime(0.5, 0.0, 0)
     sums = 2 * gamma.cumsum(0) - gamma[0]  # variance of the mean, times count, by window
     window = _window(sums / (2 * gamma[0]), count, s)
     if window and gamma[window] > 0.2 * gamma[0]:
         logger.warning(
-            "the autocorrelation is still %.2f after %d of %d steps: the error is not to be "
-            "trusted, run longer chains",
+            "the autocorrelation is still %.2f after %d of %d steps, so that the error cannot be "
+            "trusted: run longer chains",
             gamma[window] / gamma[0],
             window,
             steps,
         )
-    # taking off the estimated mean instead of the true one shifts every gamma by -sums / count
+    # subtracting the estimated mean instead of the true one shifts every gamma by -sums / count
     corrected = gamma + sums[window] / count
     total = float(2 * corrected[: window + 1].sum() - corrected[0])
-    if total <= 0:  # so strongly anticorrelated that the noise of the sum exceeds it
+    if total <= 0:  # anticorrelated so strongly that the noise of the sum exceeds the sum
         total = float(gamma[0]) / count
     tau = total / (2 * float(corrected[0]))
     tau_error = tau * math.sqrt(max(0.0, 4 * (window + 0.5 - tau) / count))
@@ -180,9 +189,9 @@ def _autocovariance(chains: Tensor) -> Tensor:
 
 
 def _window(tau: Tensor, count: int, s: float) -> int:
-    """The first window where the truncation's decay is faster than the noise's growth."""
+    """The first window where the truncation error falls faster than the noise grows."""
     width = torch.arange(1, len(tau), dtype=torch.float64)
-    # the size of the sum tells the decay; that of an alternating sum is below zero
+    # the size of the sum gives the decay; an alternating sum is negative
     size = (tau[1:] - 0.5).abs().clamp_min(1e-12)
     decay = s / torch.log((1 + size) / size)
     slope = torch.exp(-width / decay) - decay / torch.sqrt(width * count)

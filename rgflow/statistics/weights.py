@@ -13,18 +13,22 @@ from torch import Tensor
 from rgflow.runtime.seeds import generator_for
 from rgflow.statistics.chains import Measured, mean_with_error
 
+LEAST_FOR_ESS = 10_000
+"""Fewest samples for which an effective sample size is quoted; that of few is far too good."""
 GROUPS = 4096
+"""Groups of samples that the bootstrap draws from."""
 RESAMPLES = 400
+"""Resamplings of the bootstrap."""
 
 
 class EffectiveSampleSize(NamedTuple):
-    """Effective sample size as a fraction in (0, 1], with what tells whether to believe it.
+    """Effective sample size as a fraction in (0, 1], and numbers that tell whether to believe it.
 
     Attributes:
         ess: ``<w>^2 / <w^2>``.
-        error: Standard error by bootstrap; it too is blind to modes that q never visits.
-        largest_share: Largest weight over the sum of all; much above 1 / samples means a tail
-            that the samples have barely seen.
+        error: Standard error by bootstrap, which is blind to modes that q never visits as well.
+        largest_share: Largest weight over the sum of all weights; if it is much above
+            1 / samples, the weights have a tail that the samples have barely seen.
         samples: Number of weights.
     """
 
@@ -49,7 +53,7 @@ class LogZ(NamedTuple):
 
 
 def effective_sample_size(
-    log_weights: Tensor, *, minimum: int = 10_000, generator: torch.Generator | None = None
+    log_weights: Tensor, *, minimum: int = LEAST_FOR_ESS, generator: torch.Generator | None = None
 ) -> EffectiveSampleSize:
     r"""Effective sample size of weights, ``(sum w)^2 / (n sum w^2)``.
 
@@ -57,12 +61,12 @@ def effective_sample_size(
 
     Args:
         log_weights: ``(n,)``, up to a common constant.
-        minimum: Fewer samples are refused, since the estimate from few is far too good.
-        generator: For the bootstrap, on the CPU; a fixed stream if None.
+        minimum: Fewest samples that are accepted, since the estimate from few is far too good.
+        generator: Source of the bootstrap, on the CPU; a fixed stream if None.
 
     Raises:
-        ValueError: If there are fewer than ``minimum``, or some are NaN or infinite (minus
-            infinity, a weight of zero, is allowed).
+        ValueError: If there are fewer samples than ``minimum``, or some weights are NaN or
+            infinite; a weight of zero, minus infinity, is allowed.
 
     >>> effective_sample_size(torch.zeros(20000)).ess
     1.0
@@ -91,15 +95,15 @@ def log_z_estimates(
 ) -> LogZ:
     """Lower bound, importance-sampling estimate and upper bound of ``ln Z``, with errors.
 
-    The error of the importance estimate is the larger of the delta method's and the bootstrap's;
-    if the effective sample size is tiny both are of order one, the estimate is biased towards the
-    lower bound, and only the bounds should be quoted.
+    The error of the importance estimate is the larger one of the delta method's and the
+    bootstrap's. If the effective sample size is tiny, both are of order one, the estimate is
+    biased towards the lower bound, and only the bounds should be quoted.
 
     Args:
         log_weights: ``-E(x) - log q(x)`` of independent samples of q, ``(n,)``.
         target_log_weights: The same for states of the target, ``(T,)`` or ``(T, chains)`` of
             Markov chains, whose autocorrelation goes into the error.
-        generator: For the bootstrap, on the CPU; a fixed stream if None.
+        generator: Source of the bootstrap, on the CPU; a fixed stream if None.
 
     Raises:
         ValueError: If there are fewer than two weights, or some are not finite.
@@ -107,7 +111,10 @@ def log_z_estimates(
     log_weights = _checked(log_weights)
     count = len(log_weights)
     if not log_weights.isfinite().all():
-        raise ValueError("a sample has weight zero: the lower bound on ln Z is minus infinity")
+        raise ValueError(
+            "got a sample of weight zero, expected finite log weights: the lower bound on ln Z "
+            "would be minus infinity"
+        )
     lower = Measured(float(log_weights.mean()), float(log_weights.std()) / math.sqrt(count))
     top = log_weights.max()
     weights = (log_weights - top).exp()
@@ -121,12 +128,12 @@ def log_z_estimates(
 def metropolis_acceptance(log_weights: Tensor) -> float:
     r"""Stationary acceptance rate of independence Metropolis with these proposals.
 
-    The mean of ``min(1, w' / w)`` over proposals w' and states w of the target, each sample taken
-    as both, ``sum_{i != j} min(w_i, w_j) / ((n - 1) sum_i w_i)``. For log-normal weights whose
-    logarithm has variance s^2 it is ``erfc(s / 2)``.
+    It is the mean of ``min(1, w' / w)`` over proposals w' and states w of the target. Each sample
+    serves as both: ``sum_{i != j} min(w_i, w_j) / ((n - 1) sum_i w_i)``. For log-normal weights
+    whose logarithm has variance s^2 it is ``erfc(s / 2)``.
 
     Args:
-        log_weights: Of independent samples, ``(n,)``, up to a common constant.
+        log_weights: Log weights of independent samples, ``(n,)``, up to a common constant.
 
     Raises:
         ValueError: If there are fewer than two, or some are NaN or infinite.
@@ -138,7 +145,7 @@ def metropolis_acceptance(log_weights: Tensor) -> float:
     """
     log_weights = _checked(log_weights).sort().values
     weights = (log_weights - log_weights[-1]).exp()
-    # the i-th smallest is the smaller one of two with each of those above it, in both orders
+    # the i-th smallest weight is the minimum with each weight above it, in both orders
     above = torch.arange(len(weights) - 1, -1, -1, dtype=torch.float64)
     smaller = 2 * (weights * above).sum()
     return float(smaller / ((len(weights) - 1) * weights.sum()))
@@ -172,11 +179,11 @@ def derived_reweighted(
     """A function of means in the target, ``F(<a>, <b>, ...)``, with its error by bootstrap.
 
     Args:
-        function: Of as many tensors as there are values, elementwise: it is applied to all
-            resamplings at once.
+        function: Takes as many tensors as there are values, elementwise, since it is applied to
+            all resamplings at once.
         values: Each ``(n,)``, one number for each sample of the flow.
         log_weights: ``(n,)``.
-        generator: For the bootstrap, on the CPU; a fixed stream if None.
+        generator: Source of the bootstrap, on the CPU; a fixed stream if None.
 
     Raises:
         ValueError: If shapes differ, or something is not finite.
@@ -196,7 +203,7 @@ def _bootstrap(
 ) -> tuple[float, float]:
     """Estimate from the column means ``(..., P)`` of ``(n, P)``, and its spread over resamplings.
 
-    Whole groups of samples are drawn: their sums are independent as well, and a million samples
+    Whole groups of samples are drawn. Their sums are independent as well, and a million samples
     cost no more than a few thousand.
     """
     generator = generator or generator_for("bootstrap")
@@ -210,14 +217,17 @@ def _bootstrap(
 
 
 def _checked(log_weights: Tensor) -> Tensor:
-    """float64 ``(n,)`` on the CPU, n at least 2, with no NaN and no infinite weight."""
+    """The log weights, ``(n,)`` float64 on the CPU; n >= 2, no NaN and no infinite weight."""
     log_weights = torch.as_tensor(log_weights).detach().double().cpu()
     if log_weights.dim() != 1 or len(log_weights) < 2:
         raise ValueError(
             f"got log weights of shape {tuple(log_weights.shape)}, expected (n,) with n >= 2"
         )
     if log_weights.isnan().any() or not log_weights.max().isfinite():
-        raise ValueError("the log weights have NaN, are infinite, or all weights are zero")
+        raise ValueError(
+            "got log weights with NaN, an infinite weight, or weights that are all zero, expected "
+            "finite numbers"
+        )
     return log_weights
 
 
@@ -231,5 +241,5 @@ def _paired(
         raise ValueError(f"got values of shapes {shapes}, expected {tuple(log_weights.shape)}")
     columns = torch.stack([one.detach().double().cpu() for one in values], 1)
     if not columns.isfinite().all():
-        raise ValueError("the values are not all finite")
+        raise ValueError("got values that are not all finite, expected finite numbers")
     return columns, log_weights

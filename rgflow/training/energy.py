@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from rgflow.energies import Energy
 from rgflow.evaluation.fields import evaluate_energy
 from rgflow.evaluation.summary import cautions
-from rgflow.flow import Flow
+from rgflow.flow import Flow, check_same_events
 from rgflow.montecarlo.reference import Reference
 from rgflow.objectives import negative_log_likelihood, path_gradient, reverse_kl
 from rgflow.runtime.seeds import generator_for
@@ -91,11 +91,7 @@ class EnergyModule(FlowTraining):
         **settings: Any,
     ) -> None:
         super().__init__(flow, seed=seed, compile=compile, **settings)
-        if tuple(flow.event_shape) != tuple(energy.event_shape):
-            raise ValueError(
-                f"energy: got fields of shape {tuple(energy.event_shape)}, expected "
-                f"{tuple(flow.event_shape)} as the flow has"
-            )
+        check_same_events(flow, energy)
         _check(
             ("objective", objective, objective in OBJECTIVES, f"one of {OBJECTIVES}"),
             ("forward_weight", forward_weight, 0 <= forward_weight <= 1, "a number in [0, 1]"),

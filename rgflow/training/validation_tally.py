@@ -8,9 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from rgflow.statistics import effective_sample_size, metropolis_acceptance
-
-MINIMUM_FOR_ESS = 10_000
+from rgflow.statistics import LEAST_FOR_ESS, effective_sample_size, metropolis_acceptance
 
 
 class Tally:
@@ -54,7 +52,7 @@ class Tally:
             found["kl_nats"] = bound + log_z
         if bool(log_weights.isfinite().all()):
             quality = effective_sample_size(log_weights, minimum=2)
-            found["ess" if len(log_weights) >= MINIMUM_FOR_ESS else "ess_of_few"] = quality.ess
+            found["ess" if len(log_weights) >= LEAST_FOR_ESS else "ess_of_few"] = quality.ess
             found["largest_share"] = quality.largest_share
             found["acceptance"] = metropolis_acceptance(log_weights)
         return found

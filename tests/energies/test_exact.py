@@ -155,8 +155,8 @@ def test_the_free_field_against_its_matrix(shape):
     ("call", "message"),
     [
         (lambda: ising_log_z(0, 4, 0.4), "0 x 4"),
-        (lambda: ising_log_z(4, 4, math.nan), "got the parameter nan"),
-        (lambda: ising_energy(4, 4, math.inf), "got the parameter inf"),
+        (lambda: ising_log_z(4, 4, math.nan), "coupling: got nan"),
+        (lambda: ising_energy(4, 4, math.inf), "coupling: got inf"),
         (lambda: ising_specific_heat(3, 4, -0.4), "frustrated"),
         (lambda: ising_brute_force(5, 4, 0.4), "at most 16"),
         (lambda: free_field_log_z(4, 4, 0.0), "m2: got 0.0"),

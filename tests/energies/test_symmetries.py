@@ -5,8 +5,13 @@ import torch
 from all_energies import ENERGIES
 from torch import nn
 
-from rgflow.energies import Ising, Phi4
-from rgflow.energies.symmetries import is_even, is_translation_invariant
+from rgflow.energies import Energy, Ising, Phi4, as_energy
+from rgflow.energies.symmetries import (
+    is_even,
+    is_translation_invariant,
+    seems_even,
+    seems_translation_invariant,
+)
 
 
 class Added:
@@ -23,8 +28,10 @@ class Added:
 @pytest.mark.parametrize("name", ENERGIES)
 def test_the_energies_of_the_package_have_both(name):
     energy = ENERGIES[name]()
-    assert is_even(energy)
-    assert is_translation_invariant(energy)
+    assert energy.even
+    assert energy.translation_invariant
+    assert seems_even(energy)
+    assert seems_translation_invariant(energy)
 
 
 BUMP = torch.zeros(64, 64)
@@ -87,3 +94,50 @@ def test_what_is_not_finite_is_no_violation():
 
     assert is_even(Bounded())
     assert is_even(Ising(4))
+
+
+def tilted(kind, **declared):
+    """Phi4 with a tilt of the rows, as a user writes it: neither even nor invariant."""
+    tilt = 0.1 * torch.arange(4.0)[:, None]
+
+    def energy(self, x):
+        return Phi4(4, -1.0, 1.0).energy(x) + (tilt.to(x) * x).sum((1, 2, 3))
+
+    members = {"energy": energy, "event_shape": (1, 4, 4), **declared}
+    if kind == "plain object":
+        return type("Tilted", (), members)()
+    if kind == "Energy":
+        del members["event_shape"]
+        return type("Tilted", (Energy,), members)((1, 4, 4))
+    del members["event_shape"]
+    return type("Tilted", (Phi4,), members)(4, -1.0, 1.0)
+
+
+KINDS = ("plain object", "Energy", "subclass of Phi4")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_declared_symmetries_are_tried(kind):
+    for member in ("even", "translation_invariant"):
+        with pytest.raises(ValueError, match=f"Tilted.{member}: got True, but random fields"):
+            as_energy(tilted(kind, **{member: True}))
+        with pytest.raises(ValueError, match=f"Tilted.{member}: got 'yes'"):
+            as_energy(tilted(kind, **{member: "yes"}))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_not_declared_is_found_and_what_is_declared_is_believed(kind):
+    undeclared = as_energy(tilted(kind))
+    assert undeclared.even is undeclared.translation_invariant is None
+    assert not is_even(undeclared)
+    assert not is_translation_invariant(undeclared)
+
+    def energy(self, x):
+        return x.square().sum((1, 2, 3))
+
+    symmetric = as_energy(tilted(kind, energy=energy))
+    assert is_even(symmetric)
+    assert is_translation_invariant(symmetric)
+    declared = as_energy(tilted(kind, energy=energy, even=False, translation_invariant=True))
+    assert not is_even(declared)
+    assert is_translation_invariant(declared)

@@ -103,8 +103,10 @@ def test_rates_from_other_hardware_are_marked():
     assert "warning" not in comparison_table(flow, changed(CHAINS, device="cpu", threads=2))
     assert "warning" not in comparison_table(flow, CHAINS)  # not told
     text = comparison_table(flow, changed(CHAINS, device="cpu", threads=1))
-    assert "warning: rates do not compare, threads of the flow 2, of chains 1" in text
-    assert "device of the flow cpu" in comparison_table(flow, changed(CHAINS, device="cuda:0"))
+    assert (
+        "warning: the rates cannot be compared, threads of the flow: 2, of the chains: 1" in text
+    )
+    assert "device of the flow: cpu" in comparison_table(flow, changed(CHAINS, device="cuda:0"))
 
 
 def test_rows_of_the_auxiliary_field_are_told_once():

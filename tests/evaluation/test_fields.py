@@ -203,7 +203,7 @@ def test_samples_that_overflow_are_told():
 
 @pytest.mark.parametrize(
     ("energy", "samples", "words"),
-    [(GaussianField(4, 0.5), 10, "acts on"), (FIELD, 0, "samples=0")],
+    [(GaussianField(4, 0.5), 10, "got fields of shape"), (FIELD, 0, "samples=0")],
 )
 def test_wrong_arguments_are_refused(energy, samples, words):
     with pytest.raises(ValueError, match=words):

@@ -40,3 +40,11 @@ def test_modes_and_forms_are_those_of_the_matrix(shape):
 def test_the_normalisation_of_a_gaussian():
     covariance = torch.tensor([[2.0, 0.5]], dtype=torch.float64)
     assert lattice.gaussian_log_z(covariance) == pytest.approx(math.log(2 * math.pi))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_bond_counts_once(shape):
+    x = torch.randn(3, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    expected = (x * lattice.neighbour_sum(x)).sum((-2, -1)) / 2
+    torch.testing.assert_close(lattice.bond_sum(x), expected)
+    assert lattice.bond_sum(x.sign().to(torch.int8)).dtype == torch.float64

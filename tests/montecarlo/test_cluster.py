@@ -5,10 +5,9 @@ import pytest
 import torch
 from gaussian_target import seeded
 
+from rgflow.energies import CRITICAL_COUPLING
 from rgflow.montecarlo import swendsen_wang
 from rgflow.statistics import mean_with_error
-
-CRITICAL = math.log(1 + math.sqrt(2)) / 2
 
 
 def enumerated(height, width, coupling):
@@ -46,7 +45,7 @@ def test_means_are_those_of_the_enumeration(height, width, coupling):
 @pytest.mark.parametrize(("side", "exact"), [(4, 0.7613589), (8, 0.6469116)])
 def test_magnetization_at_criticality(side, exact):
     chains = swendsen_wang(
-        side, side, CRITICAL, sweeps=800, chains=150, warmup=40, generator=seeded()
+        side, side, CRITICAL_COUPLING, sweeps=800, chains=150, warmup=40, generator=seeded()
     )
     plain = mean_with_error(chains.samples.double().mean((-2, -1)) ** 2)
     improved = mean_with_error(chains.cluster_m2)

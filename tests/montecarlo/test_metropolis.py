@@ -7,6 +7,7 @@ from gaussian_target import GaussianTarget, seeded
 from rgflow.bijectors import ElementwiseAffine
 from rgflow.flow import Flow
 from rgflow.montecarlo import independence_metropolis
+from rgflow.montecarlo.weighted import weighted_samples
 from rgflow.priors import Gaussian
 from rgflow.statistics import mean_with_error, reweighted
 
@@ -77,5 +78,17 @@ def test_a_proposal_that_overflows_never_sticks(value):
 def test_wrong_settings_are_refused():
     with pytest.raises(ValueError, match="expected at least"):
         independence_metropolis(wide_flow(1), GaussianTarget(4), steps=0, generator=seeded())
-    with pytest.raises(ValueError, match="the flow samples"):
+    with pytest.raises(ValueError, match="got fields of shape"):
         independence_metropolis(wide_flow(1), GaussianTarget(8), steps=1, generator=seeded())
+
+
+@pytest.mark.parametrize("batch_size", [7, 100])
+def test_weighted_samples_are_the_flow_s_with_their_weights(batch_size):
+    flow, target = wide_flow(0.4), GaussianTarget(4, m2=4.0)
+    drawn = weighted_samples(flow, target, 20, batch_size=batch_size, generator=seeded())
+    assert drawn.samples.shape == (20, 1, 4, 4)
+    assert torch.equal(drawn.energies, target.energy(drawn.samples))
+    expected = -drawn.energies - flow.log_prob(drawn.samples).detach()
+    torch.testing.assert_close(drawn.log_weights, expected)
+    with pytest.raises(ValueError, match="samples=0"):
+        weighted_samples(flow, target, 0, batch_size=batch_size, generator=seeded())

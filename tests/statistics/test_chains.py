@@ -4,7 +4,12 @@ import pytest
 import torch
 from gaussian_target import seeded
 
-from rgflow.statistics import derived_with_error, integrated_autocorrelation_time, mean_with_error
+from rgflow.statistics import (
+    Measured,
+    derived_with_error,
+    integrated_autocorrelation_time,
+    mean_with_error,
+)
 from rgflow.statistics.chains import few_warnings
 
 
@@ -115,3 +120,10 @@ def test_a_table_warns_once_and_a_pilot_never(caplog):
         assert len(caplog.records) == most
     mean_with_error(drift)
     assert len(caplog.records) == 2
+
+
+def test_by_how_many_errors_a_value_is_off():
+    assert Measured(1.5, 0.25).sigmas(1.0) == 2
+    assert Measured(1.0, 0.0).sigmas(1.0) is None
+    assert Measured(math.nan, 0.1).sigmas(1.0) is None
+    assert Measured(1.0, math.nan).sigmas(1.0) is None

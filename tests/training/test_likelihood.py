@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from rgflow.bijectors.pixels import bits_per_dim, dequantize
 from rgflow.models import conv_flow
-from rgflow.objectives import evaluate_bits_per_dim, negative_log_likelihood
+from rgflow.objectives import negative_log_likelihood
 from rgflow.runtime.seeds import generator_for
 from rgflow.training import LikelihoodModule
 from rgflow.training.flow_module import DivergedError
@@ -122,18 +122,6 @@ def test_noise_and_flips_differ_between_ranks_and_steps(monkeypatch):
     losses = [loss(*case) for case in cases]
     assert len(set(losses)) == len(cases)
     assert losses == [loss(*case) for case in cases]
-
-
-def test_estimate_on_a_set_has_a_standard_error():
-    flow = tiny_flow()
-    images = torch.cat(list(batches(5)))
-    mean, error = evaluate_bits_per_dim(flow, images, batch_size=7, seed=2)
-    x = dequantize(images, torch.Generator().manual_seed(2))
-    bits = bits_per_dim(flow(x).detach(), (3, 8, 8)).double()
-    assert mean == pytest.approx(float(bits.mean()), rel=1e-3)
-    assert error == pytest.approx(float(bits.std()) / 20**0.5, rel=0.2)
-    with pytest.raises(ValueError, match="got 1 images"):
-        evaluate_bits_per_dim(flow, images[:1])
 
 
 def test_wrong_picture_settings_are_refused():

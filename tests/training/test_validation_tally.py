@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from rgflow.statistics import effective_sample_size, metropolis_acceptance
-from rgflow.training.validation_tally import MINIMUM_FOR_ESS, Tally
+from rgflow.statistics import LEAST_FOR_ESS, effective_sample_size, metropolis_acceptance
+from rgflow.training.validation_tally import Tally
 
 
 def test_numbers_are_those_of_all_batches_and_processes():
@@ -29,13 +29,13 @@ def test_numbers_are_those_of_all_batches_and_processes():
     assert found["acceptance"] == pytest.approx(metropolis_acceptance(weights))
 
 
-@pytest.mark.parametrize("number", [2, MINIMUM_FOR_ESS - 1, MINIMUM_FOR_ESS])
+@pytest.mark.parametrize("number", [2, LEAST_FOR_ESS - 1, LEAST_FOR_ESS])
 def test_the_ess_of_few_samples_is_called_so(number):
     tally = Tally("cpu")
     tally.add_samples(torch.zeros(number))
     found = tally.numbers(lambda t: t, log_z=None)
-    assert ("ess" in found) == (number >= MINIMUM_FOR_ESS)
-    assert ("ess_of_few" in found) == (number < MINIMUM_FOR_ESS)
+    assert ("ess" in found) == (number >= LEAST_FOR_ESS)
+    assert ("ess_of_few" in found) == (number < LEAST_FOR_ESS)
     assert "kl_nats" not in found
     assert math.isnan(found["cross_entropy"])
 

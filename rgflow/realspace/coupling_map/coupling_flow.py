@@ -18,9 +18,6 @@ from rgflow.realspace.model.rbm import log_2cosh
 
 log = logging.getLogger(__name__)
 
-CRITICAL_COUPLING = math.log(1 + math.sqrt(2)) / 2
-"""Exact critical coupling of the Ising model on the square lattice."""
-
 UNIFORM_BETA = 1.15662235
 """Beta beyond which, at the fixed point ``J*(beta)``, a copy of one spin has a smaller loss than
 equal weights have; computed by `one_spin_copy.flow_limit`."""

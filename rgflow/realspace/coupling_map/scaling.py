@@ -2,7 +2,8 @@
 
 import math
 
-from rgflow.realspace.coupling_map.coupling_flow import CRITICAL_COUPLING, renormalized_coupling
+from rgflow.energies.exact import CRITICAL_COUPLING
+from rgflow.realspace.coupling_map.coupling_flow import renormalized_coupling
 
 
 def trajectory(J: float, steps: int, beta: float = 0.0) -> list[float]:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
+from rgflow.energies.exact import CRITICAL_COUPLING
 from rgflow.realspace.block_variable.block_loss import SPINS, Choice, Loss
 from rgflow.realspace.block_variable.fit import Fit, Learning
 from rgflow.realspace.coupling_map.coupling_flow import (
-    CRITICAL_COUPLING,
     LinearisedFlow,
     fixed_point,
 )

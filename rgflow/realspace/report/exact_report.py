@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from rgflow.energies.exact import CRITICAL_COUPLING
 from rgflow.realspace.block_variable.environment import environment_mutual_information
 from rgflow.realspace.block_variable.fit import Fit, fit_coinciding, fit_rbm, learn
 from rgflow.realspace.coupling_map.coupling_flow import (
-    CRITICAL_COUPLING,
     UNIFORM_BETA,
     beta_of_fixed_point,
     coupling_weight,

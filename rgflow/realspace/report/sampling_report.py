@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from rgflow.energies.exact import CRITICAL_COUPLING
 from rgflow.montecarlo.blocking import block_spins
 from rgflow.montecarlo.cluster import swendsen_wang
 from rgflow.plotting.images import labelled_grid
-from rgflow.realspace.coupling_map.coupling_flow import CRITICAL_COUPLING
 from rgflow.realspace.report.report import Row, Section
 from rgflow.realspace.report.sampling_figures import exponent_figure, filters_figure
 from rgflow.realspace.samples.block_filter import filter_spins

@@ -3,8 +3,8 @@ import math
 import mpmath
 import pytest
 
+from rgflow.energies.exact import CRITICAL_COUPLING
 from rgflow.realspace.coupling_map.coupling_flow import (
-    CRITICAL_COUPLING,
     beta_of_fixed_point,
     coupling_of_weight,
     coupling_weight,

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
+from rgflow.energies.exact import CRITICAL_COUPLING
 from rgflow.realspace.coupling_map.coupling_flow import (
-    CRITICAL_COUPLING,
     correlation_length_exponent,
     fixed_point,
 )

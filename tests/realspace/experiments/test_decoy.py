@@ -1,9 +1,10 @@
 import pytest
 import torch
 
+from rgflow.energies.exact import CRITICAL_COUPLING
 from rgflow.realspace.block_variable.block_loss import block_loss, train_block
 from rgflow.realspace.block_variable.environment import environment_mutual_information
-from rgflow.realspace.coupling_map.coupling_flow import CRITICAL_COUPLING, coupling_weight
+from rgflow.realspace.coupling_map.coupling_flow import coupling_weight
 from rgflow.realspace.experiments.decoy import decoy_experiment, switching_beta
 from rgflow.realspace.model.block_geometry import PLAQUETTE
 

@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
+from rgflow.energies.exact import CRITICAL_COUPLING
 from rgflow.realspace.block_variable.block_loss import train_block
 from rgflow.realspace.coupling_map.coupling_flow import (
-    CRITICAL_COUPLING,
     UNIFORM_BETA,
     coupling_weight,
 )

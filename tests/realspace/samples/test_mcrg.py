@@ -3,9 +3,9 @@ import itertools
 import pytest
 import torch
 
+from rgflow.energies.exact import CRITICAL_COUPLING
 from rgflow.montecarlo.blocking import block_spins
 from rgflow.montecarlo.cluster import swendsen_wang
-from rgflow.realspace.coupling_map.coupling_flow import CRITICAL_COUPLING
 from rgflow.realspace.samples.mcrg import (
     EVEN_COUPLINGS,
     images,

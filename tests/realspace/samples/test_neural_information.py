@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
+from rgflow.energies.exact import CRITICAL_COUPLING
 from rgflow.montecarlo.cluster import swendsen_wang
-from rgflow.realspace.coupling_map.coupling_flow import CRITICAL_COUPLING
 from rgflow.realspace.samples.neural_information import (
     Windows,
     cut_windows,

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from rgflow.realspace.coupling_map.coupling_flow import CRITICAL_COUPLING
+from rgflow.energies.exact import CRITICAL_COUPLING
 from rgflow.realspace.samples.torus_information import torus_information
 
 
