@@ -112,7 +112,7 @@ class Energy(nn.Module, ABC):
 
     @property
     def translation_invariant(self) -> bool | None:
-        """Whether E keeps its value when the field moves by a site; None where it has to be tried."""
+        """Whether E keeps its value when the field moves by a site; None where that is not said."""
         return None
 
     def exact_observables(self) -> Mapping[str, float]:
