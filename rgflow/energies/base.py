@@ -112,7 +112,7 @@ class Energy(nn.Module, ABC):
 
     @property
     def translation_invariant(self) -> bool | None:
-        """Whether E is the same when the field moves by a site; None where it has to be tried."""
+        """Whether E is the same for a field moved by a site; None where it has to be tried."""
         return None
 
     def exact_observables(self) -> Mapping[str, float]:
