@@ -140,9 +140,9 @@ def save_flow(
     write_atomically(path, lambda file: torch.save(content, file))
 
 
-def flow_weights(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """The flow's own state dict inside a checkpoint."""
-    state = content["state_dict"]
+def flow_weights(content: Mapping[str, Any], part: str = "state_dict") -> dict[str, torch.Tensor]:
+    """The flow's own state dict inside a part of a checkpoint."""
+    state = content[part]
     return {name[len(PREFIX) :]: v for name, v in state.items() if name.startswith(PREFIX)}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from rgflow.runtime.config import build
 from rgflow.runtime.hydra_command import run_hydra_command
 from rgflow.runtime.run_folder import RunFolder
+from rgflow.runtime.signals import handling_signals
 
 
 def train(config: dict[str, Any], folder: RunFolder) -> None:
@@ -57,12 +58,13 @@ def train(config: dict[str, Any], folder: RunFolder) -> None:
     data = build(config["data"], "data") if has_data else None
     check_shapes(module.flow, data)
 
-    resume = Resume(module.flow, config)
+    with telling_mistakes(config["ckpt_path"], folder):
+        resume = Resume(module.flow, config)
     stopping = LastCheckpoint(directory.last, config["validation_every"])
     trainer = make_trainer(config, directory, resume, stopping, module.monitor)
-    with stopping.signals, directory.metrics(trainer, module) as metrics:
+    with handling_signals(stopping.stop), directory.metrics(trainer, module) as metrics:
         check_data(data, trainer.world_size)
-        with telling_mistakes(resume, folder):
+        with telling_mistakes(resume.path, folder):
             trainer.fit(module, datamodule=data, ckpt_path=resume.path, weights_only=True)
         metrics[module.monitor.replace("/", "_")] = take_best_weights(trainer, module)
         with directory.stopwatch.reporting():

@@ -80,6 +80,14 @@ def test_sweep_makes_a_folder_for_each_job(tmp_path):
     assert metrics[0]["bits_per_dim"] != metrics[1]["bits_per_dim"]
 
 
+def test_a_job_that_fails_does_not_stop_the_others_of_a_sweep(tmp_path, capfd):
+    jobs = ["-m", "training.lr=-1,0.01", "max_steps=1", f"hydra.sweep.dir={tmp_path}/sweep"]
+    assert train(*jobs, f"data.root={tmp_path}") == 1
+    assert "training.lr: got -1" in capfd.readouterr().err
+    assert not (tmp_path / "sweep/0").exists()
+    assert json.loads((tmp_path / "sweep/1/metrics.json").read_text())["status"] == "finished"
+
+
 @pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
 def test_other_precisions(precision, tmp_path):
     overrides = [f"trainer.precision={precision}", f"data.root={tmp_path}"]

@@ -6,9 +6,9 @@ built without Hydra, so that a checkpoint opens where Hydra is not installed.
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from inspect import formatannotation
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from rgflow.runtime.annotations import has_type
@@ -97,7 +97,8 @@ def build(
     target = present_target(target)
     check_target(target, name, within)
     function = _locate(target, name)
-    if within is not None and not _is_within(getattr(function, "__module__", None), within):
+    home = f"{getattr(function, '__module__', None)}."
+    if within is not None and not is_inside(home, within):
         # imported there from elsewhere, hence not meant to be called by a file
         raise ValueError(
             f"{name}: got _target_ {target!r}, expected one defined in {' or '.join(within)}"
@@ -105,15 +106,18 @@ def build(
     arguments = {k: v for k, v in node.items() if k != "_target_" and k not in HYDRA_ONLY}
     if arguments.keys() & extra.keys():
         raise ValueError(f"{name}: got {', '.join(arguments.keys() & extra.keys())}, which is set")
-    _check_arguments(function, arguments, extra, name)
+    _check_names(function, arguments | extra, name)
+    if is_inside(home, ("rgflow",)):  # other packages' annotations are not promises
+        _check_types(function, arguments, f"{name}.")
+        _check_types(function, extra, "")
     try:
         return function(**arguments, **extra)
     except ValueError:
         raise
     except Exception as error:
-        is_ours = _is_within(function.__module__, ("rgflow", "lightning"))
         # torch has no narrower class for a tensor that is too large
-        if is_ours and not isinstance(error, RuntimeError | MemoryError | OverflowError):
+        is_of_settings = isinstance(error, RuntimeError | MemoryError | OverflowError)
+        if is_inside(home, ("rgflow", "lightning")) and not is_of_settings:
             raise  # a mistake of ours, whose traceback is needed
         message = str(error).partition("\n")[0]
         raise ValueError(
@@ -123,14 +127,14 @@ def build(
 
 
 def is_inside(target: Any, modules: Sequence[str]) -> bool:
-    """Whether a dotted name is that of a function or class in one of some modules.
+    """Whether a dotted name is of something inside one of some modules.
 
     >>> is_inside("rgflow.models.conv_flow", ["rgflow.models"])
     True
     >>> is_inside("rgflow.modelsx.f", ["rgflow.models"])
     False
     """
-    return isinstance(target, str) and _is_within(target.rpartition(".")[0], modules)
+    return isinstance(target, str) and target.startswith(tuple(f"{m}." for m in modules))
 
 
 def check_target(target: Any, name: str, within: Sequence[str] | None) -> None:
@@ -151,54 +155,40 @@ def check_target(target: Any, name: str, within: Sequence[str] | None) -> None:
         )
 
 
-def _is_within(module: Any, within: Sequence[str]) -> bool:
-    return isinstance(module, str) and any(f"{module}.".startswith(f"{w}.") for w in within)
-
-
 def _locate(target: str, name: str) -> Callable[..., Any]:
-    module, _, attribute = target.rpartition(".")
+    """A function or class, or another constructor such as ``rgflow.energies.Phi4.from_kappa``."""
     try:
-        return getattr(import_module(module), attribute)
+        found, owner = map(resolve_name, (target, target.rpartition(".")[0]))
     except (ImportError, AttributeError, ValueError) as error:
-        method = _class_method(module, attribute)
-        if method is None:
-            raise ValueError(
-                f"{name}: got _target_ {target!r}, which cannot be found: {error}"
-            ) from error
-        return method
+        raise ValueError(
+            f"{name}: got _target_ {target!r}, which cannot be found: {error}"
+        ) from error
     except Exception as error:  # of a user's module
         raise ValueError(
             f"{name}: got _target_ {target!r}, whose import failed with "
             f"{type(error).__name__}: {error}"
         ) from error
-
-
-def _class_method(path: str, attribute: str) -> Callable[..., Any] | None:
-    """Another constructor of a class, such as ``rgflow.energies.Phi4.from_kappa``."""
-    module, _, owner = path.rpartition(".")
-    try:
-        method = getattr(getattr(import_module(module), owner), attribute)
-    except (ImportError, AttributeError, ValueError):
-        return None
-    return method if inspect.ismethod(method) else None
-
-
-def _check_arguments(
-    function: Callable[..., Any], arguments: dict[str, Any], extra: dict[str, Any], name: str
-) -> None:
-    parameters = inspect.signature(function).parameters
-    try:
-        inspect.signature(function).bind(**arguments, **extra)
-    except TypeError as error:
+    if not callable(found) or (isinstance(owner, type) and not inspect.ismethod(found)):
         raise ValueError(
-            f"{name}: {error}; expected arguments among: {', '.join(parameters)}"
-        ) from error
-    if not _is_within(function.__module__, ("rgflow",)):
-        return  # other packages' annotations are not promises
+            f"{name}: got _target_ {target!r}, which cannot be found as a function, a class or a "
+            "constructor of a class"
+        )
+    return found
+
+
+def _check_names(function: Callable[..., Any], arguments: Mapping[str, Any], name: str) -> None:
+    signature = inspect.signature(function)
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        expected = ", ".join(signature.parameters)
+        raise ValueError(f"{name}: {error}; expected arguments among: {expected}") from error
+
+
+def _check_types(function: Callable[..., Any], arguments: Mapping[str, Any], place: str) -> None:
     hints = get_type_hints(function.__init__ if isinstance(function, type) else function)
-    for key, value in (arguments | extra).items():
+    for key, value in arguments.items():
         # what an open **settings takes is for the function to check
-        if key in parameters and not has_type(value, hints.get(key, Any)):
+        if key in inspect.signature(function).parameters and not has_type(value, hints[key]):
             expected = formatannotation(hints[key]).replace("collections.abc.Sequence", "list")
-            place = key if key in extra else f"{name}.{key}"
-            raise ValueError(f"{place}: got {value!r}, expected {expected}")
+            raise ValueError(f"{place}{key}: got {value!r}, expected {expected}")

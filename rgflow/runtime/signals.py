@@ -1,15 +1,18 @@
 """What Ctrl-C and SIGTERM do to a run: before it has anything to lose, and afterwards."""
 
+import logging
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType, TracebackType
+from contextlib import AbstractContextManager, contextmanager, suppress
+from types import FrameType
 from typing import Any, NoReturn
 
 from rgflow.runtime.command_line import is_first_process
+
+log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -28,74 +31,62 @@ class Interrupted(BaseException):
         self.signum = signum
 
 
-class StopSignals:
-    """Takes SIGINT and SIGTERM while a run has something to lose; a context manager.
+class StopRequest:
+    """A handler of signals that may note the first one, for an orderly end of the run.
 
     A signal raises `Interrupted` at once, except for a first one that comes while the run can
     wait for the end of a step: it is only noted.
 
-    Args:
-        noted: Called with a first signal that is noted.
-
     Attributes:
-        can_wait: Whether the run looks at `requested` before long.
-        requested: The signal that was noted, or None.
+        can_wait: Whether the run looks at `signum` before long.
+        signum: The signal that was noted, or None.
     """
 
-    def __init__(self, noted: Callable[[signal.Signals], Any]) -> None:
+    def __init__(self) -> None:
         self.can_wait = False
-        self.requested: signal.Signals | None = None
-        self._noted = noted
-        self._previous: dict[int, Any] = {}
+        self.signum: int | None = None
 
-    def __enter__(self) -> None:
-        self.take()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.can_wait = False
-        for signum, previous in self._previous.items():
-            signal.signal(signum, previous)
-        self._previous = {}
-
-    def take(self) -> None:
-        """Take the signals, again if somebody has put other handlers in between.
-
-        Only the main thread gets signals; elsewhere nothing happens.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for signum in SIGNALS:
-            previous = signal.signal(signum, self._handle)
-            self._previous.setdefault(signum, previous)
-
-    def _handle(self, signum: int, frame: FrameType | None) -> None:
-        if not self.can_wait or self.requested is not None:
+    def __call__(self, signum: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        if not self.can_wait or self.signum is not None:
             raise Interrupted(signum)
-        self.requested = signal.Signals(signum)
-        self._noted(self.requested)
+        self.signum = signum
+        name = signal.Signals(signum).name
+        log.warning("%s: stopping after this step; a second one stops at once", name)
+
+
+def take_signals(handler: Callable[[int, FrameType | None], Any]) -> dict[int, Any]:
+    """Let a function handle SIGINT and SIGTERM from now on.
+
+    Returns:
+        The handlers of before; none outside of the main thread, which alone gets signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {signum: signal.signal(signum, handler) for signum in SIGNALS}
 
 
 @contextmanager
-def early_exit(clean: Callable[[], None]) -> Iterator[None]:
+def handling_signals(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    """Inside, a function handles SIGINT and SIGTERM."""
+    previous = take_signals(handler)
+    try:
+        yield
+    finally:
+        for signum, before in previous.items():
+            signal.signal(signum, before)
+
+
+def early_exit(clean: Callable[[], None]) -> AbstractContextManager[None]:
     """Inside, a signal ends the process with one line on stderr and status 128 plus the signal.
 
     No exception is raised for it: in the middle of imports, which take most of the time before
-    training, it would come out as another error, or not at all. Whoever takes over the signals
-    inside should give them back. Outside of the main thread, which alone gets signals, nothing
-    happens.
+    training, it would come out as another error, or not at all.
 
     Args:
         clean: Called first; it removes what should not stay. Only the first process of a run
             cleans and says something; the others end with status 0, as if the first had asked.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def leave(signum: int, frame: FrameType | None) -> NoReturn:
         for each in SIGNALS:
@@ -110,9 +101,4 @@ def early_exit(clean: Callable[[], None]) -> Iterator[None]:
             os.write(2, f"error: interrupted by {signal.Signals(signum).name}\n".encode())
         os._exit(status)
 
-    previous = {signum: signal.signal(signum, leave) for signum in SIGNALS}
-    try:
-        yield
-    finally:
-        for signum, handler in previous.items():
-            signal.signal(signum, handler)
+    return handling_signals(leave)

@@ -30,9 +30,6 @@ from rgflow.training.validation_tally import Tally
 
 log = logging.getLogger(__name__)
 
-OF_ANOTHER_COUPLING = {"free_energy_bound": "annealed_bound"}
-"""What a metric is called while the coupling is annealed."""
-
 
 class EnergyModule(FlowTraining):
     r"""Trains a flow q on an energy E, towards its law ``p = exp(-E) / Z``.
@@ -151,8 +148,10 @@ class EnergyModule(FlowTraining):
         """What the objective minimises, in nats per site, of as many samples as the batch has."""
         drawn = Batch(len(batch), generator, partial(self.states.batch, len(batch)))
         loss = self.objective.loss(self.flow, self.current_energy(), drawn)
-        names = {} if self.annealing.is_over(self.global_step) else OF_ANOTHER_COUPLING
-        return self.log_loss(loss, names)
+        if not self.annealing.is_over(self.global_step):  # the bound is that of another coupling
+            names = {"free_energy_bound": "annealed_bound"}
+            loss = loss._replace(metrics={names.get(n, n): v for n, v in loss.metrics.items()})
+        return self.log_loss(loss)
 
     def current_energy(self) -> Energy:
         """The energy at this step's coupling."""

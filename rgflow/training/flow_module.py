@@ -4,9 +4,7 @@ import inspect
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -69,18 +67,10 @@ class FlowTraining(LightningModule, ABC):
     def training_loss(self, batch: Any, generator: torch.Generator) -> Tensor:
         """The loss of one batch, ``()``; all its random numbers come from the generator."""
 
-    def log_loss(self, loss: Loss, names: Mapping[str, str] = MappingProxyType({})) -> Tensor:
-        """Put an objective's metrics into the curves.
-
-        Args:
-            loss: The result of the objective.
-            names: Other names for some of its metrics.
-
-        Returns:
-            What is minimised, in nats per entry of a sample.
-        """
+    def log_loss(self, loss: Loss) -> Tensor:
+        """Log the metrics of an objective; returns its loss in nats per entry of a sample."""
         for name, value in loss.metrics.items():
-            self.log(f"train/{names.get(name, name)}", value, prog_bar=True)
+            self.log(f"train/{name}", value, prog_bar=True)
         return loss.nats / math.prod(self.flow.event_shape)
 
     @abstractmethod

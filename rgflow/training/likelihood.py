@@ -95,7 +95,7 @@ class LikelihoodModule(FlowTraining):
     on_test_epoch_start = on_validation_epoch_start
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
-        """Add a batch to the sums; describe the latents of the first."""
+        """Add a batch to the sums, and describe the latents of the first batch."""
         x = self._evaluate("validation", batch, batch_idx)
         if batch_idx == 0:
             with torch.autocast(self.device.type, enabled=False):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from rgflow.checkpoint import PREFIX, describe_misfit, flow_weights, read_checkpoint
+from rgflow.checkpoint import describe_misfit, flow_weights, read_checkpoint
 from rgflow.runtime.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 TRAINING_STATE = ("epoch", "global_step", "loops", "callbacks", "optimizer_states",
                   "lr_schedulers", "pytorch-lightning_version")  # fmt: skip
 """What a checkpoint made by training has beside weights and configuration."""
-AVERAGE_STATE = ("current_model_state", "averaging_state")
-"""What it has if an average of the weights was trained along."""
+MOVING_WEIGHTS = "current_model_state"
+"""The weights that the optimizer moves, if ``state_dict`` has their average."""
 _COMPARED = ("flow", "objective", "training", "data", "energy")
 # the state of the optimizer holds these, and it wins over a new value
 _HELD_BY_THE_OPTIMIZER = ("training.lr", "training.betas", "training.weight_decay")
@@ -52,18 +52,18 @@ class Resume(Callback):
         if self.path is None:
             return
         content = read_checkpoint(self.path)
-        for weights in (flow_weights(content), _moving_weights(content)):
-            misfit = None if weights is None else describe_misfit(flow.state_dict(), weights)
-            if misfit:
-                raise ValueError(f"ckpt_path={self.path} does not fit the flow: {misfit}")
         averages = (content["config"].get("training") or {}).get("ema_decay") is not None
-        parts = TRAINING_STATE + (AVERAGE_STATE if averages else ())
+        parts = TRAINING_STATE + ((MOVING_WEIGHTS, "averaging_state") if averages else ())
         missing = [name for name in parts if content.get(name) in (None, [], {})]
         if missing:
             raise ValueError(
                 f"ckpt_path={self.path}: got no {', '.join(missing)}, expected a checkpoint made "
                 "by training, which has all of its state"
             )
+        for part in ("state_dict", MOVING_WEIGHTS) if averages else ("state_dict",):
+            misfit = describe_misfit(flow.state_dict(), flow_weights(content, part))
+            if misfit:
+                raise ValueError(f"ckpt_path={self.path} does not fit the flow: {misfit}")
         self._step = content["global_step"]
         if self._step >= config["max_steps"]:
             raise ValueError(
@@ -89,8 +89,12 @@ class Resume(Callback):
 
 
 @contextmanager
-def telling_mistakes(resume: Resume, folder: RunFolder) -> Iterator[None]:
+def telling_mistakes(ckpt_path: str | None, folder: RunFolder) -> Iterator[None]:
     """Inside, what Lightning and torch raise before training has begun becomes a ValueError.
+
+    Args:
+        ckpt_path: The checkpoint from which the run goes on, if there is one.
+        folder: Knows whether training has begun.
 
     Raises:
         ValueError: For settings that Lightning does not take, and, where a run is resumed, for a
@@ -103,25 +107,20 @@ def telling_mistakes(resume: Resume, folder: RunFolder) -> Iterator[None]:
             raise
         raise ValueError(str(error)) from error
     except (AttributeError, LookupError, RuntimeError, TypeError) as error:
-        if folder.begun or resume.path is None:
+        if folder.begun or ckpt_path is None:
             raise
         raise ValueError(
-            f"ckpt_path={resume.path}: its state of training cannot be restored, expected that of "
+            f"ckpt_path={ckpt_path}: its state of training cannot be restored, expected that of "
             f"this configuration ({type(error).__name__}: {error})"
         ) from error
 
 
-def _moving_weights(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The weights that the optimizer moves, which are beside their average if there is one."""
-    state = content.get("current_model_state")
-    if not isinstance(state, dict):
-        return None
-    return {str(name).removeprefix(PREFIX): value for name, value in state.items()}
-
-
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Name, old and new value of what differs in the nodes that say what is trained and how."""
-    for node in _COMPARED:
+    """Name, old and new value of what differs in the nodes that say what is trained and how.
+
+    Checkpoints of earlier versions may have no node for the objective.
+    """
+    for node in filter(old.__contains__, _COMPARED):
         before, after = old.get(node) or {}, new.get(node) or {}
         for key in sorted(before.keys() | after.keys()):
             values = before.get(key, "unset"), after.get(key, "unset")

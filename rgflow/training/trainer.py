@@ -22,8 +22,8 @@ from rgflow.training.resume import Resume
 
 log = logging.getLogger(__name__)
 
-# Advice of Lightning that does not apply here: batches are a function of the step, in-memory data
-# need no workers
+# Advice of Lightning that does not apply here: batches are a function of the step, and data in
+# memory need no workers
 _BESIDE_THE_POINT = (
     ".*does not have many workers.*",
     ".*your dataloader is not resumable.*",

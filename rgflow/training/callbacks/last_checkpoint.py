@@ -1,6 +1,5 @@
 """Checkpoints of the running state, and stopping on Ctrl-C or SIGTERM without losing it."""
 
-import logging
 import signal
 from pathlib import Path
 from typing import Any
@@ -8,15 +7,13 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from rgflow.runtime.signals import Interrupted, StopSignals
-
-log = logging.getLogger(__name__)
+from rgflow.runtime.signals import Interrupted, StopRequest, take_signals
 
 
 def optimizer_stepped(trainer: Trainer, batch_idx: int) -> bool:
     """Whether the batch that just ended closed a step, where gradients are accumulated.
 
-    As Lightning has it, the last batch of an epoch does too, however few were accumulated.
+    In Lightning the last batch of an epoch does so too, however few were accumulated.
     """
     is_last = trainer.is_last_batch or batch_idx + 1 >= trainer.num_training_batches
     return is_last or (batch_idx + 1) % trainer.accumulate_grad_batches == 0
@@ -38,22 +35,20 @@ class LastCheckpoint(Checkpoint):
         every: Steps between checkpoints, at least 1.
 
     Attributes:
-        signals: Takes the signals while it is entered.
+        stop: Handles signals; it has to be given them by `handling_signals`.
     """
 
     def __init__(self, path: Path, every: int) -> None:
         self.path = path
         self.every = every
-        self.signals = StopSignals(
-            lambda signum: log.warning(
-                "%s: stopping after this step; a second one stops at once", signum.name
-            )
-        )
+        self.stop = StopRequest()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From now on a signal waits for the end of a step."""
-        self.signals.take()  # again, for Lightning has put its own handler of SIGTERM in between
-        self.signals.can_wait = True
+        take_signals(
+            self.stop
+        )  # again, for Lightning has put its own handler of SIGTERM in between
+        self.stop.can_wait = True
 
     def on_train_batch_end(
         self,
@@ -66,37 +61,37 @@ class LastCheckpoint(Checkpoint):
         """Save if it is time to; stop if a signal came. Only between steps can a run resume."""
         if not optimizer_stepped(trainer, batch_idx):
             return
-        stop = self.signals.requested is not None
+        is_asked = self.stop.signum is not None
         if trainer.world_size > 1:  # ranks must leave after the same step
-            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
+            is_asked = trainer.strategy.reduce_boolean_decision(is_asked, all=False)
         is_last = trainer.global_step >= trainer.max_steps > 0
         if is_last:
             trainer.val_check_batch = 1
         is_due = is_last or trainer.global_step % self.every == 0
-        if stop or is_due or pl_module.has_diverged:
+        if is_asked or is_due or pl_module.has_diverged:
             trainer.save_checkpoint(self.path)
-        if stop:
-            self.signals.can_wait = False
-            self.signals.requested = self.signals.requested or signal.SIGTERM
-            raise Interrupted(self.signals.requested)
+        if is_asked:
+            self.stop.can_wait = False
+            self.stop.signum = self.stop.signum or signal.SIGTERM
+            raise Interrupted(self.stop.signum)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Afterwards there is nothing to lose: a signal ends the run at once."""
-        self.signals.can_wait = False
-        if self.signals.requested is not None:  # it came in the validation after the last step
-            raise Interrupted(self.signals.requested)
+        self.stop.can_wait = False
+        if self.stop.signum is not None:  # it came in the validation after the last step
+            raise Interrupted(self.stop.signum)
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         """After a stop at once, other processes of this run would wait for this one forever."""
         launcher = trainer.strategy.launcher
-        is_orderly = self.signals.requested is not None and not self.signals.can_wait
+        is_orderly = self.stop.signum is not None and not self.stop.can_wait
         if isinstance(exception, Interrupted) and not is_orderly and launcher is not None:
             launcher.kill(signal.SIGKILL)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the signals from Lightning again."""
-        self.signals.take()
+        take_signals(self.stop)
 
     on_validation_start = on_test_start
