@@ -15,7 +15,7 @@ _PARTS = ("analysis", "bijectors", "energies", "montecarlo", "priors", "realspac
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use: torch takes seconds, in which training must already heed signals."""
+    """Import on first use: torch takes seconds, during which a signal must already end a run."""
     if name in _HOMES:
         return getattr(import_module(f"rgflow.{_HOMES[name]}"), name)
     if name in _PARTS:

@@ -7,22 +7,32 @@ needed here.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from rgflow.runtime.annotations import first_misfit
 from rgflow.runtime.config import build, check_target
 from rgflow.runtime.files import write_atomically
+from rgflow.runtime.moved import present_config
 
 if TYPE_CHECKING:
     from rgflow.flow import Flow
 
 PREFIX = "flow."
+"""What the names of a flow's weights begin with in a checkpoint."""
 REAL = ("float64", "float32", "bfloat16", "float16")
 MAKERS = ("rgflow.models",)
 """Modules whose functions a checkpoint may name: they build flows and do nothing else."""
+
+CONTENT = {"config": dict[str, Any], "state_dict": dict[str, torch.Tensor]}
+"""What every checkpoint has; training adds the state of its optimizer and loops."""
+NODES = {"flow": dict[str, Any]} | dict.fromkeys(
+    ("data", "energy", "objective", "training"), dict[str, Any] | None
+)
+"""The nodes of a configuration, which all name a ``_target_``; only ``flow`` has to be there."""
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -40,21 +50,10 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # what torch.load raises for a broken file is not documented
         raise ValueError(f"{path}: got a truncated or foreign file, {expected}") from error
-    if not (isinstance(content, dict) and {"config", "state_dict"} <= content.keys()):
-        raise ValueError(f"{path}: got {_describe(content)}, {expected}")
-    config, state = content["config"], content["state_dict"]
-    if not isinstance(config, dict) or not isinstance(config.get("flow"), dict):
-        raise ValueError(f"{path}: got a config without a node 'flow', {expected}")
-    for name in ("data", "energy", "training"):
-        if not isinstance(config.get(name), dict | None):
-            raise ValueError(f"{path}: got the config {name}={config[name]!r}, expected a node")
-    if not isinstance(state, dict):
-        raise ValueError(f"{path}: got a {type(state).__name__} as 'state_dict', expected tensors")
-    for name, value in state.items():
-        if not isinstance(name, str) or not isinstance(value, torch.Tensor):
-            kind = type(value).__name__
-            raise ValueError(f"{path}: got a {kind} as weight {name!r}, expected a tensor")
-    return content
+    misfit = _misfit(content)
+    if misfit:
+        raise ValueError(f"{path}: got {misfit}, {expected}")
+    return content | {"config": present_config(content["config"])}
 
 
 def load_config(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -67,7 +66,11 @@ def load_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     return read_checkpoint(path)["config"]
 
 
-def load_flow(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> "Flow":
+def load_flow(
+    path: str | os.PathLike[str],
+    device: str | torch.device = "cpu",
+    trust: Sequence[str] = (),
+) -> "Flow":
     """Build the flow of a checkpoint and load its weights, strictly.
 
     For a flow that was trained with an average of its weights, these are the averaged ones. The
@@ -76,22 +79,24 @@ def load_flow(path: str | os.PathLike[str], device: str | torch.device = "cpu") 
     Args:
         path: A checkpoint made by training or by `save_flow`.
         device: Where to put the flow.
+        trust: Names of modules of your own, such as ``["mypackage"]``, that may be imported and
+            called to build the flow. Trust no module for a file whose origin you do not know.
 
     Returns:
         The flow in evaluation mode.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is truncated or foreign, names a ``_target_`` that is not in
-            `rgflow.models` or makes no flow, or its weights do not fit the flow that its
-            configuration describes or are not finite; or if there is no such device.
+        ValueError: If the file is truncated or foreign, if its ``_target_`` is neither in
+            `rgflow.models` nor trusted or makes no flow, if its weights are not finite or do not
+            fit the flow that its configuration describes, or if there is no such device.
     """
     from rgflow.flow import Flow
 
     _check_device(device)
     content = read_checkpoint(path)
     try:
-        flow = build(content["config"]["flow"], "flow", within=MAKERS)
+        flow = build(content["config"]["flow"], "flow", within=(*MAKERS, *trust))
     except ValueError:
         raise
     except Exception as error:  # for instance a side for which there is no memory
@@ -112,26 +117,32 @@ def load_flow(path: str | os.PathLike[str], device: str | torch.device = "cpu") 
     return flow.to(device).eval()
 
 
-def save_flow(flow: "Flow", flow_config: dict[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write a flow so that `load_flow` can read it; atomically.
+def save_flow(
+    flow: "Flow",
+    flow_config: dict[str, Any],
+    path: str | os.PathLike[str],
+    trust: Sequence[str] = (),
+) -> None:
+    """Write a flow so that `load_flow` can read it. The file is there whole or not at all.
 
     Args:
         flow: The flow.
         flow_config: The plain node that builds it, ``{"_target_": "rgflow.models...", ...}``.
         path: The file to write; its folder is made if need be.
+        trust: Names of modules of your own, as those of `load_flow`.
 
     Raises:
-        ValueError: If the node's target is not in `rgflow.models`.
+        ValueError: If the node's target is neither in `rgflow.models` nor trusted.
     """
-    check_target(flow_config.get("_target_"), "flow", MAKERS)
+    check_target(flow_config.get("_target_"), "flow", (*MAKERS, *trust))
     state = {PREFIX + name: value for name, value in flow.state_dict().items()}
     content = {"config": {"flow": flow_config}, "state_dict": state}
     write_atomically(path, lambda file: torch.save(content, file))
 
 
-def flow_weights(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """The flow's own state dict inside a checkpoint."""
-    state = content["state_dict"]
+def flow_weights(content: Mapping[str, Any], part: str = "state_dict") -> dict[str, torch.Tensor]:
+    """The flow's own state dict inside a part of a checkpoint."""
+    state = content[part]
     return {name[len(PREFIX) :]: v for name, v in state.items() if name.startswith(PREFIX)}
 
 
@@ -139,8 +150,8 @@ def describe_misfit(expected: Mapping[str, torch.Tensor], got: Mapping[str, Any]
     """Say in a few words why weights cannot be those of a flow; None if they can.
 
     Args:
-        expected: The flow's own state dict, of which names, shapes and kinds of numbers count.
-        got: The weights, which must be finite as well.
+        expected: The flow's own state dict; names, shapes and kinds of numbers are compared.
+        got: The weights, which must also be finite.
     """
     missing = sorted(expected.keys() - got.keys())
     surplus = sorted(got.keys() - expected.keys())
@@ -159,7 +170,7 @@ def describe_misfit(expected: Mapping[str, torch.Tensor], got: Mapping[str, Any]
 
 
 def _kind(value: Any) -> str:
-    """What is in a tensor; a flow may take any precision of real numbers."""
+    """What a tensor holds. Real numbers of any precision are of one kind, which a flow takes."""
     if not isinstance(value, torch.Tensor):
         return f"a {type(value).__name__}"
     if value.layout != torch.strided or value.is_meta or value.is_quantized:
@@ -177,6 +188,18 @@ def _check_device(device: str | torch.device) -> None:
         raise ValueError(
             f"device: got {str(device)!r}, expected 'cpu', or 'cuda' where there is one ({reason})"
         ) from error
+
+
+def _misfit(content: Any) -> str | None:
+    """What a file holds in place of what a checkpoint holds; None if it is one."""
+    if not isinstance(content, dict) or not CONTENT.keys() <= content.keys():
+        return _describe(content)
+    for part, kinds in ((content, CONTENT), (content["config"], NODES)):
+        for name, kind in kinds.items():
+            misfit = first_misfit(part.get(name), kind)
+            if misfit:
+                return f"{name!r} of type {type(part.get(name)).__name__} ({misfit})"
+    return None
 
 
 def _describe(content: Any) -> str:

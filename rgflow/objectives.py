@@ -1,15 +1,219 @@
-"""What training minimises, as pure functions of a flow and tensors."""
+"""What training minimises: an objective is one object, which says what it needs.
 
-from collections.abc import Iterator
+A new objective is one class, wherever it is::
+
+    class LogVariance(Objective):
+        monitor = "free_energy_bound"
+
+        def loss(self, flow, energy, batch):
+            x = flow.sample(batch.size, generator=batch.generator).detach()
+            variance = (flow(x) + energy.energy(x)).var()
+            return Loss(variance, {"log_variance": variance.detach()})
+
+``python -m rgflow.train experiment=ising_l8 objective._target_=mypackage.LogVariance`` trains with
+it.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
 
+from rgflow.bijectors.pixels import bits_per_dim
+
 if TYPE_CHECKING:
     from rgflow.energies import Energy
     from rgflow.flow import Flow
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step gives to an objective, in each process.
+
+    Attributes:
+        size: Number of samples, B.
+        generator: Source of all random numbers of the step, on the flow's device. It is seeded by
+            the run's seed, the process and the step, so that a resumed run goes on exactly.
+        draw: Draws B states of the target with a generator.
+    """
+
+    size: int
+    generator: torch.Generator
+    draw: Callable[[torch.Generator], Tensor]
+
+    def states(self) -> Tensor:
+        """States of the target, ``(B, *event_shape)``, drawn anew by each call.
+
+        They are images with dequantization noise, or, for an energy, Monte-Carlo states that were
+        moved by its symmetries.
+        """
+        return self.draw(self.generator)
+
+
+class Loss(NamedTuple):
+    """The result of an objective for one batch.
+
+    Attributes:
+        nats: What is minimised, ``()``, in nats per sample.
+        metrics: What the curves show as ``train/NAME``, each ``()`` and without a graph.
+    """
+
+    nats: Tensor
+    metrics: dict[str, Tensor]
+
+
+class Objective(ABC):
+    """What training minimises.
+
+    Attributes:
+        monitor: Name of the number of a validation whose smallest value marks the best
+            checkpoint. On an energy a validation gives ``free_energy_bound``, ``kl_nats`` where
+            ln Z is known, and with states of the target ``cross_entropy``; on images it gives
+            ``bits_per_dim``.
+        needs_states: Whether it learns from states of the target.
+    """
+
+    monitor: str
+    needs_states: bool = False
+
+    @abstractmethod
+    def loss(self, flow: "Flow", energy: "Energy | None", batch: Batch) -> Loss:
+        """The loss of one batch.
+
+        Args:
+            flow: q. It is called, not asked for ``log_prob``, where a compiled or a distributed
+                wrapper of it is to take effect.
+            energy: E of the target ``p = exp(-E) / Z``, at this step's coupling; None for images.
+            batch: Number of samples, random numbers, and states of the target.
+        """
+
+    def monitored(self, numbers: Mapping[str, float]) -> float:
+        """The number called `monitor`, from those of a validation.
+
+        Raises:
+            ValueError: If a validation does not give it.
+        """
+        if self.monitor not in numbers:
+            raise ValueError(
+                f"objective: got the monitor {self.monitor!r} of {type(self).__name__}, expected "
+                f"a number of this training's validation: {', '.join(numbers)}"
+            )
+        return numbers[self.monitor]
+
+
+@final
+class PathGradient(Objective):
+    """Minimises ``KL(q || p)`` by the gradient along the paths of samples, `path_gradient`."""
+
+    monitor = "free_energy_bound"
+
+    def loss(self, flow: "Flow", energy: "Energy", batch: Batch) -> Loss:
+        """The bound ``mean(log q + E) >= -ln Z`` over samples of the flow."""
+        return _bound(path_gradient(flow, energy, batch.size, batch.generator))
+
+
+@final
+class ReverseKL(Objective):
+    """Minimises ``KL(q || p)`` by the gradient of its reparametrised estimate, `reverse_kl`."""
+
+    monitor = "free_energy_bound"
+
+    def loss(self, flow: "Flow", energy: "Energy", batch: Batch) -> Loss:
+        """The bound ``mean(log q + E) >= -ln Z`` over samples of the flow."""
+        return _bound(reverse_kl(flow, energy, batch.size, batch.generator))
+
+
+@final
+class ForwardKL(Objective):
+    """Minimises ``KL(p || q)``: the cross-entropy ``-mean(log q)`` over states of the target."""
+
+    monitor = "cross_entropy"
+    needs_states = True
+
+    def loss(self, flow: "Flow", energy: "Energy | None", batch: Batch) -> Loss:
+        """The cross-entropy."""
+        nats = negative_log_likelihood(flow, batch.states()).mean()
+        return Loss(nats, {"cross_entropy": nats.detach()})
+
+
+@final
+class Mixture(Objective):
+    """Minimises ``(1 - w) KL(q || p) + w KL(p || q)``, of `PathGradient` and `ForwardKL`.
+
+    Args:
+        forward_weight: Share w of the forward divergence, in [0, 1].
+
+    Raises:
+        ValueError: If the share is not in [0, 1].
+    """
+
+    monitor = "mixture"
+    needs_states = True
+
+    def __init__(self, forward_weight: float = 0.5) -> None:
+        if not 0 <= forward_weight <= 1:
+            raise ValueError(
+                f"objective.forward_weight: got {forward_weight}, expected a number in [0, 1]"
+            )
+        self.forward_weight = forward_weight
+
+    def loss(self, flow: "Flow", energy: "Energy", batch: Batch) -> Loss:
+        """Both parts, of which one without weight is not computed."""
+        shares = {PathGradient(): 1 - self.forward_weight, ForwardKL(): self.forward_weight}
+        parts = [(w, part.loss(flow, energy, batch)) for part, w in shares.items() if w > 0]
+        metrics = {name: value for _, part in parts for name, value in part.metrics.items()}
+        return Loss(sum(w * part.nats for w, part in parts), metrics)
+
+    def monitored(self, numbers: Mapping[str, float]) -> float:
+        """The same mixture of the bound and of the cross-entropy."""
+        bound, cross_entropy = (part.monitored(numbers) for part in (PathGradient(), ForwardKL()))
+        return (1 - self.forward_weight) * bound + self.forward_weight * cross_entropy
+
+
+@final
+class Likelihood(Objective):
+    """Minimises ``-mean(log q)`` over images, in bits per dimension."""
+
+    monitor = "bits_per_dim"
+    needs_states = True
+
+    def loss(self, flow: "Flow", energy: "Energy | None", batch: Batch) -> Loss:
+        """The cross-entropy in nats; in the curves, in bits per dimension."""
+        nats = negative_log_likelihood(flow, batch.states()).mean()
+        return Loss(nats, {"bits_per_dim": bits_per_dim(-nats.detach(), flow.event_shape)})
+
+
+def check_objective(objective: Objective, numbers: Iterable[str]) -> None:
+    """Refuse what is no objective, or one that no validation can pick the best checkpoint for.
+
+    Args:
+        objective: What a configuration has built.
+        numbers: Names of the numbers that every validation gives, and ``cross_entropy`` if it
+            gives that for an objective which learns from states.
+
+    Raises:
+        ValueError: If it is something else, or its `monitor` needs another number.
+    """
+    if not isinstance(objective, Objective):
+        raise ValueError(
+            f"objective: got a {type(objective).__name__}, expected a class derived from "
+            "rgflow.objectives.Objective"
+        )
+    given = [n for n in numbers if objective.needs_states or n != "cross_entropy"]
+    objective.monitored(dict.fromkeys(given, math.nan))
+
+
+def _bound(values: Tensor) -> Loss:
+    """The mean of ``log q + E``, and how much it differs from sample to sample."""
+    metrics = {"free_energy_bound": values.detach().mean()}
+    if len(values) > 1:
+        metrics["spread_of_log_weights"] = values.detach().std()
+    return Loss(values.mean(), metrics)
 
 
 def negative_log_likelihood(flow: "Flow", x: Tensor) -> Tensor:
@@ -40,7 +244,7 @@ def reverse_kl(
         flow: q.
         energy: E, of the target ``p = exp(-E) / Z``.
         n: Number of samples.
-        generator: Of the latents.
+        generator: Random numbers of the latents.
 
     Returns:
         Nats, ``(n,)``, whose mean is a variational bound on ``-ln Z``.
@@ -56,16 +260,15 @@ def path_gradient(
 ) -> Tensor:
     r"""Values of `reverse_kl`, with the gradient through the samples alone.
 
-    Also called "sticking the landing".
-
-    ``d/d theta [log q_theta' + E](g_theta(z))`` at ``theta' = theta``: what is left out, the score
-    ``d log q_theta / d theta``, has mean zero; what is kept has no variance where q = p.
+    The gradient is ``d/d theta [log q_theta' + E](g_theta(z))`` at ``theta' = theta``. What it
+    leaves out, the score ``d log q_theta / d theta``, has mean zero; what it keeps has no variance
+    where q = p. It is also called "sticking the landing".
 
     Args:
-        flow: q. Parameters are frozen for a moment and left as they were.
-        energy: E.
+        flow: q. Its parameters are frozen for a moment and left as they were.
+        energy: E, of the target ``p = exp(-E) / Z``.
         n: Number of samples.
-        generator: Of the latents.
+        generator: Random numbers of the latents.
 
     Returns:
         Nats, ``(n,)``.
@@ -83,7 +286,7 @@ def path_gradient(
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Parameters ask for no gradients inside; those that did before do so again after."""
+    """Inside, parameters ask for no gradients; those that did before do so again afterwards."""
     asking = [p for p in module.parameters() if p.requires_grad]
     try:
         for parameter in asking:

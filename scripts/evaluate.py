@@ -3,7 +3,6 @@ flow trained on an energy has free energies, weights and observables, with a sum
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -13,13 +12,19 @@ from rgflow.evaluation import draw_weighted, evaluate_energy, evaluate_split, ev
 from rgflow.evaluation.summary import evaluation_summary
 from rgflow.montecarlo.reference import reference_samples
 from rgflow.plotting.images import save_figure
-from rgflow.runtime.command_line import Parser, one_line_errors, refuse_options
+from rgflow.runtime.command_line import (
+    Parser,
+    add_trust,
+    one_line_errors,
+    refuse_options,
+    trusted_modules,
+)
 from rgflow.runtime.files import check_output, write_stdout
 from rgflow.runtime.json_text import json_text, write_json
 
 DRAWN = {"samples": 100_000, "chains": 64, "states": 256}
 IMAGE_OPTIONS = ("split", "limit", "data_root")
-ENERGY_OPTIONS = (*DRAWN, "no_reference", "trust", "out")
+ENERGY_OPTIONS = (*DRAWN, "no_reference", "out")
 
 
 def main() -> None:
@@ -28,6 +33,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of noise and samples")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", help="also write the report here")
+    add_trust(parser)
     images = parser.add_argument_group("images")
     splits = ["train", "validation", "test"]
     images.add_argument("--split", choices=splits, help="split of the data, test if not given")
@@ -38,7 +44,6 @@ def main() -> None:
     energies.add_argument("--no-reference", action="store_true", help="draw no Monte-Carlo states")
     energies.add_argument("--chains", type=int, help="Monte-Carlo chains, 64 if not given")
     energies.add_argument("--states", type=int, help="states of each chain, 256 if not given")
-    energies.add_argument("--trust", action="store_true", help="call an energy outside rgflow")
     energies.add_argument("--out", help="PNG file for the figure")
     with one_line_errors():
         args = parser.parse_args()
@@ -57,7 +62,8 @@ def bits(args: argparse.Namespace, config: dict) -> dict:
     refuse_options(args, ENERGY_OPTIONS, "expected a checkpoint of an energy with it")
     if args.limit is not None and args.limit < 2:
         raise ValueError(f"--limit: got {args.limit}, expected at least 2 images")
-    flow = load_flow(args.checkpoint, args.device)
+    trust = trusted_modules(args)
+    flow = load_flow(args.checkpoint, args.device, trust)
     if "_target_" not in (config.get("data") or {}):
         raise ValueError(f"{args.checkpoint}: got a config without data or energy")
     node = config["data"]
@@ -65,7 +71,8 @@ def bits(args: argparse.Namespace, config: dict) -> dict:
         if not Path(args.data_root).is_dir():
             raise ValueError(f"--data-root: got {args.data_root}, expected a folder that is there")
         node = node | {"root": args.data_root}
-    return evaluate_split(flow, node, args.split or "test", limit=args.limit, seed=args.seed)
+    counts = {"limit": args.limit, "seed": args.seed}
+    return evaluate_split(flow, node, args.split or "test", **counts, trust=trust)
 
 
 def physics(args: argparse.Namespace, config: dict) -> dict:
@@ -77,10 +84,9 @@ def physics(args: argparse.Namespace, config: dict) -> dict:
         raise ValueError(f"--samples: got {samples}, expected at least 2")
     if args.no_reference:
         refuse_options(args, ("chains", "states"), "expected none with --no-reference")
-    if args.trust:
-        sys.path.insert(0, os.getcwd())  # as for python -m rgflow.train
-    flow = load_flow(args.checkpoint, args.device)
-    energy = build_energy(config["energy"], trust=args.trust).to(args.device)
+    trust = trusted_modules(args)
+    flow = load_flow(args.checkpoint, args.device, trust)
+    energy = build_energy(config["energy"], trust).to(args.device)
     reference = None if args.no_reference else reference_samples(energy, **counts)
     report = evaluate_energy(flow, energy, samples=samples, reference=reference, seed=args.seed)
     if args.out:

@@ -12,7 +12,13 @@ from rgflow.bijectors.pixels import acts_on_pixels, dequantize
 from rgflow.checkpoint import load_flow
 from rgflow.data.image_files import read_image
 from rgflow.plotting.images import labelled_grid, sample_image, save_figure
-from rgflow.runtime.command_line import Parser, one_line_errors, refuse_options
+from rgflow.runtime.command_line import (
+    Parser,
+    add_trust,
+    one_line_errors,
+    refuse_options,
+    trusted_modules,
+)
 from rgflow.runtime.files import check_output
 
 
@@ -25,6 +31,7 @@ def main() -> None:
     source.add_argument("--seeds", type=int, nargs=2, metavar=("A", "B"), help="of two samples")
     source.add_argument("--images", nargs=2, metavar=("A", "B"), help="two image files")
     parser.add_argument("--temperature", type=float, help="of the two samples, 1 if not given")
+    add_trust(parser)
     with one_line_errors():
         draw(parser.parse_args())
 
@@ -38,7 +45,7 @@ def draw(args: argparse.Namespace) -> None:
         args.temperature = 1.0
     elif not 0 <= args.temperature < math.inf:
         raise ValueError(f"--temperature: got {args.temperature:g}, expected a finite number >= 0")
-    flow = load_flow(args.checkpoint)
+    flow = load_flow(args.checkpoint, trust=trusted_modules(args))
     z_a, z_b = latents(flow, args)
     h = args.level
     trio = torch.cat([z_a, z_b, mix(flow, z_a, z_b, h)])

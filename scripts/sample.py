@@ -12,7 +12,7 @@ import torch
 from rgflow.bijectors.pixels import acts_on_pixels
 from rgflow.checkpoint import load_flow
 from rgflow.plotting.images import sample_image, save_image, tile
-from rgflow.runtime.command_line import Parser, one_line_errors
+from rgflow.runtime.command_line import Parser, add_trust, one_line_errors, trusted_modules
 from rgflow.runtime.files import check_output, write_atomically
 
 LARGEST = 4096  # pixels, beyond which small samples are not enlarged
@@ -37,6 +37,7 @@ def main() -> None:
         "fields and their log_prob (count,) in nats, at that temperature",
     )
     parser.add_argument("--device", default="cpu")
+    add_trust(parser)
     with one_line_errors():
         draw(parser.parse_args())
 
@@ -50,7 +51,7 @@ def draw(args: argparse.Namespace) -> None:
     wrong = [t for t in args.temperature if not 0 <= t < math.inf]
     if wrong:
         raise ValueError(f"--temperature: got {wrong[0]:g}, expected finite numbers >= 0")
-    flow = load_flow(args.checkpoint, args.device)
+    flow = load_flow(args.checkpoint, args.device, trusted_modules(args))
     generator = torch.Generator(args.device).manual_seed(args.seed)
     temperature = args.temperature[0] if len(args.temperature) == 1 else args.temperature
     # in parts, so that memory does not grow with the count

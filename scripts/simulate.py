@@ -11,14 +11,14 @@ import os
 import sys
 
 from rgflow.checkpoint import load_config, load_flow
-from rgflow.energies import Energy
+from rgflow.energies import Energy, as_energy
 from rgflow.energies.from_config import build_energy
 from rgflow.evaluation.fields import reference_report
 from rgflow.evaluation.figure import reference_figure
 from rgflow.montecarlo.reference import Reference, flow_chains, reference_samples
 from rgflow.plotting.images import save_figure
-from rgflow.runtime.command_line import Parser, one_line_errors, refuse_options
-from rgflow.runtime.config import compose_preset
+from rgflow.runtime.command_line import Parser, add_trust, one_line_errors, refuse_options
+from rgflow.runtime.config import build, compose_preset
 from rgflow.runtime.files import check_output, write_stdout
 from rgflow.runtime.json_text import json_text, write_json
 
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--method", choices=METHODS + METHODS_OF_FLOWS, default="auto")
     parser.add_argument("--flow", help="checkpoint of a flow, for metropolis and latent_hmc")
     parser.add_argument("--chains", type=int, default=64, help="number of chains")
-    parser.add_argument("--trust", action="store_true", help="call a flow's energy outside rgflow")
+    add_trust(parser)
     parser.add_argument("--device", help="device of a flow's chains, cpu if not given")
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--states", type=int, default=256, help="states of each chain")
@@ -61,7 +61,7 @@ def by_energy(args: argparse.Namespace) -> tuple[Energy, Reference]:
     if args.method in METHODS_OF_FLOWS:
         raise ValueError(f"--method {args.method}: expected a checkpoint in --flow with it")
     refuse_options(args, ("device", "trust"), "expected a checkpoint in --flow with it")
-    energy = build_energy(compose_preset("simulate", args.overrides)["energy"], trust=True)
+    energy = as_energy(build(compose_preset("simulate", args.overrides)["energy"], "energy"))
     return energy, reference_samples(
         energy,
         chains=args.chains,
@@ -85,8 +85,8 @@ def by_flow(args: argparse.Namespace) -> tuple[Energy, Reference]:
     if not node:
         raise ValueError(f"{args.flow}: got a config without energy, expected a flow of fields")
     device = args.device or "cpu"
-    flow = load_flow(args.flow, device)
-    energy = build_energy(node, trust=args.trust).to(device)
+    flow = load_flow(args.flow, device, args.trust)
+    energy = build_energy(node, args.trust).to(device)
     counts = {"chains": args.chains, "states": args.states, "seed": args.seed}
     states = flow_chains(flow, energy, method, **counts)
     return energy.cpu(), states

@@ -175,10 +175,13 @@ def first_weight(content, change):
 
 
 EDITS = {
-    "list of weights": (lambda c: c.update(state_dict=[1]), "got a list as 'state_dict'"),
-    "no weights": (lambda c: c.update(state_dict=None), "got a NoneType as 'state_dict'"),
-    "numbered weight": (lambda c: c["state_dict"].update({1: torch.zeros(1)}), "weight 1"),
-    "text as weight": (lambda c: first_weight(c, str), "got a str as weight .*expected a tensor"),
+    "list of weights": (lambda c: c.update(state_dict=[1]), "got 'state_dict' of type list"),
+    "no weights": (lambda c: c.update(state_dict=None), "got 'state_dict' of type NoneType"),
+    "numbered weight": (
+        lambda c: c["state_dict"].update({1: torch.zeros(1)}),
+        "'state_dict' .*1.*string",
+    ),
+    "text as weight": (lambda c: first_weight(c, str), "'state_dict' .*instance of Tensor"),
     "integers": (lambda c: first_weight(c, torch.Tensor.long), "numbers of type int64, expected"),
     "complex": (lambda c: first_weight(c, lambda w: w + 0j), "numbers of type complex64"),
     "sparse": (lambda c: first_weight(c, torch.Tensor.to_sparse), "no plain tensor"),
@@ -187,8 +190,8 @@ EDITS = {
     "huge": (lambda c: c["config"]["flow"].update(side=2**23), "got 8388608, expected at most"),
     "wide": (lambda c: c["config"]["flow"].update(hidden=[2**40]), "too large for this machine"),
     "no couplings": (lambda c: c["config"]["flow"].update(hidden=[[]]), "flow.hidden: got"),
-    "flow of text": (lambda c: c["config"].update(flow="conv"), "without a node 'flow'"),
-    "data of numbers": (lambda c: c["config"].update(data=5), "config data=5, expected a node"),
+    "flow of text": (lambda c: c["config"].update(flow="conv"), "got 'flow' of type str"),
+    "data of numbers": (lambda c: c["config"].update(data=5), "got 'data' of type int"),
 }
 
 

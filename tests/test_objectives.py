@@ -1,13 +1,28 @@
-"""Objectives of training on an energy: values, gradients, and what they leave alone."""
+"""Objectives: values, gradients, what they need, and what they leave alone."""
 
+import math
+
+import pytest
 import torch
 from support import perturbed
 
 from rgflow import Flow
 from rgflow.bijectors import CirculantRoot
+from rgflow.bijectors.pixels import bits_per_dim
 from rgflow.energies import GaussianField, Ising
 from rgflow.models import conv_flow
-from rgflow.objectives import frozen, path_gradient, reverse_kl
+from rgflow.objectives import (
+    Batch,
+    ForwardKL,
+    Likelihood,
+    Mixture,
+    PathGradient,
+    ReverseKL,
+    check_objective,
+    frozen,
+    path_gradient,
+    reverse_kl,
+)
 from rgflow.priors import Gaussian
 
 ESTIMATES = (reverse_kl, path_gradient)
@@ -80,3 +95,62 @@ def test_parameters_ask_for_gradients_as_before():
     except RuntimeError:
         pass
     assert [p.requires_grad for p in flow.parameters()] == before
+
+
+def states(generator):
+    return torch.randn(16, 1, 4, 4, generator=generator, dtype=torch.float64)
+
+
+def batch(draw=states):
+    return Batch(16, generator(3), draw)
+
+
+def never(generator):
+    raise AssertionError("draws states")
+
+
+def test_objectives_are_means_over_the_batch():
+    flow, energy = small_flow(), Ising(4)
+    for objective, estimate in ((ReverseKL(), reverse_kl), (PathGradient(), path_gradient)):
+        nats, metrics = objective.loss(flow, energy, batch(never))
+        values = estimate(flow, energy, 16, generator(3))
+        torch.testing.assert_close(nats, values.mean())
+        assert metrics["free_energy_bound"] == nats
+        torch.testing.assert_close(metrics["spread_of_log_weights"], values.detach().std())
+    expected = -flow.log_prob(states(generator(3))).mean()
+    for objective in (ForwardKL(), Likelihood()):
+        torch.testing.assert_close(objective.loss(flow, None, batch()).nats, expected)
+    bits = Likelihood().loss(flow, None, batch()).metrics["bits_per_dim"]
+    torch.testing.assert_close(bits, bits_per_dim(-expected, (1, 4, 4)).detach())
+
+
+def test_a_mixture_is_the_weighted_sum_of_its_parts_in_one_stream_of_random_numbers():
+    flow, energy, both = small_flow(), Ising(4), batch()
+    parts = [part.loss(flow, energy, both) for part in (PathGradient(), ForwardKL())]
+    nats, metrics = Mixture(0.25).loss(flow, energy, batch())
+    torch.testing.assert_close(nats, 0.75 * parts[0].nats + 0.25 * parts[1].nats)
+    assert metrics == parts[0].metrics | parts[1].metrics
+    assert Mixture(0.25).monitored({"free_energy_bound": 4.0, "cross_entropy": 8.0}) == 5.0
+    assert Mixture(0.0).loss(flow, energy, batch(never)).metrics == parts[0].metrics
+    assert set(Mixture(1.0).loss(flow, None, batch()).metrics) == {"cross_entropy"}
+
+
+def test_metrics_have_no_graph():
+    for objective in (ReverseKL(), PathGradient(), ForwardKL(), Mixture(), Likelihood()):
+        metrics = objective.loss(small_flow(), Ising(4), batch()).metrics
+        assert not any(value.requires_grad for value in metrics.values())
+
+
+def test_an_objective_has_to_monitor_what_a_validation_gives():
+    of_energies = ["free_energy_bound", "cross_entropy"]
+    for objective in (ReverseKL(), PathGradient(), ForwardKL(), Mixture()):
+        check_objective(objective, of_energies)
+    check_objective(Likelihood(), ["bits_per_dim"])
+    for objective, numbers in ((Likelihood(), of_energies), (ForwardKL(), ["bits_per_dim"])):
+        with pytest.raises(ValueError, match=r"got the monitor .* expected a number of this"):
+            check_objective(objective, numbers)
+    with pytest.raises(ValueError, match="got a str, expected a class derived from"):
+        check_objective("forward", of_energies)
+    for weight in (-0.1, 1.1, math.nan):
+        with pytest.raises(ValueError, match=r"objective.forward_weight: got .* in \[0, 1\]"):
+            Mixture(weight)

@@ -45,6 +45,7 @@ def test_training_goes_on_from_them(name, tmp_path):
     settings += [f"data.root={tmp_path}"] if "data.side=8" in settings else []
     assert train(*settings, *more, f"ckpt_path={resumed}", tiny=False) == 0
     assert checkpoint(tmp_path / "run")["global_step"] == 5
+    assert "objective" not in (tmp_path / "run/train.log").read_text()  # it is the same
 
 
 def test_the_energy_is_built_from_its_config():

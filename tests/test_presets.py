@@ -6,6 +6,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from support import perturbed
 
+from rgflow.data.registry import SOURCES
 from rgflow.energies import Phi4
 from rgflow.runtime.config import build, config_dir
 
@@ -52,7 +53,7 @@ def test_the_ladder_is_the_published_one(side):
     assert (energy["side"], energy["m2"], energy["lam"]) == (side, -4.0, Phi4.LADDER[side])
 
 
-@pytest.mark.parametrize("data", sorted(p.stem for p in (config_dir() / "data").glob("*.yaml")))
+@pytest.mark.parametrize("data", SOURCES)
 @pytest.mark.parametrize(("flow", "side"), [("block", 64), ("conv", 16), ("realnvp", 64)])
 def test_every_flow_follows_the_data(data, flow, side):
     config = composed(f"data={data}", f"flow={flow}", f"data.side={side}")

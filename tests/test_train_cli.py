@@ -80,6 +80,14 @@ def test_sweep_makes_a_folder_for_each_job(tmp_path):
     assert metrics[0]["bits_per_dim"] != metrics[1]["bits_per_dim"]
 
 
+def test_a_job_that_fails_does_not_stop_the_others_of_a_sweep(tmp_path, capfd):
+    jobs = ["-m", "training.lr=-1,0.01", "max_steps=1", f"hydra.sweep.dir={tmp_path}/sweep"]
+    assert train(*jobs, f"data.root={tmp_path}") == 1
+    assert "training.lr: got -1" in capfd.readouterr().err
+    assert not (tmp_path / "sweep/0").exists()
+    assert json.loads((tmp_path / "sweep/1/metrics.json").read_text())["status"] == "finished"
+
+
 @pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
 def test_other_precisions(precision, tmp_path):
     overrides = [f"trainer.precision={precision}", f"data.root={tmp_path}"]
@@ -123,15 +131,15 @@ MISTAKES = {
     "negative rate": (["training.lr=-1"], "-1", "number"),
     "one beta": (["training.betas=0.9"], "training.betas: got 0.9", "two numbers"),
     "list of one beta": (["training.betas=[0.9]"], "[0.9]", "two numbers in [0, 1)"),
-    "one temperature": (["training.temperatures=0.5"], "0.5", "a list of float"),
-    "hot": (["training.temperatures=[hot]"], "hot", "a list of float"),
+    "one temperature": (["training.temperatures=0.5"], "0.5", "list[float]"),
+    "hot": (["training.temperatures=[hot]"], "hot", "list[float]"),
     "half a picture": (["training.pictures=4.5"], "training.pictures: got 4.5", "int"),
-    "one kernel": (["flow.kernels=3"], "flow.kernels: got 3", "a list of int"),
-    "half a coupling": (["flow.couplings=[2.5]"], "[2.5]", "int or a list of int"),
-    "couplings not numbers": (["flow.couplings=abc"], "abc", "int or a list of int"),
+    "one kernel": (["flow.kernels=3"], "flow.kernels: got 3", "list[int]"),
+    "half a coupling": (["flow.couplings=[2.5]"], "[2.5]", "int | list[int]"),
+    "couplings not numbers": (["flow.couplings=abc"], "abc", "int | list[int]"),
     "no hidden": (["flow.hidden=null"], "flow.hidden: got None", "int"),
     "side with a point": (["flow.side=8.0"], "flow.side: got 8.0", "int"),
-    "one pairing": (["flow.pairings=rows"], "rows", "a list of str"),
+    "one pairing": (["flow.pairings=rows"], "rows", "list[str]"),
     "no batch size": (["data.batch_size=null"], "data.batch_size: got None", "int"),
     "half an image": (["data.batch_size=4.5"], "data.batch_size: got 4.5", "int"),
     "no root": (["data.root=null"], "data.root: got None", "str"),

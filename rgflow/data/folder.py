@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from rgflow.data.batches import ImageTensor
 from rgflow.data.image_files import read_images
-from rgflow.data.splits import ImageTensor, Request, Splits, carved
+from rgflow.data.splits import Request, Splits, carved
 from rgflow.data.tensor_cache import load_or_build
 
 log = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ import lightning
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from rgflow.data.batch_order import ResumableBatches, ResumableLoader, evaluation_batches
+from rgflow.data.batches import ImageTensor, ResumableBatches, ResumableLoader, evaluation_batches
 from rgflow.data.msds import SPLITS, check_msds
 from rgflow.data.registry import SOURCES
-from rgflow.data.splits import ImageTensor, Request, Splits
+from rgflow.data.splits import Request, Splits
 
 
 class ImageDataModule(lightning.LightningDataModule):

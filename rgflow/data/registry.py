@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from rgflow.data.batches import ImageTensor
 from rgflow.data.folder import load_folder
 from rgflow.data.msds import SPLITS, load_msds
-from rgflow.data.splits import ImageTensor, Request, Splits
+from rgflow.data.splits import Request, Splits
 from rgflow.data.torchvision_sets import load_celeba, load_cifar10, load_mnist_family
 
 MSDS_SIZES = {"train": 90_000, "validation": 2_000, "test": 10_000}

@@ -1,48 +1,13 @@
-"""What every image set provides: three disjoint sets of images held as tensors."""
+"""What every image set provides: three disjoint sets of images, held as tensors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from rgflow.runtime.seeds import generator_for
-
-
-class ImageTensor(Dataset[Tensor]):
-    """Images ``(N, C, L, L)`` uint8, fetched a whole batch at a time.
-
-    Args:
-        images: All images, of which this set may be a part.
-        index: Positions of this set's images in ``images``, ``(n,)`` int64; all of them if None.
-
-    Example:
-        >>> images = torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1)
-        >>> part = ImageTensor(images, torch.tensor([3, 1]))
-        >>> len(part), part.all().flatten().tolist()
-        (2, [3, 1])
-    """
-
-    def __init__(self, images: Tensor, index: Tensor | None = None) -> None:
-        self._images = images
-        self._index = index
-
-    def __len__(self) -> int:
-        return len(self._images if self._index is None else self._index)
-
-    def __getitem__(self, position: int) -> Tensor:
-        return self.__getitems__(torch.tensor([position]))[0]
-
-    def __getitems__(self, positions: Tensor) -> Tensor:
-        """The images at ``positions`` ``(B,)`` int64, as one tensor ``(B, C, L, L)``."""
-        return self._images[positions if self._index is None else self._index[positions]]
-
-    def all(self) -> Tensor:
-        """All images of this set, ``(n, C, L, L)`` uint8."""
-        return self._images if self._index is None else self._images[self._index]
+from rgflow.data.batches import ImageTensor
 
 
 @dataclass(frozen=True)
@@ -69,11 +34,6 @@ class Request:
     test_size: int | None
     data_seed: int
     download: bool
-
-
-def permutation(size: int, *seed: int | str) -> Tensor:
-    """A permutation of ``range(size)`` that depends on ``size`` and ``seed`` only."""
-    return torch.randperm(size, generator=generator_for("permutation", *seed))
 
 
 def taken(order: Tensor, size: int | None, what: str) -> Tensor:

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rgflow.data.batches import ImageTensor, permutation
 from rgflow.data.image_files import read_images, resized
-from rgflow.data.splits import ImageTensor, Request, Splits, carved, permutation, taken
+from rgflow.data.splits import Request, Splits, carved, taken
 from rgflow.data.tensor_cache import load_or_build
 
 CELEBA_CROP = 148  # pixels, of 178 x 218: the published preprocessing

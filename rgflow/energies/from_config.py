@@ -1,6 +1,6 @@
 """Energies and their configuration nodes: how one is built, and how one is described."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,7 +8,7 @@ import torch
 from rgflow.energies.base import Energy
 from rgflow.energies.symmetries import probe_fields
 from rgflow.energies.user import UserEnergy, as_energy
-from rgflow.runtime.config import build, check_target
+from rgflow.runtime.config import build, is_inside
 from rgflow.runtime.seeds import generator_for
 
 MAKERS = ("rgflow.energies",)
@@ -21,13 +21,13 @@ PROBE_TOLERANCE = 1e-5
 far above the noise of float32."""
 
 
-def build_energy(node: Mapping[str, Any], trust: bool = False) -> Energy:
+def build_energy(node: Mapping[str, Any], trust: Sequence[str] = ()) -> Energy:
     """The energy of a configuration node, ``{"_target_": "rgflow.energies.Ising", "side": 8}``.
 
     Args:
         node: The node as a plain dict.
-        trust: Whether code outside this package may be imported and called, as users' own
-            energies need it. It should not be for a file whose origin is unknown.
+        trust: Names of users' own modules, such as ``["mypackage"]``, that may be imported and
+            called. Trust no module for a file whose origin you do not know.
 
     Raises:
         ValueError: If the target is outside this package and not trusted, cannot be found or is no
@@ -36,16 +36,11 @@ def build_energy(node: Mapping[str, Any], trust: bool = False) -> Energy:
     >>> build_energy({"_target_": "rgflow.energies.GaussianField", "side": 4, "m2": 0.5}).m2
     0.5
     """
-    if trust:
-        return as_energy(build(node, "energy"))
-    try:
-        check_target(node.get("_target_"), "energy", MAKERS)
-    except ValueError as error:
-        raise ValueError(f"{error}; an energy of your own needs --trust (trust=True)") from None
-    energy = build(node, "energy", within=MAKERS)
-    if not isinstance(energy, Energy):
+    energy = build(node, "energy", within=(*MAKERS, *trust))
+    is_ours = is_inside(node["_target_"], MAKERS)
+    if is_ours and not isinstance(energy, Energy):
         raise ValueError(f"energy: got a {type(energy).__name__}, expected an Energy")
-    return energy
+    return energy if is_ours else as_energy(energy)
 
 
 def describe_energy(energy: Energy) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a flow of images is worth: bits per dimension."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -50,25 +50,32 @@ def evaluate_bits_per_dim(
 
 
 def evaluate_split(
-    flow: Flow, node: Mapping[str, Any], split: str, *, limit: int | None = None, seed: int = 0
+    flow: Flow,
+    node: Mapping[str, Any],
+    split: str,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    trust: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Report of bits per dimension on a split of a data set, in plain numbers.
 
     Args:
         flow: The flow.
-        node: Configuration of a data module of `rgflow.data`, such as the checkpoint names.
+        node: Configuration of a data module of `rgflow.data` or of a trusted module.
         split: ``train``, ``validation`` or ``test``.
         limit: Number of images from the first on, at least 2; all of them if None.
         seed: Seed of the dequantization noise.
+        trust: Names of users' own modules that may be imported and called.
 
     Raises:
-        ValueError: If the node is no data module of this package, or there are fewer than two
-            images.
+        ValueError: If the node is no data module of this package or of a trusted module, or there
+            are fewer than two images.
         FileNotFoundError: If the data are not there.
     """
-    data = build(node, "data", within=("rgflow.data",))
+    data = build(node, "data", within=("rgflow.data", *trust))
     data.prepare_data()
-    data.setup()
+    data.setup("test")
     images = data.images(split)[:limit]
     result = evaluate_bits_per_dim(flow, images, seed=seed)
     return {

@@ -1,1 +1,1 @@
-"""Around the physics: the command line, signals, run folders, files, seeds, configuration."""
+"""What surrounds the physics: command line, signals, run folders, files, seeds, configuration."""

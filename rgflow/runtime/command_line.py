@@ -11,6 +11,10 @@ USER_MISTAKES: tuple[type[Exception], ...] = (ValueError, OSError)
 """What the package raises when the user asked for something impossible: bad numbers, bad files."""
 
 
+class DivergedError(RuntimeError):
+    """Training has diverged: a run ends with one line although it has begun."""
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line as well, with exit status 2.
 
@@ -28,11 +32,33 @@ class Parser(argparse.ArgumentParser):
         fail(ValueError(f"{message}; --help says what is expected"), 2)
 
 
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Give a script that reads checkpoints the option ``--trust MODULE``."""
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="also call what a checkpoint names in this module of yours, such as mypackage; more "
+        "than once for several",
+    )
+
+
+def trusted_modules(args: argparse.Namespace) -> list[str]:
+    """The modules of ``--trust``, which may then be in the current folder.
+
+    ``python -m rgflow.train`` finds them there as well.
+    """
+    if args.trust:
+        sys.path.insert(0, os.getcwd())
+    return args.trust
+
+
 def refuse_options(args: argparse.Namespace, names: Iterable[str], expected: str) -> None:
     """Refuse, with a ValueError, options that were given although they have no effect here."""
     for name in names:
         value = getattr(args, name)
-        if value is not None and value is not False:
+        if not (value is None or value is False or value == []):
             raise ValueError(f"--{name.replace('_', '-')}: got {value}, {expected}")
 
 
@@ -65,7 +91,7 @@ def fail(error: BaseException, status: int = 1) -> NoReturn:
 def one_line_errors(*also: type[Exception]) -> Iterator[None]:
     """Turn a user's mistake inside the block into one line and exit status 1.
 
-    Ctrl-C becomes one line and status 130.
+    Ctrl-C becomes one line and exit status 130.
 
     Args:
         also: Further types of exception to treat so; anything else keeps its traceback.
@@ -82,6 +108,9 @@ def one_line_errors(*also: type[Exception]) -> Iterator[None]:
 
 
 def is_first_process() -> bool:
-    """Known before processes have met: from what torchrun, Lightning and Slurm set."""
+    """Whether this is the first process of its run, or the only one.
+
+    The variables that torchrun, Lightning and Slurm set tell it before processes have met.
+    """
     ranks = (os.environ.get(name, "0") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
     return all(rank == "0" for rank in ranks)

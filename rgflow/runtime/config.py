@@ -5,14 +5,17 @@ built without Hydra, so that a checkpoint opens where Hydra is not installed.
 """
 
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
+from inspect import formatannotation
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, get_type_hints
 
+from rgflow.runtime.annotations import has_type
 from rgflow.runtime.moved import present_target
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 HYDRA_ONLY = ("_convert_", "_recursive_")
 
@@ -34,45 +37,59 @@ def compose_preset(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """A configuration of the presets' folder as a plain dict, resolved, with Hydra's overrides.
 
     Args:
-        name: Of the file, without ``.yaml``.
-        overrides: As on Hydra's command line, ``group=option`` and ``field=value``.
+        name: Name of the file, without ``.yaml``.
+        overrides: Overrides as on Hydra's command line, ``group=option`` and ``field=value``.
 
     Raises:
         ValueError: If Hydra refuses an override, or a value is missing.
     """
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
-    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
-            cfg = compose(name, list(overrides))
-        return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+            return plain_config(compose(name, list(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
         # where Hydra looked for presets is of no use to somebody who misspelt one
         raise ValueError(str(error).partition("Config search path")[0]) from error
 
 
+def plain_config(cfg: "DictConfig") -> dict[str, Any]:
+    """A configuration that Hydra has composed, resolved into plain containers.
+
+    Raises:
+        ValueError: If a value is missing, or refers to one that is not there.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ValueError(str(error)) from error
+
+
 def build(
-    node: Mapping[str, Any], name: str, within: tuple[str, ...] | None = None, **extra: Any
+    node: Mapping[str, Any], name: str, within: Sequence[str] | None = None, **extra: Any
 ) -> Any:
     """Call the target of a configuration node with the node's other entries as keyword arguments.
 
     Args:
         node: Plain dict with a dotted ``_target_`` and plain values.
         name: What the node is called in the configuration, for messages: ``flow``, ``data``, ...
-        within: Modules, with all below them, that may define the target; any if None. For nodes
-            of files from elsewhere: what is not there is neither imported nor called.
-        extra: Further keyword arguments, objects that a configuration cannot hold.
+        within: Modules, with all below them, that may define the target; any if None. They are
+            given for nodes of files from elsewhere: what is not in them is neither imported nor
+            called.
+        extra: Further keyword arguments: objects that a configuration cannot hold.
 
     Returns:
         What the target returns.
 
     Raises:
-        ValueError: If there is no such target, it is not allowed, an argument is unknown or
-            missing, or, for targets in this package, of another type than annotated; if there is
-            not enough memory for it; or if the target is a user's and raises anything.
+        ValueError: If there is no such target, if it is not allowed, if an argument is unknown or
+            missing or, for targets in this package, of another type than annotated, or if the
+            target fails.
     """
     target = node.get("_target_") if isinstance(node, Mapping) else None
     if not isinstance(target, str) or "." not in target:
@@ -80,7 +97,8 @@ def build(
     target = present_target(target)
     check_target(target, name, within)
     function = _locate(target, name)
-    if within is not None and not _is_within(getattr(function, "__module__", None), within):
+    home = f"{getattr(function, '__module__', None)}."
+    if within is not None and not is_inside(home, within):
         # imported there from elsewhere, hence not meant to be called by a file
         raise ValueError(
             f"{name}: got _target_ {target!r}, expected one defined in {' or '.join(within)}"
@@ -88,26 +106,38 @@ def build(
     arguments = {k: v for k, v in node.items() if k != "_target_" and k not in HYDRA_ONLY}
     if arguments.keys() & extra.keys():
         raise ValueError(f"{name}: got {', '.join(arguments.keys() & extra.keys())}, which is set")
-    _check_arguments(function, arguments | extra, name)
+    _check_names(function, arguments | extra, name)
+    if is_inside(home, ("rgflow",)):  # other packages' annotations are not promises
+        _check_types(function, arguments, f"{name}.")
+        _check_types(function, extra, "")
     try:
         return function(**arguments, **extra)
     except ValueError:
         raise
     except Exception as error:
+        # torch has no narrower class for a tensor that is too large
+        is_of_settings = isinstance(error, RuntimeError | MemoryError | OverflowError)
+        if is_inside(home, ("rgflow", "lightning")) and not is_of_settings:
+            raise  # a mistake of ours, whose traceback is needed
         message = str(error).partition("\n")[0]
-        too_large = isinstance(error, MemoryError | OverflowError)
-        if too_large or (
-            isinstance(error, RuntimeError) and re.search("memory|overflow", message)
-        ):
-            message = f"got settings too large for this machine: {message}"
-        elif _is_within(function.__module__, ("rgflow", "lightning")):
-            raise
-        else:
-            message = f"{target} failed with {type(error).__name__}: {message}"
-        raise ValueError(f"{name}: {message}") from error
+        raise ValueError(
+            f"{name}: {target} failed with {type(error).__name__}: {message}; expected settings "
+            "for which it works and which are not too large for this machine"
+        ) from error
 
 
-def check_target(target: Any, name: str, within: tuple[str, ...] | None) -> None:
+def is_inside(target: Any, modules: Sequence[str]) -> bool:
+    """Whether a dotted name is of something inside one of some modules.
+
+    >>> is_inside("rgflow.models.conv_flow", ["rgflow.models"])
+    True
+    >>> is_inside("rgflow.modelsx.f", ["rgflow.models"])
+    False
+    """
+    return isinstance(target, str) and target.startswith(tuple(f"{m}." for m in modules))
+
+
+def check_target(target: Any, name: str, within: Sequence[str] | None) -> None:
     """Refuse, without importing anything, a target that is not inside the given modules.
 
     Args:
@@ -118,98 +148,47 @@ def check_target(target: Any, name: str, within: tuple[str, ...] | None) -> None
     Raises:
         ValueError: If the target is elsewhere.
     """
-    if within is None:
-        return
-    if not isinstance(target, str) or not _is_within(target.rpartition(".")[0], within):
+    if within is not None and not is_inside(target, within):
         raise ValueError(
-            f"{name}: got _target_ {target!r}, expected one inside {' or '.join(within)}"
+            f"{name}: got _target_ {target!r}, expected one inside {' or '.join(within)}; a "
+            "module of your own has to be named in trust= (--trust)"
         )
 
 
-def _is_within(module: Any, within: tuple[str, ...]) -> bool:
-    return isinstance(module, str) and any(f"{module}.".startswith(f"{w}.") for w in within)
-
-
 def _locate(target: str, name: str) -> Callable[..., Any]:
-    module, _, attribute = target.rpartition(".")
+    """A function or class, or another constructor such as ``rgflow.energies.Phi4.from_kappa``."""
     try:
-        return getattr(import_module(module), attribute)
+        found, owner = map(resolve_name, (target, target.rpartition(".")[0]))
     except (ImportError, AttributeError, ValueError) as error:
-        method = _class_method(module, attribute)
-        if method is None:
-            raise ValueError(
-                f"{name}: got _target_ {target!r}, which cannot be found: {error}"
-            ) from error
-        return method
+        raise ValueError(
+            f"{name}: got _target_ {target!r}, which cannot be found: {error}"
+        ) from error
     except Exception as error:  # of a user's module
         raise ValueError(
             f"{name}: got _target_ {target!r}, whose import failed with "
             f"{type(error).__name__}: {error}"
         ) from error
-
-
-def _class_method(path: str, attribute: str) -> Callable[..., Any] | None:
-    """Another constructor of a class, such as ``rgflow.energies.Phi4.from_kappa``."""
-    module, _, owner = path.rpartition(".")
-    try:
-        method = getattr(getattr(import_module(module), owner), attribute)
-    except (ImportError, AttributeError, ValueError):
-        return None
-    return method if inspect.ismethod(method) else None
-
-
-def _check_arguments(function: Callable[..., Any], arguments: dict[str, Any], name: str) -> None:
-    parameters = inspect.signature(function).parameters
-    try:
-        inspect.signature(function).bind(**arguments)
-    except TypeError as error:
+    if not callable(found) or (isinstance(owner, type) and not inspect.ismethod(found)):
         raise ValueError(
-            f"{name}: {error}; expected arguments among: {', '.join(parameters)}"
-        ) from error
-    if not _is_within(function.__module__, ("rgflow",)):
-        return  # other packages' annotations are not promises
+            f"{name}: got _target_ {target!r}, which cannot be found as a function, a class or a "
+            "constructor of a class"
+        )
+    return found
+
+
+def _check_names(function: Callable[..., Any], arguments: Mapping[str, Any], name: str) -> None:
+    signature = inspect.signature(function)
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        expected = ", ".join(signature.parameters)
+        raise ValueError(f"{name}: {error}; expected arguments among: {expected}") from error
+
+
+def _check_types(function: Callable[..., Any], arguments: Mapping[str, Any], place: str) -> None:
     hints = get_type_hints(function.__init__ if isinstance(function, type) else function)
     for key, value in arguments.items():
         # what an open **settings takes is for the function to check
-        if key in parameters and not _fits(value, hints.get(key, Any)):
-            raise ValueError(f"{name}.{key}: got {value!r}, expected {_in_words(hints[key])}")
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of an annotated type, of which an int is a float and a bool is neither.
-
-    >>> _fits([3, 1.5], Sequence[float]), _fits("31", Sequence[str]), _fits(True, int | None)
-    (True, False, False)
-    """
-    origin, parts = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return any(type(value) is type(part) and value == part for part in parts)
-    if origin in (Union, UnionType):
-        return any(_fits(value, part) for part in parts)
-    if origin is tuple and (len(parts) != 2 or parts[1] is not Ellipsis):
-        is_tuple = isinstance(value, list | tuple) and len(value) == len(parts)
-        return is_tuple and all(map(_fits, value, parts))
-    if origin in (Sequence, list, tuple):
-        return isinstance(value, list | tuple) and all(_fits(item, parts[0]) for item in value)
-    if hint is None or hint is NoneType:
-        return value is None
-    if hint in (int, float):
-        number = int | float if hint is float else int
-        return isinstance(value, number) and not isinstance(value, bool)
-    checked = origin or hint
-    return checked is Any or not isinstance(checked, type) or isinstance(value, checked)
-
-
-def _in_words(hint: Any) -> str:
-    """An annotation as somebody reads it who writes YAML."""
-    origin, parts = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return " or ".join(map(str, parts))
-    if origin in (Union, UnionType):
-        return " or ".join(map(_in_words, parts))
-    if origin in (Sequence, list, tuple):
-        items = dict.fromkeys(_in_words(part) for part in parts if part is not Ellipsis)
-        return f"a list of {' or '.join(items)}"
-    if hint is None or hint is NoneType:
-        return "null"
-    return getattr(hint, "__name__", str(hint))
+        if key in inspect.signature(function).parameters and not has_type(value, hints[key]):
+            expected = formatannotation(hints[key]).replace("collections.abc.Sequence", "list")
+            raise ValueError(f"{place}{key}: got {value!r}, expected {expected}")

@@ -39,12 +39,12 @@ def check_output(path: str | os.PathLike[str] | None, suffix: str = "") -> None:
     """Refuse a file that could not be written, before any work is done.
 
     Args:
-        path: The file; None for none.
+        path: The file; None if none is to be written.
         suffix: What its name must end in.
 
     Raises:
-        ValueError: If the name is wrong.
-        OSError: If there is a folder of that name, or its own folder takes no files.
+        ValueError: If the name ends otherwise.
+        OSError: If there is a folder of that name, or if its own folder takes no files.
     """
     if path is None:
         return
@@ -65,7 +65,7 @@ def check_suffix(path: str | os.PathLike[str], suffix: str) -> None:
 
 
 def write_stdout(text: str) -> None:
-    """Write a line to standard output; a reader that has seen enough, as ``head``, is no error."""
+    """Write a line to standard output, which a reader such as ``head`` may have closed already."""
     try:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()

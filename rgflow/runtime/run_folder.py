@@ -10,32 +10,32 @@ _BY_HYDRA = {".hydra", ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overri
 
 
 class RunFolder:
-    """A folder that is to go unless something worth keeping is in it.
+    """A folder that goes unless something worth keeping is in it.
 
     Args:
         path: The folder. If it holds more than Hydra's files by now, it stays.
+
+    Attributes:
+        begun: Whether the run has begun its work, so that its results are worth keeping.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._may_go = _is_fresh(path)
+        self.begun = False
+        self._was_fresh = _is_fresh(path)
 
     @classmethod
     def of_hydra(cls) -> Self | None:
-        """That of the job which Hydra is running; None if there is none."""
+        """The folder of the job that Hydra is running; None if there is no job."""
         module = sys.modules.get("hydra.core.hydra_config")
         try:
             return cls(Path(module.HydraConfig.get().runtime.output_dir))
-        except Exception:  # not imported, not composed, not even decided yet
+        except Exception:  # Hydra is not imported, or has not decided on a folder yet
             return None
 
-    def keep(self) -> None:
-        """From now on it stays."""
-        self._may_go = False
-
     def remove_if_fresh(self) -> None:
-        """Remove the folder unless it is to stay, and its parents if they are empty then."""
-        if not self._may_go:
+        """Remove the folder, and its parents if they are empty then, unless it is to stay."""
+        if self.begun or not self._was_fresh:
             return
         shutil.rmtree(self.path, ignore_errors=True)
         for parent in list(self.path.parents)[:2]:

@@ -21,10 +21,10 @@ def derived_seed(*parts: int | str) -> int:
 
 
 def generator_for(*parts: int | str, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator seeded with `derived_seed` of the parts: the use, then seed, rank, step, ...
+    """A generator seeded with `derived_seed` of the parts.
 
     Args:
-        parts: What the stream is for and depends on.
+        parts: What the stream is for, and what it depends on: seed, process, step, ...
         device: Where the numbers are drawn; another device draws other numbers.
 
     >>> a, b = (torch.rand(1, generator=generator_for("step", 0, step)) for step in (5, 6))

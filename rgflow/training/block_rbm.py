@@ -25,22 +25,22 @@ MAX_COUPLING = 1.5
 class RBMModule(FlowTraining):
     r"""Minimises ``D_KL(P_loc || P_RBM) - beta I(s_env : t)`` of a plaquette, by exact sums.
 
-    There are no data: a batch is a place holder, and a step has no noise. Logs the loss, both of
-    its parts and every weight.
+    There are no data: a batch is a placeholder, and a step draws no random numbers. Logs the loss,
+    both of its parts and every weight.
 
     Args:
         flow: The RBM, with four spins; it takes the place of a flow in the configuration.
-        coupling: J of the Ising model, which includes the inverse temperature, 0 to 1.5. Beyond,
-            the gradient falls like ``exp(-4J)`` and only Newton's method finds the minimum, as in
-            `realspace.marginal.renormalize`.
+        coupling: J of the Ising model, which includes the inverse temperature, from 0 to 1.5.
+            Beyond, the gradient falls like ``exp(-4J)``, and only Newton's method finds the
+            minimum, as in `realspace.coupling_map.marginal`.
         beta: Weight of the mutual information with the environment, >= 0.
-        seed: Of nothing here, but of the initial weights in the configuration.
-        compile: Compile the RBM's call.
+        seed: Seed of the run; the configuration draws the initial weights with it.
+        compile: Whether to compile the RBM's call.
         settings: Fields of `OptimizerSettings`.
 
     Raises:
-        ValueError: If the RBM has not four spins, a number is out of its range, or there is an
-            energy.
+        ValueError: If the RBM has another number of spins than four, a number is out of its range,
+            or there is an energy.
 
     Reference: the lecture's steps 3 and 5; arXiv:1704.06279.
     """
@@ -69,11 +69,11 @@ class RBMModule(FlowTraining):
         self._scores: dict[str, float] = {}
 
     def train_dataloader(self) -> DataLoader:
-        """Place holders for the steps of an epoch."""
+        """Placeholders for the steps of an epoch."""
         return DataLoader(range(1000))
 
     def val_dataloader(self) -> DataLoader:
-        """One place holder."""
+        """One placeholder."""
         return DataLoader(range(1))
 
     def training_loss(self, batch: Tensor, generator: torch.Generator) -> Tensor:
@@ -107,7 +107,7 @@ class RBMModule(FlowTraining):
             self.logger.experiment.add_figure("observables", self.figure(), step)
 
     def scores(self) -> dict[str, float | None]:
-        """What the latest validation gave."""
+        """The numbers of the latest validation, and the settings."""
         return {**self._scores, "coupling": self.coupling, "beta": self.beta}
 
     def report(self, directory: Path) -> None:

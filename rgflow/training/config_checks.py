@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from rgflow.runtime.command_line import is_first_process
+
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule
 
@@ -17,33 +19,76 @@ is not made for bfloat16."""
 LARGEST_SEED = 2**32 - 1
 
 
-def check_numbers(config: dict[str, Any]) -> None:
-    """Refuse, with a ValueError, numbers of steps and such that are none, or too small.
+def check_settings(config: dict[str, Any]) -> None:
+    """Refuse, with a ValueError, what no run can do or what this machine cannot do."""
+    _check_numbers(config)
+    _check_hardware(config)
+    _check_sweep(config)
 
-    So are a seed that is too large, and precisions other than ``PRECISIONS``.
+
+def check_shapes(flow: "Flow", data: "LightningDataModule | None") -> None:
+    """Refuse data of another shape than the flow's, with a ValueError."""
+    if data is None:
+        return
+    if not hasattr(flow, "event_shape"):
+        raise ValueError(f"data: got some, expected none: {type(flow).__name__} needs no data")
+    wanted = tuple(flow.event_shape)
+    got = tuple(getattr(data, "event_shape", wanted))
+    if got != wanted:
+        raise ValueError(
+            f"data: got images of shape {got}, expected {wanted} as the flow has "
+            "(data.channels, data.side against flow.channels, flow.side)"
+        )
+
+
+def check_data(data: "LightningDataModule | None", ranks: int) -> None:
+    """Find out about missing or bad files before other processes start.
+
+    Args:
+        data: The data module, if there is one.
+        ranks: Number of processes.
+
+    Raises:
+        ValueError: If the data cannot be used, or if some process would get nothing to evaluate.
+        FileNotFoundError: If the data are not there.
     """
-    least_values = {"seed": 0, "max_steps": 1, "validation_every": 1, "log_every": 1}
-    accumulate = {"trainer.accumulate_grad_batches": 1}
-    numbers = {name: config[name] for name in least_values}
-    numbers |= {name: config["trainer"].get("accumulate_grad_batches", 1) for name in accumulate}
-    for name, least in (least_values | accumulate).items():
-        value = numbers[name]
+    if data is None or ranks == 1 or not is_first_process():
+        return
+    data.prepare_data()
+    data.setup("fit")
+    if not hasattr(data, "split"):
+        return
+    for name in ("validation", "test"):
+        size = len(data.split(name))
+        if size < ranks:
+            raise ValueError(
+                f"data.{name}_size: got {size} images for {ranks} processes, expected at least "
+                "one for each"
+            )
+
+
+def _check_numbers(config: dict[str, Any]) -> None:
+    trainer = config["trainer"]
+    numbers = {"trainer.accumulate_grad_batches": trainer.get("accumulate_grad_batches", 1)}
+    for name in ("seed", "max_steps", "validation_every", "log_every"):
+        numbers[name] = config[name]
+    for name, value in numbers.items():
+        least = 0 if name == "seed" else 1
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise ValueError(f"{name}: got {value!r}, expected an integer of at least {least}")
     for name in ("max_epochs", "limit_train_batches"):
-        if config["trainer"].get(name) == 0:
+        if trainer.get(name) == 0:
             raise ValueError(f"trainer.{name}: got 0, expected a number that allows a step")
     if config["seed"] > LARGEST_SEED:
         raise ValueError(f"seed: got {config['seed']}, expected at most {LARGEST_SEED}")
-    precision = config["trainer"].get("precision")
+    precision = trainer.get("precision")
     if precision is not None and str(precision) not in (*PRECISIONS, "32", "64"):
         raise ValueError(
             f"trainer.precision: got {precision}, expected one of {', '.join(PRECISIONS)}"
         )
 
 
-def check_hardware(config: dict[str, Any]) -> None:
-    """Refuse, with a ValueError, a GPU or a compiler where there is none."""
+def _check_hardware(config: dict[str, Any]) -> None:
     compilers = (os.environ.get("CXX", "g++"), "g++", "clang++")
     if config["compile"] and not any(map(shutil.which, compilers)):
         raise ValueError(
@@ -57,47 +102,14 @@ def check_hardware(config: dict[str, Any]) -> None:
         )
 
 
-def check_shapes(flow: "Flow", data: "LightningDataModule | None") -> None:
-    """Refuse data of another shape than the flow's, with a ValueError."""
-    if data is None:
-        return
-    if not hasattr(flow, "event_shape"):
-        raise ValueError(f"data: got some, expected none: {type(flow).__name__} needs no data")
-    wanted = tuple(flow.event_shape)
-    got = getattr(data, "event_shape", wanted)
-    if got != wanted:
-        raise ValueError(
-            f"data: got images of shape {got}, expected {wanted} as the flow has "
-            "(data.channels, data.side against flow.channels, flow.side)"
-        )
+def _check_sweep(config: dict[str, Any]) -> None:
+    """A sweep's jobs start no processes: Lightning would have each of them sweep again."""
+    from hydra.core.hydra_config import HydraConfig
 
-
-def check_sweep(config: dict[str, Any], is_sweep: bool) -> None:
-    """Refuse, with a ValueError, jobs of a sweep that start processes of their own.
-
-    Lightning starts them with the sweep's command line: each would sweep again.
-    """
+    is_sweep = HydraConfig.initialized() and HydraConfig.get().mode.name == "MULTIRUN"
     devices = config["trainer"].get("devices", 1)
     if is_sweep and devices not in (1, "1", "auto") and "SLURM_JOB_ID" not in os.environ:
         raise ValueError(
             f"got a sweep with trainer.devices={devices}, expected trainer.devices=1 "
             "(or hydra/launcher=slurm, where every process is started from outside)"
         )
-
-
-def check_ranks(data: "LightningDataModule", ranks: int) -> None:
-    """Refuse, with a ValueError, data of which some process would get nothing to evaluate.
-
-    Args:
-        data: After its ``setup``.
-        ranks: Number of processes.
-    """
-    if not hasattr(data, "split"):
-        return
-    for name in ("validation", "test"):
-        size = len(data.split(name))
-        if size < ranks:
-            raise ValueError(
-                f"data.{name}_size: got {size} images for {ranks} processes, expected at least "
-                "one for each"
-            )

@@ -1,5 +1,8 @@
 """What training asks of a target: symmetries, a coupling to anneal, a Gaussian part."""
 
+import math
+from functools import lru_cache
+
 import torch
 from torch import Tensor, nn
 
@@ -8,6 +11,8 @@ from rgflow.conditioners.lattice import Equivariant
 from rgflow.energies import Energy
 from rgflow.energies.symmetries import is_even, is_translation_invariant
 from rgflow.flow import Flow
+
+ANNEALING_STAGES = 50
 
 
 def translated(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -26,23 +31,56 @@ def translated(x: Tensor, generator: torch.Generator) -> Tensor:
     return x[at, channel, rows[:, None, :, None], columns[:, None, None, :]]
 
 
-def check_annealing(start: float, steps: int) -> None:
-    """Refuse, with a ValueError, one half of the two settings, which alone would do nothing."""
-    if start != 1 and not steps:
-        raise ValueError(
-            f"training.anneal_steps: got 0 with anneal_from={start}, expected at least 1"
-        )
-    if start == 1 and steps:
-        raise ValueError(
-            f"training.anneal_from: got 1 with anneal_steps={steps}, expected another factor"
-        )
+class Annealing:
+    """The target with a coupling that grows, in stages, over the first steps.
+
+    At step t of n its factor is ``f + (1 - f) s / S`` in stage ``s = floor(t S / n)`` of S = 50.
+
+    Args:
+        energy: The energy at its full coupling.
+        start: Factor f on the coupling at the first step; 1 for no annealing.
+        steps: Steps n until the coupling is full; 0 for no annealing.
+
+    Raises:
+        ValueError: If a number is out of its range, or only one of both is given, which alone
+            would do nothing.
+    """
+
+    def __init__(self, energy: Energy, start: float, steps: int) -> None:
+        if not 0 < start < math.inf:
+            raise ValueError(f"training.anneal_from: got {start}, expected a positive number")
+        if steps < 0:
+            raise ValueError(f"training.anneal_steps: got {steps}, expected at least 0")
+        if start != 1 and not steps:
+            raise ValueError(
+                f"training.anneal_steps: got 0 with anneal_from={start}, expected at least 1"
+            )
+        if start == 1 and steps:
+            raise ValueError(
+                f"training.anneal_from: got 1 with anneal_steps={steps}, expected another factor"
+            )
+        self.energy = energy
+        self.start = start
+        self.steps = steps
+        self._scaled = lru_cache(maxsize=2)(energy.scaled)
+
+    def is_over(self, step: int) -> bool:
+        """Whether the coupling is full at that step."""
+        return step >= self.steps
+
+    def at(self, step: int) -> Energy:
+        """The energy at the coupling of that step."""
+        if self.is_over(step):
+            return self.energy
+        stage = step * ANNEALING_STAGES // self.steps
+        return self._scaled(self.start + (1 - self.start) * stage / ANNEALING_STAGES)
 
 
 def check_symmetries(flow: Flow, energy: Energy, *, even: bool, translations: bool) -> None:
     """Refuse symmetries of the flow, or of what it is trained on, that the energy has not.
 
     Args:
-        flow: Its density is even by mixture, by its couplings, or not at all.
+        flow: The flow, whose density is even by mixture, by its couplings, or not at all.
         energy: The target.
         even: Whether training takes the energy for even.
         translations: Whether it takes it for invariant under translations.
@@ -67,10 +105,10 @@ def check_symmetries(flow: Flow, energy: Energy, *, even: bool, translations: bo
 def match_spectrum(flow: Flow, energy: Energy) -> None:
     """Give the Fourier map of a flow, if it has one, the spectrum of the energy's Gaussian part.
 
-    Without such a part a learnable map stays as it is, that of white noise at first.
+    For an energy without such a part a learnable map stays as it is: that of white noise.
 
     Raises:
-        ValueError: If there is a fixed map but the energy has no such part.
+        ValueError: If the map is fixed but the energy has no Gaussian part.
     """
     for module in flow.modules():
         if isinstance(module, CirculantRoot):

@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import math
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from lightning.pytorch import Callback, LightningModule
 from torch import Tensor
 
 from rgflow.flow import Flow
+from rgflow.objectives import Loss
+from rgflow.runtime.command_line import DivergedError
 from rgflow.runtime.seeds import generator_for
 from rgflow.training.callbacks.averaging import ExponentialAverage
 from rgflow.training.optimizer import adamw, learning_rate_factor, optimizer_settings
@@ -18,21 +21,18 @@ from rgflow.training.optimizer import adamw, learning_rate_factor, optimizer_set
 log = logging.getLogger(__name__)
 
 
-class DivergedError(RuntimeError):
-    """Too many steps in a row had a loss or a gradient that is not finite."""
-
-
 class FlowTraining(LightningModule, ABC):
-    """Trains a flow; what is minimised is the subclass's business.
+    """Trains a flow; a subclass says on what, and what is reported.
 
     A step whose loss or gradient is not finite leaves weights and moments as they are, on all
     ranks alike. Such steps are counted in ``nonfinite_steps``; after too many in a row
-    `DivergedError` ends the training, between two steps, where callbacks could save its state.
+    `DivergedError` ends the training, between two steps, after callbacks have saved its state.
 
     Args:
         flow: The flow to train; its weights are saved with the prefix ``flow.``.
-        seed: Of the noise drawn in steps.
-        compile: Compile the flow's call in place, which keeps the names of its weights.
+        seed: Seed of the random numbers that are drawn in steps.
+        compile: Whether to compile the flow's call, in place, which keeps the names of its
+            weights.
         settings: Fields of `OptimizerSettings`.
 
     Raises:
@@ -41,7 +41,7 @@ class FlowTraining(LightningModule, ABC):
     """
 
     monitor: str
-    """The metric whose smallest value marks the best checkpoint."""
+    """Name of the metric whose smallest value marks the best checkpoint."""
 
     def __init__(
         self, flow: Flow, *, seed: int = 0, compile: bool = False, **settings: Any
@@ -49,8 +49,8 @@ class FlowTraining(LightningModule, ABC):
         super().__init__()
         if "energy" in settings:
             raise ValueError(
-                f"energy: got some, expected none for {type(self).__name__}; on an energy trains "
-                "experiment=energy energy=NAME"
+                f"energy: got one, expected none for {type(self).__name__}; "
+                "experiment=energy energy=NAME trains on an energy"
             )
         self.flow = flow
         self.seed = seed
@@ -65,7 +65,13 @@ class FlowTraining(LightningModule, ABC):
 
     @abstractmethod
     def training_loss(self, batch: Any, generator: torch.Generator) -> Tensor:
-        """The loss of one batch, ``()``; draws noise from the generator only."""
+        """The loss of one batch, ``()``; all its random numbers come from the generator."""
+
+    def log_loss(self, loss: Loss) -> Tensor:
+        """Log the metrics of an objective; returns its loss in nats per entry of a sample."""
+        for name, value in loss.metrics.items():
+            self.log(f"train/{name}", value, prog_bar=True)
+        return loss.nats / math.prod(self.flow.event_shape)
 
     @abstractmethod
     def scores(self) -> dict[str, float | None]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,20 @@ from torch import Tensor
 from rgflow.analysis.levels import latents_by_level
 from rgflow.bijectors.pixels import bits_per_dim, dequantize, to_image
 from rgflow.flow import Flow
-from rgflow.objectives import negative_log_likelihood
+from rgflow.objectives import (
+    Batch,
+    Likelihood,
+    Objective,
+    check_objective,
+    negative_log_likelihood,
+)
 from rgflow.runtime.seeds import generator_for
 from rgflow.training.callbacks.image_pictures import Pictures
 from rgflow.training.flow_module import FlowTraining
 
 
 class LikelihoodModule(FlowTraining):
-    r"""Minimises ``-ln p(x)`` per dimension over images with dequantization noise.
+    r"""Trains a flow on images with dequantization noise, mostly by their likelihood.
 
     Logs ``train/bits_per_dim`` per step and ``validation/bits_per_dim`` and ``test/bits_per_dim``
     as means over all images of all ranks, with the same noise each time, and statistics of the
@@ -27,23 +34,24 @@ class LikelihoodModule(FlowTraining):
 
     Args:
         flow: The flow to train.
-        seed: Of dequantization noise and flips.
-        compile: Compile the flow's call.
+        objective: What is minimised; `Likelihood` if None.
+        seed: Seed of dequantization noise and flips.
+        compile: Whether to compile the flow's call.
         pictures: Number of images in the grids of samples and reconstructions.
-        temperatures: At which samples are shown; the last is that of ``samples.png``.
+        temperatures: Temperatures at which samples are shown; the last is that of
+            ``samples.png``.
         settings: Fields of `OptimizerSettings`.
 
     Raises:
-        ValueError: If a setting is out of its range.
+        ValueError: If a setting is out of its range, or the objective does not learn from images.
 
     Reference: RG-Flow, arXiv:2010.00029.
     """
 
-    monitor = "validation/bits_per_dim"
-
     def __init__(
         self,
         flow: Flow,
+        objective: Objective | None = None,
         *,
         seed: int = 0,
         compile: bool = False,
@@ -57,6 +65,14 @@ class LikelihoodModule(FlowTraining):
                 f"training: got pictures {pictures} and temperatures {list(temperatures)}, "
                 "expected at least one picture and finite temperatures >= 0"
             )
+        self.objective = Likelihood() if objective is None else objective
+        check_objective(self.objective, ["bits_per_dim"])
+        if not self.objective.needs_states:
+            raise ValueError(
+                f"objective: got {type(self.objective).__name__} for images, expected one that "
+                "learns from them, such as objective=likelihood"
+            )
+        self.monitor = f"validation/{self.objective.monitor}"
         self.pictures = pictures
         self.temperatures = list(temperatures)
         self._sums: Tensor | None = None
@@ -68,22 +84,18 @@ class LikelihoodModule(FlowTraining):
         return [pictures, *super().configure_callbacks()]
 
     def training_loss(self, batch: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean -ln p of uint8 images ``(B, C, L, L)``, in nats per dimension."""
-        if getattr(self.trainer.datamodule, "horizontal_flip", False):
-            turned = torch.rand(len(batch), generator=generator, device=batch.device) < 0.5
-            batch = torch.where(turned[:, None, None, None], batch.flip(-1), batch)
-        nats = negative_log_likelihood(self.flow, dequantize(batch, generator)).mean()
-        self.log("train/bits_per_dim", self._bits(nats.detach()), prog_bar=True)
-        return nats / math.prod(self.flow.event_shape)
+        """What the objective minimises on uint8 images ``(B, C, L, L)``, in nats per dimension."""
+        drawn = Batch(len(batch), generator, partial(self._noisy, batch))
+        return self.log_loss(self.objective.loss(self.flow, None, drawn))
 
     def on_validation_epoch_start(self) -> None:
-        """Start the sums of an evaluation."""
+        """Start the sums over images from zero."""
         self._sums = torch.zeros(2, dtype=torch.float64, device=self.device)
 
     on_test_epoch_start = on_validation_epoch_start
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> None:
-        """Add a batch to the sums; describe the latents of the first."""
+        """Add a batch to the sums, and describe the latents of the first batch."""
         x = self._evaluate("validation", batch, batch_idx)
         if batch_idx == 0:
             with torch.autocast(self.device.type, enabled=False):
@@ -115,12 +127,19 @@ class LikelihoodModule(FlowTraining):
         save_image(tile(images, 8, scale=2), directory / "samples.png")
 
     def scores(self) -> dict[str, float | None]:
-        """Bits per dimension so far: of the test set, and of the latest validation."""
+        """Bits per dimension of the test set, as far as known, and of the latest validation."""
         scores = self._scores
         return {
             "bits_per_dim": scores.get("test"),
             "validation_bits_per_dim": scores.get("validation"),
         }
+
+    def _noisy(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Images mirrored at random if the data ask for it, with dequantization noise."""
+        if getattr(self.trainer.datamodule, "horizontal_flip", False):
+            turned = torch.rand(len(images), generator=generator, device=images.device) < 0.5
+            images = torch.where(turned[:, None, None, None], images.flip(-1), images)
+        return dequantize(images, generator)
 
     def _bits(self, nats: Tensor) -> Tensor:
         return bits_per_dim(-nats, self.flow.event_shape)
@@ -138,6 +157,9 @@ class LikelihoodModule(FlowTraining):
         bits = self._bits(total / count)
         self._scores[split] = float(bits)
         self.log(f"{split}/bits_per_dim", bits.float(), prog_bar=True, rank_zero_only=False)
+        if split == "validation" and self.objective.monitor != "bits_per_dim":
+            score = self.objective.monitored({"bits_per_dim": float(bits)})
+            self.log(self.monitor, score, prog_bar=True, rank_zero_only=False)
 
     def _log_latents(self, z: Tensor) -> None:
         for name, values in latents_by_level(self.flow, z).items():

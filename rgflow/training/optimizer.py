@@ -65,10 +65,10 @@ def optimizer_settings(settings: Mapping[str, Any], others: Iterable[str]) -> Op
 
     Args:
         settings: Fields of `OptimizerSettings`.
-        others: Names of what the node may have beside, for the message.
+        others: Names of the node's other settings, for the message.
 
     Raises:
-        ValueError: If there is anything else, or a number is out of its range.
+        ValueError: If a name is unknown, or a number is out of its range.
     """
     known = [field.name for field in fields(OptimizerSettings)]
     for name in settings:
@@ -86,11 +86,11 @@ def learning_rate_factor(settings: OptimizerSettings, total_steps: int) -> Calla
     r"""Linear warm-up, then half a cosine from 1 down to ``final_lr_fraction``.
 
     Args:
-        settings: Of the optimizer.
+        settings: Settings of the optimizer.
         total_steps: Steps of the whole training.
 
     Returns:
-        Function of the number of steps done, for LambdaLR.
+        The factor as a function of the number of steps that are done, for LambdaLR.
     """
     warmup = min(settings.warmup_steps, total_steps)
     final = settings.final_lr_fraction
@@ -125,6 +125,6 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, o
 
 
 def adamw(module: nn.Module, settings: OptimizerSettings) -> torch.optim.AdamW:
-    """AdamW over the groups of `parameter_groups`, in its fused form."""
+    """AdamW, in its fused form, over the groups of `parameter_groups`."""
     groups = parameter_groups(module, settings.weight_decay)
     return torch.optim.AdamW(groups, lr=settings.lr, betas=settings.betas, fused=True)

@@ -18,19 +18,22 @@ CHAINS = 64
 class TargetStates:
     """Three sets of states, each drawn at its first use.
 
-    Those that are trained on are not those of the report, whose bound would else be that of
-    training data, nor those of validation, which choose the best checkpoint.
+    The states that are trained on are neither those of the report, whose bound would otherwise be
+    that of training data, nor those of validation, which choose the best checkpoint.
 
     Args:
         energy: The target.
-        number: Of states for comparison, and of those to train on, at least.
-        held_out: Of states to validate with, at most.
-        seed: Of all.
+        number: Number of states for comparison, and at least of those to train on; 0 for none.
+        held_out: Number of states to validate with, at most.
+        seed: Seed of all states.
         even: Whether training may turn the sign of a state.
-        translations: Whether it may move one over the lattice.
+        translations: Whether training may move a state over the lattice.
 
     Attributes:
         error: Why there are no states for comparison, or None.
+
+    Raises:
+        ValueError: If the number is 1 or negative.
     """
 
     def __init__(
@@ -43,6 +46,10 @@ class TargetStates:
         even: bool,
         translations: bool,
     ) -> None:
+        if number < 0 or number == 1:
+            raise ValueError(
+                f"training.reference_states: got {number}, expected 0 for none, or at least 2"
+            )
         self.energy, self.number, self.seed = energy, number, seed
         self.held_out_number = min(number, held_out)
         self.even, self.translations = even, translations
@@ -52,7 +59,7 @@ class TargetStates:
         self._held_out: Tensor | None = None
 
     def reference(self) -> Reference | None:
-        """For comparison; None if none are wanted or, with a warning, if Monte Carlo fails."""
+        """States for comparison; None if none are wanted or, with a warning, if there are none."""
         if self._reference is None and self.error is None and self.number:
             try:
                 self._reference = self._draw(self.seed, self.number)
@@ -63,7 +70,7 @@ class TargetStates:
         return self._reference
 
     def prepare(self) -> None:
-        """Draw the states that are trained on and validated with, if they are not there.
+        """Draw the states that are trained on and validated with, unless they are there.
 
         Raises:
             ValueError: If Monte Carlo fails on the energy.
@@ -110,5 +117,5 @@ class TargetStates:
             return reference_samples(
                 self.energy, chains=chains, states=-(-number // chains), seed=seed
             )
-        except (ValueError, RuntimeError, ArithmeticError) as error:  # out of a user's energy too
+        except (ValueError, RuntimeError, ArithmeticError) as error:  # of a user's energy as well
             raise ValueError(f"no Monte-Carlo states of the energy: {error}") from error

@@ -1,4 +1,4 @@
-"""Lightning's trainer, furnished for a run."""
+"""Lightning's trainer with the callbacks that every run has."""
 
 import logging
 import math
@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 
@@ -17,11 +18,12 @@ from rgflow.training.callbacks.last_checkpoint import LastCheckpoint
 from rgflow.training.callbacks.progress import Curves, LogLines, Throughput
 from rgflow.training.callbacks.run_directory import RunDirectory
 from rgflow.training.flow_module import FlowTraining
+from rgflow.training.resume import Resume
 
 log = logging.getLogger(__name__)
 
-# Advice of Lightning that does not apply here: batches are a function of the step, in-memory data
-# need no workers
+# Advice of Lightning that does not apply here: batches are a function of the step, and data in
+# memory need no workers
 _BESIDE_THE_POINT = (
     ".*does not have many workers.*",
     ".*your dataloader is not resumable.*",
@@ -34,23 +36,28 @@ _BESIDE_THE_POINT = (
 
 
 def make_trainer(
-    config: dict[str, Any], directory: RunDirectory, stopping: LastCheckpoint, monitor: str
+    config: dict[str, Any],
+    directory: RunDirectory,
+    resume: Resume,
+    stopping: LastCheckpoint,
+    monitor: str,
 ) -> Trainer:
     """Lightning's trainer with what every run has: checkpoints, curves, lines or a progress bar.
 
     Args:
         config: The resolved configuration.
         directory: Where everything is written.
+        resume: The checkpoint from which the run goes on, if there is one.
         stopping: Keeps ``last.ckpt``.
-        monitor: The metric of ``best.ckpt``.
+        monitor: Name of the metric whose smallest value marks ``best.ckpt``.
 
     Raises:
         ValueError: If Lightning does not take the settings.
     """
     is_terminal = sys.stdout.isatty() and sys.stderr.isatty()
-    best = BestCheckpoint(directory.last.parent, monitor, config["ckpt_path"])
+    best = BestCheckpoint(directory.last.parent, monitor, resume.path)
     lines = LogLines(config["log_every"])
-    callbacks: list[Callback] = [directory, directory.stopwatch, Throughput(), lines]
+    callbacks: list[Callback] = [resume, directory, directory.stopwatch, Throughput(), lines]
     callbacks += [best, stopping]
     if is_terminal:
         callbacks.append(TQDMProgressBar())
@@ -71,7 +78,13 @@ def make_trainer(
             default_root_dir=directory.path,
             enable_progress_bar=is_terminal,
         )
-    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+        AttributeError,
+        MisconfigurationException,
+    ) as error:
         # Lightning rarely tells which setting it means
         got = ", ".join(f"{key}={value}" for key, value in node.items() if key[0] != "_")
         raise ValueError(f"trainer: {error}; got {got}") from error
@@ -93,24 +106,24 @@ def fast_precision(accelerator: str) -> str:
 def take_best_weights(trainer: Trainer, module: FlowTraining) -> float | None:
     """Put the weights with the best validation into the module, if these are not the last ones.
 
-    Any finite value is better than one that is not.
+    A last validation that is not a number counts as worse.
 
     Returns:
-        Their value of the monitored metric; None if no validation gave a finite one.
+        The smallest value of the monitored metric; None if no validation gave a finite one.
     """
     best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint))
     score = math.inf if best.best_model_score is None else float(best.best_model_score)
     if not math.isfinite(score):
         return None
     last = float(trainer.callback_metrics[module.monitor])
-    if not last <= score:  # so that a last one that is not a number is worse
+    if not last <= score:  # which holds where the last one is not a number
         log.info("testing the weights of the best validation: %s", best.best_model_path)
         module.load_state_dict(read_checkpoint(best.best_model_path)["state_dict"])
     return score
 
 
 def quiet_lightning() -> None:
-    """Silence Lightning's news and the advice that does not apply; warnings and errors remain."""
+    """Silence Lightning's notices and the advice that does not apply; warnings and errors stay."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in _BESIDE_THE_POINT:

@@ -140,7 +140,7 @@ def test_configuration_of_every_set(name, monkeypatch):
 
 def test_every_configuration_is_of_a_known_set():
     files = {path.stem for path in (REPOSITORY / "conf" / "data").glob("*.yaml")}
-    assert files == set(SOURCES)
+    assert files == {*SOURCES, "user"}
 
 
 def test_make_msds_script(tmp_path, capsys):

@@ -38,14 +38,13 @@ def flip(position):
 
 DAMAGES = {
     "magic": flip(0),
-    "digest": flip(20),
-    "header": flip(100),
+    "pickle": flip(100),
     "first tensor": flip(2000),
-    "last byte": flip(-1),
+    "directory": flip(-200),
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:-5000]),
     "header only": lambda path: path.write_bytes(path.read_bytes()[:100]),
     "empty": lambda path: path.write_bytes(b""),
-    "longer": lambda path: path.write_bytes(path.read_bytes() + b"x"),
+    "another format": lambda path: path.write_bytes(b"rgflow-cache-1 " + b"0" * 2000),
     "no text": lambda path: path.write_bytes(b"\xff\x00" * 500),
 }
 
@@ -63,6 +62,21 @@ def test_damage_is_found_and_repaired(damage, tmp_path, caplog):
     assert torch.equal(again.images, wanted[0])
     assert torch.equal(again.labels, wanted[1])
     assert only_file(tmp_path).read_bytes() == sound
+
+
+def test_no_damaged_byte_changes_what_is_loaded(tmp_path):
+    path, tensors = tmp_path / "a.cache", {"x": torch.arange(50)}
+
+    def loaded():
+        return cache.load_or_build(path, "r", lambda: tensors)["x"]
+
+    assert torch.equal(loaded(), tensors["x"])
+    sound = path.read_bytes()
+    for position in range(0, len(sound), 3):
+        content = bytearray(sound)
+        content[position] ^= 0x10
+        path.write_bytes(content)
+        assert torch.equal(loaded(), tensors["x"]), position
 
 
 def test_another_recipe_is_rebuilt(tmp_path, caplog):

@@ -19,13 +19,12 @@ def test_a_run_that_came_to_nothing_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("reason", ["older results", "kept"])
+@pytest.mark.parametrize("reason", ["older results", "begun"])
 def test_what_is_worth_something_stays(reason, tmp_path):
     made_by_hydra(tmp_path / "run")
     if reason == "older results":
         (tmp_path / "run/metrics.json").touch()
     folder = RunFolder(tmp_path / "run")
-    if reason == "kept":
-        folder.keep()
+    folder.begun = reason == "begun"
     folder.remove_if_fresh()
     assert (tmp_path / "run/.hydra/config.yaml").exists()

@@ -97,13 +97,16 @@ def test_chains_that_a_flow_makes_fast_have_the_law_of_the_energy(
 ):
     monkeypatch.setattr("rgflow.montecarlo.reference.FLOW_WARMUP", 20)
     arguments = ["--chains", chains, "--states", states, "--seed", 1, "--json", "chains.json"]
-    assert run("simulate", "--flow", "stiff.ckpt", "--trust", "--method", method, *arguments) == 0
+    assert (
+        run("simulate", "--flow", "stiff.ckpt", "--trust", "wells", "--method", method, *arguments)
+        == 0
+    )
     report = json.loads(capsys.readouterr().out)
     assert report == json.loads(Path("chains.json").read_text())
     assert (report["method"], report["states"]) == (method, states)
     per_site = report["observables"]["energy_per_site"]
     assert abs(per_site["value"] - 0.5) < 4 * per_site["error"] < 0.1  # of any Gaussian
-    assert run("evaluate", "stiff.ckpt", "--trust", "--samples", 10000, "--no-reference",
+    assert run("evaluate", "stiff.ckpt", "--trust", "wells", "--samples", 10000, "--no-reference",
                "--json", "flow.json") == 0  # fmt: skip
     capsys.readouterr()
     assert run("compare", "flow.json", "chains.json", "--training-seconds", 60) == 0
@@ -156,7 +159,7 @@ def test_an_energy_of_ones_own(run, capsys):
     assert "wells.Wells" in line
     assert "--trust" in line
     assert "wells" not in sys.modules
-    assert run("evaluate", "mine.ckpt", "--samples", 300, "--trust") == 0
+    assert run("evaluate", "mine.ckpt", "--samples", 300, "--trust", "wells") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["energy"]["name"] == "Wells"
     assert report["reference"]["method"] == "hmc"
@@ -185,7 +188,7 @@ MISTAKES = {
         ["--flow", "flow.ckpt", "--chains", 1, "--states", 1],
         "two states or more",
     ),
-    "trust without flow": ("simulate", ["--trust"], "--trust: got True"),
+    "trust without flow": ("simulate", ["--trust", "wells"], "--trust: got"),
     "split of an energy": (
         "evaluate",
         ["flow.ckpt", "--split", "test"],

@@ -9,6 +9,7 @@ from tiny_run import TINY_ENERGY, assert_equal, checkpoint, metrics, stop_after,
 from rgflow.checkpoint import load_flow
 from rgflow.energies import Energy, GaussianField, Ising, Phi4
 from rgflow.models import conv_flow
+from rgflow.objectives import ForwardKL, Mixture, PathGradient, ReverseKL
 from rgflow.training.energy import EnergyModule
 from rgflow.training.energy_setup import translated
 
@@ -24,7 +25,7 @@ LARGEST_KL = {"path": 0.6, "reverse": 0.7, "forward": 1.1, "mixture": 0.7}  # un
 def test_every_objective_brings_the_flow_near_to_the_target(objective, tmp_path, request):
     if objective != "path":  # one picture is enough
         request.getfixturevalue("small_figures")
-    settings = [f"training.objective={objective}", "training.batch_size=64", "training.lr=0.01"]
+    settings = [f"objective={objective}", "training.batch_size=64", "training.lr=0.01"]
     settings += ["training.reference_states=2000", "flow.hidden=16", "flow.top_hidden=16"]
     assert run(tmp_path / "a", *settings, "max_steps=60", "seed=1") == 0
     trained, exact = metrics(tmp_path / "a"), Ising(4).log_z
@@ -39,7 +40,12 @@ def test_every_objective_brings_the_flow_near_to_the_target(objective, tmp_path,
 
 @pytest.mark.parametrize(
     ("objective", "monitor"),
-    [("path", "free_energy_bound"), ("forward", "cross_entropy"), ("mixture", "mixture")],
+    [
+        (PathGradient(), "free_energy_bound"),
+        (ReverseKL(), "free_energy_bound"),
+        (ForwardKL(), "cross_entropy"),
+        (Mixture(), "mixture"),
+    ],
 )
 def test_the_best_checkpoint_is_that_of_what_is_minimised(objective, monitor):
     module = EnergyModule(conv_flow(4, 1, 1), Ising(4), objective=objective)
@@ -60,7 +66,7 @@ def test_held_out_states_are_all_used_and_others_than_those_trained_on(tmp_path,
         original(self)
 
     monkeypatch.setattr(EnergyModule, "on_validation_epoch_end", spy)
-    more = ["training.objective=mixture", "max_steps=2", "training.ema_decay=null"]
+    more = ["objective=mixture", "max_steps=2", "training.ema_decay=null"]
     assert run(tmp_path / "a", *more) == 0
     ((total, count), nats, number) = seen[-1]
     assert count == number == 64
@@ -87,7 +93,7 @@ def test_a_reference_that_cannot_be_had_costs_the_comparison_only(tmp_path, monk
 
 def test_without_states_to_train_on_the_run_ends_in_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("rgflow.training.target_states.reference_samples", fails)
-    assert run(tmp_path / "a", "training.objective=forward") == 1
+    assert run(tmp_path / "a", "objective=forward") == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "no Monte-Carlo states of the energy: overflow" in line
     assert not (tmp_path / "a").exists()
@@ -96,7 +102,7 @@ def test_without_states_to_train_on_the_run_ends_in_one_line(tmp_path, monkeypat
 @pytest.mark.usefixtures("small_figures")
 @pytest.mark.parametrize("objective", ["path", "mixture"])
 def test_stopping_and_resuming_changes_no_bit(objective, tmp_path, monkeypatch):
-    common = [f"training.objective={objective}", "max_steps=6"]
+    common = [f"objective={objective}", "max_steps=6"]
     if objective == "path":
         common += ["training.anneal_from=0.5", "training.anneal_steps=5"]
         common += ["training.reference_states=0"]
@@ -172,7 +178,15 @@ def test_samples_that_are_not_finite_are_reported_beside_the_last_scores(tmp_pat
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["training.objective=elbo"], "objective: got 'elbo'"),
+        (["objective=elbo"], "Could not find 'objective/elbo'"),
+        (["training.objective=forward"], "expected objective=forward"),
+        (
+            ["objective=mixture", "training.forward_weight=1"],
+            "expected objective.forward_weight=1",
+        ),
+        (["objective=mixture", "objective.forward_weight=2"], "objective.forward_weight: got 2"),
+        (["objective=likelihood"], "got the monitor 'bits_per_dim' of Likelihood, expected"),
+        (["objective._target_=rgflow.priors.Gaussian", "+objective.event_shape=[1]"], "objective"),
         (["flow.side=8"], "energy: got fields of shape (1, 4, 4), expected (1, 8, 8)"),
         (["training.anneal_from=0"], "anneal_from: got 0"),
         (["training.batch_size=0"], "batch_size: got 0"),
@@ -182,12 +196,12 @@ def test_samples_that_are_not_finite_are_reported_beside_the_last_scores(tmp_pat
         (["energy._target_=rgflow.priors.Gaussian"], "energy"),
         (["grow_from=nowhere.ckpt"], "nowhere.ckpt"),
         (
-            ["training.objective=forward", "training.reference_states=0"],
+            ["objective=forward", "training.reference_states=0"],
             "reference_states: got 0",
         ),
         (["training.reference_states=1"], "reference_states: got 1"),
         (["experiment=phi4_l6", "flow.fourier=fixed"], "no Gaussian part"),
-        (["training.objective=mixture", "training.anneal_steps=9"], "anneal_steps: got 9"),
+        (["objective=mixture", "training.anneal_steps=9"], "anneal_steps: got 9"),
         (["training.anneal_from=0.5"], "anneal_steps: got 0 with anneal_from=0.5"),
         (["training.anneal_steps=9"], "anneal_from: got 1 with anneal_steps=9"),
     ],
@@ -231,7 +245,7 @@ def test_a_flow_that_is_even_is_refused_where_the_energy_is_not(symmetry):
     EnergyModule(flow, GaussianField(4, 1.0), z2=False)
 
 
-@pytest.mark.parametrize("objective", ["forward", "mixture"])
+@pytest.mark.parametrize("objective", [ForwardKL(), Mixture()])
 def test_shifts_of_samples_are_refused_where_they_change_the_energy(objective):
     flow = conv_flow(4, 1, 1, prior="gaussian")
     with pytest.raises(ValueError, match=r"training\.translations: got true"):
@@ -245,14 +259,14 @@ def test_the_energy_is_not_trained_and_its_symmetry_is_checked():
     flow = conv_flow(4, 1, 1, prior="gaussian")
     with pytest.raises(ValueError, match="z2: got true"):
         EnergyModule(flow, Tilted())
-    module = EnergyModule(flow, Tilted(), objective="reverse", z2=False)
+    module = EnergyModule(flow, Tilted(), objective=ReverseKL(), z2=False)
     module.training_loss(torch.zeros(8, 0), torch.Generator().manual_seed(0)).backward()
     assert module.energy.tilt.grad is None
     assert any(p.grad is not None for p in flow.parameters())
 
 
 def test_training_samples_are_not_those_of_the_report():
-    module = EnergyModule(conv_flow(4, 1, 1), GaussianField(4, 1.0), objective="forward",
+    module = EnergyModule(conv_flow(4, 1, 1), GaussianField(4, 1.0), objective=ForwardKL(),
                           reference_states=100, z2=False, translations=False)  # fmt: skip
     seen = module.states.batch(1000, torch.Generator().manual_seed(0))
     assert len(seen.unique(dim=0)) == 128  # 64 chains of two states

@@ -11,8 +11,8 @@ from torch import Tensor
 class ExponentialAverage(WeightAveraging):
     r"""Averages the weights after every step: ``w_avg += (1 - d_n) (w - w_avg)``.
 
-    The decay grows with the number ``n`` of averaged steps, ``d_n = min(decay, (1 + n) / (10 +
-    n))``, so that the random start is soon forgotten. Validation, test and the checkpoints'
+    The decay grows with the number n of averaged steps, ``d_n = min(decay, (1 + n) / (10 + n))``,
+    so that the random start is soon forgotten. Validation, test and the checkpoints'
     ``state_dict`` use the average; the weights that the optimizer moves are saved beside it, so
     that resuming is exact.
 

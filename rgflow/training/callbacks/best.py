@@ -20,14 +20,15 @@ log = logging.getLogger(__name__)
 class BestCheckpoint(ModelCheckpoint):
     """Keeps the state with the smallest value of a metric, over all sessions of a run.
 
-    Resuming goes on with the best state so far; its file is copied if the run continues in another
-    folder. It must be where it was written or beside the checkpoint that is resumed, and not be of
-    a later step; otherwise a warning says that it is forgotten.
+    A resumed run goes on with the best state so far, whose file is copied if the run continues in
+    another folder. The file is looked for where it was written and beside the checkpoint that is
+    resumed, and its state must not be of a later step; if it is not found, a warning says that the
+    best state is forgotten.
 
     Args:
-        folder: Of ``best.ckpt``.
-        monitor: The metric.
-        resumed: The checkpoint from which this run goes on, if it does.
+        folder: Folder of ``best.ckpt``.
+        monitor: Name of the metric.
+        resumed: The checkpoint from which this run goes on, if there is one.
     """
 
     def __init__(self, folder: Path, monitor: str, resumed: str | None = None) -> None:
@@ -75,7 +76,7 @@ class BestCheckpoint(ModelCheckpoint):
         super().load_state_dict(state_dict | paths | scores)
 
     def _score(self, path: Path) -> Tensor | None:
-        """That of a state which this run can have had."""
+        """The best score in a checkpoint; None if this run cannot have written it."""
         try:
             content = read_checkpoint(path)
             score = content["callbacks"][self.state_key]["best_model_score"]

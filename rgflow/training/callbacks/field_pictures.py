@@ -22,13 +22,14 @@ class FieldPictures(Callback):
     """Draws configurations and histograms of the flow beside Monte Carlo, at each validation.
 
     It acts after the first validation batch, where the averaged weights are in place whatever the
-    order of callbacks. Where a sample has a weight that is not finite there is a warning in place
-    of the picture: training goes on.
+    order of callbacks. If a sample has a weight that is not finite, there is a warning in place of
+    the picture, and training goes on.
 
     Args:
         energy: The target.
-        reference: Gives states of the target to compare with, or None; may take long once.
-        seed: Of the samples, which stay the same throughout.
+        reference: Gives states of the target to compare with, or None. The first call can take
+            long.
+        seed: Seed of the samples, which stay the same throughout.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class FieldPictures(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Draw, on the first process."""
+        """Draw in the first process."""
         logger = trainer.logger
         if batch_idx or not trainer.is_global_zero or not isinstance(logger, TensorBoardLogger):
             return

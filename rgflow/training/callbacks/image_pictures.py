@@ -17,13 +17,13 @@ from rgflow.runtime.seeds import generator_for
 class Pictures(Callback):
     """Draws pictures with the averaged weights, at each validation.
 
-    It acts after the first validation batch: there the averaged weights are in place whatever the
-    order of callbacks, and there are images at hand.
+    It acts after the first validation batch, where the averaged weights are in place whatever the
+    order of callbacks, and where there are images at hand.
 
     Args:
         count: Number of images in a grid.
-        temperatures: Of the samples, one grid each.
-        seed: Of the latents and the noise, which stay the same throughout.
+        temperatures: Temperatures of the samples; each has a grid.
+        seed: Seed of the latents and of the noise, which stay the same throughout.
     """
 
     def __init__(self, count: int, temperatures: Sequence[float], seed: int) -> None:
@@ -40,7 +40,7 @@ class Pictures(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Draw, on the first rank only."""
+        """Draw in the first process."""
         is_tensorboard = isinstance(trainer.logger, TensorBoardLogger)
         if (
             batch_idx

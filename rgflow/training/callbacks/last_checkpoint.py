@@ -1,41 +1,22 @@
 """Checkpoints of the running state, and stopping on Ctrl-C or SIGTERM without losing it."""
 
-import logging
 import signal
-import threading
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from rgflow.runtime.signals import SIGNALS
-
-log = logging.getLogger(__name__)
+from rgflow.runtime.signals import Interrupted, StopRequest, take_signals
 
 
 def optimizer_stepped(trainer: Trainer, batch_idx: int) -> bool:
     """Whether the batch that just ended closed a step, where gradients are accumulated.
 
-    As Lightning has it, the last batch of an epoch does too, however few were accumulated.
+    In Lightning the last batch of an epoch does so too, however few were accumulated.
     """
     is_last = trainer.is_last_batch or batch_idx + 1 >= trainer.num_training_batches
     return is_last or (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-
-
-class Interrupted(BaseException):
-    """The user or the system asked the run to stop.
-
-    Not an `Exception`, as KeyboardInterrupt is not one: no handler of errors may swallow it.
-
-    Attributes:
-        signum: The signal.
-    """
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(f"interrupted by {signal.Signals(signum).name}")
-        self.signum = signum
 
 
 class LastCheckpoint(Checkpoint):
@@ -47,44 +28,27 @@ class LastCheckpoint(Checkpoint):
     a signal while no training step can run, raises `Interrupted` at once. Validation follows the
     last step always, so that the best checkpoint can be the last.
 
-    Lightning puts checkpoint callbacks last, hence the average of weights is up to date.
+    Lightning calls checkpoint callbacks last, hence the average of weights is up to date.
 
     Args:
-        path: Of ``last.ckpt``.
-        every: Steps between checkpoints.
+        path: The file ``last.ckpt``.
+        every: Steps between checkpoints, at least 1.
 
-    Raises:
-        ValueError: If `every` is not positive.
+    Attributes:
+        stop: Handles signals; it has to be given them by `handling_signals`.
     """
 
     def __init__(self, path: Path, every: int) -> None:
-        if every < 1:
-            raise ValueError(f"validation_every: got {every}, expected at least 1 step")
         self.path = path
         self.every = every
-        self._training = False
-        self._requested: int | None = None
-        self._previous: dict[int, Any] = {}
-
-    def install(self) -> None:
-        """Take over SIGINT and SIGTERM (possible in the main thread only)."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for signum in SIGNALS:
-            previous = signal.signal(signum, self._handle)
-            self._previous.setdefault(signum, previous)
-
-    def restore(self) -> None:
-        """Give the signals back to whoever had them before."""
-        self._training = False
-        for signum, previous in self._previous.items():
-            signal.signal(signum, previous)
-        self._previous = {}
+        self.stop = StopRequest()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From now on a signal waits for the end of a step."""
-        self.install()  # again, for Lightning has put its own handler of SIGTERM in between
-        self._training = True
+        take_signals(
+            self.stop
+        )  # again, for Lightning has put its own handler of SIGTERM in between
+        self.stop.can_wait = True
 
     def on_train_batch_end(
         self,
@@ -97,46 +61,37 @@ class LastCheckpoint(Checkpoint):
         """Save if it is time to; stop if a signal came. Only between steps can a run resume."""
         if not optimizer_stepped(trainer, batch_idx):
             return
-        stop = self._requested is not None
+        is_asked = self.stop.signum is not None
         if trainer.world_size > 1:  # ranks must leave after the same step
-            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
+            is_asked = trainer.strategy.reduce_boolean_decision(is_asked, all=False)
         is_last = trainer.global_step >= trainer.max_steps > 0
         if is_last:
             trainer.val_check_batch = 1
         is_due = is_last or trainer.global_step % self.every == 0
-        if stop or is_due or pl_module.has_diverged:
+        if is_asked or is_due or pl_module.has_diverged:
             trainer.save_checkpoint(self.path)
-        if stop:
-            self._training = False
-            self._requested = self._requested or signal.SIGTERM
-            raise Interrupted(self._requested)
+        if is_asked:
+            self.stop.can_wait = False
+            self.stop.signum = self.stop.signum or signal.SIGTERM
+            raise Interrupted(self.stop.signum)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Afterwards there is nothing to lose: a signal ends the run at once."""
-        self._training = False
-        if self._requested is not None:  # it came during the validation after the last step
-            raise Interrupted(self._requested)
+        self.stop.can_wait = False
+        if self.stop.signum is not None:  # it came in the validation after the last step
+            raise Interrupted(self.stop.signum)
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         """After a stop at once, other processes of this run would wait for this one forever."""
         launcher = trainer.strategy.launcher
-        is_orderly = self._requested is not None and not self._training
+        is_orderly = self.stop.signum is not None and not self.stop.can_wait
         if isinstance(exception, Interrupted) and not is_orderly and launcher is not None:
             launcher.kill(signal.SIGKILL)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the signals from Lightning again."""
-        self.install()
+        take_signals(self.stop)
 
     on_validation_start = on_test_start
-
-    def _handle(self, signum: int, frame: FrameType | None) -> None:
-        if self._training and self._requested is None:
-            self._requested = signum
-            log.warning(
-                "%s: stopping after this step; again to stop at once", signal.Signals(signum).name
-            )
-            return
-        raise Interrupted(signum)

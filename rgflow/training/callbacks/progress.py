@@ -18,9 +18,6 @@ class Throughput(Callback):
 
     The first step is left out since it compiles, allocates and warms caches. Logs
     ``train/samples_per_second`` over the steps since the last log.
-
-    Attributes:
-        samples_per_second: Over the whole run so far; None before the second step.
     """
 
     def __init__(self) -> None:
@@ -30,7 +27,7 @@ class Throughput(Callback):
 
     @property
     def samples_per_second(self) -> float | None:
-        """Of the whole run, all ranks together."""
+        """Those of all processes over the whole run so far; None before the second step."""
         seconds, images = self._total
         return images / seconds if seconds else None
 
@@ -60,7 +57,7 @@ class Throughput(Callback):
 
 
 class Curves(TensorBoardLogger):
-    """TensorBoard's files without ``hparams.yaml``: ``.hydra`` and the checkpoints say it all."""
+    """TensorBoard's files without ``hparams.yaml``, as ``.hydra`` has all settings."""
 
     @rank_zero_only
     def save(self) -> None:
@@ -69,7 +66,7 @@ class Curves(TensorBoardLogger):
 
 
 class LogLines(Callback):
-    """Logs plain lines: one now and then while training, one for each evaluation.
+    """Logs plain lines: one every so many steps of training, and one for each evaluation.
 
     Args:
         every: Steps between lines.

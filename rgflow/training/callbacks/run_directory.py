@@ -1,16 +1,20 @@
-"""The folder of a training run and its metrics.json."""
+"""The folder of a training run: its configuration in checkpoints, and its metrics.json."""
 
 import logging
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from rgflow.runtime.command_line import DivergedError
 from rgflow.runtime.json_text import write_json
 from rgflow.runtime.run_folder import RunFolder
+from rgflow.runtime.signals import Interrupted
 from rgflow.training.callbacks.progress import Throughput
 from rgflow.training.callbacks.stopwatch import Stopwatch
 
@@ -21,18 +25,16 @@ class RunDirectory(Callback):
     """Everything that a run writes is below one folder; checkpoints carry the run's configuration.
 
     Args:
-        folder: The folder; it is to stay once training has begun.
-        config: The resolved configuration, plain containers.
+        folder: The folder, which has begun its work once training has.
+        config: The resolved configuration, in plain containers.
 
     Attributes:
-        training_begun: Whether the first step is about to run or has run.
-        stopwatch: Runs from now on.
+        stopwatch: Measures the run's times from now on.
     """
 
     def __init__(self, folder: RunFolder, config: dict[str, Any]) -> None:
         self.path = folder.path
         self.config = config
-        self.training_begun = False
         self._folder = folder
         self.stopwatch = Stopwatch()
 
@@ -42,9 +44,8 @@ class RunDirectory(Callback):
         return self.path / "checkpoints" / "last.ckpt"
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Say where the run is."""
-        self.training_begun = True
-        self._folder.keep()
+        """From now on the folder stays; the log says where it is."""
+        self._folder.begun = True
         if trainer.is_global_zero:
             log.info("run directory: %s", self.path)
 
@@ -54,17 +55,40 @@ class RunDirectory(Callback):
         """Put the configuration into the checkpoint."""
         checkpoint["config"] = self.config
 
-    def write_metrics(self, trainer: Trainer, module: LightningModule, **numbers: Any) -> None:
-        """Write ``metrics.json``, on the first rank.
+    @contextmanager
+    def metrics(self, trainer: Trainer, module: LightningModule) -> Iterator[dict[str, Any]]:
+        """Writes ``metrics.json`` at the end, however the run ends, if training has begun.
+
+        Its ``status`` is ``finished``, ``interrupted``, ``diverged``, or ``failed`` for any other
+        reason.
 
         Args:
-            trainer: The trainer that has run.
-            module: What it trained.
-            numbers: Results, beside what is known here: steps, times, parameters, seed, memory,
-                version. One that is not finite becomes null, since JSON has no such number.
+            trainer: The trainer of the run.
+            module: What it trains; the file has its `scores`.
+
+        Yields:
+            A dict for further numbers. A number that is not finite becomes null in the file, since
+            JSON has none.
         """
-        if not trainer.is_global_zero:
-            return
+        numbers: dict[str, Any] = {}
+        status = "failed"
+        try:
+            yield numbers
+            status = "finished"
+        except Interrupted:
+            status = "interrupted"
+            raise
+        except DivergedError as error:
+            status = "diverged"
+            raise DivergedError(
+                f"{error}; {self.last} has the weights of the last finite step"
+            ) from error
+        finally:
+            if self._folder.begun and trainer.is_global_zero:
+                ending = {"status": status, "interrupted": status == "interrupted"}
+                self._write(trainer, module, module.scores() | numbers | ending)
+
+    def _write(self, trainer: Trainer, module: LightningModule, numbers: dict[str, Any]) -> None:
         meter = next(c for c in trainer.callbacks if isinstance(c, Throughput))
         metrics = numbers | {
             "samples_per_second": meter.samples_per_second,
@@ -81,7 +105,7 @@ class RunDirectory(Callback):
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """Largest memory used so far: of the accelerator, or of this process on a CPU."""
+    """The largest memory used so far, on the accelerator, or by this process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024  # what getrusage counts in

@@ -28,26 +28,26 @@ class Stopwatch(Callback):
 
     @property
     def seconds(self) -> float:
-        """Of everything, from this object's construction on."""
+        """Time of everything since this object was made."""
         return time.perf_counter() - self._begin
 
     @property
     def training_seconds(self) -> float:
-        """Of all steps and validations, and of states drawn to be trained on.
+        """Time of all steps and validations, and of drawing the states that are trained on.
 
-        Without set-up and what is `reporting`.
+        Set-up and whatever was `reporting` do not count.
         """
         since = self._training_since
         return self._training + (0.0 if since is None else time.perf_counter() - since)
 
     @property
     def report_seconds(self) -> float:
-        """Of all that was `reporting`."""
+        """Time of whatever was `reporting`."""
         return self._report
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
-        """Counts the time inside as that of the report, also in the middle of training."""
+        """Counts the time inside as time of the report, also in the middle of training."""
         is_training = self._training_since is not None
         self._stop()
         begin = time.perf_counter()
@@ -59,17 +59,17 @@ class Stopwatch(Callback):
                 self._training_since = time.perf_counter()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the time of training: what a module draws to be trained on is part of it."""
+        """Start the time of training, before a module draws states to train on."""
         self._training_since = time.perf_counter()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop it."""
+        """Stop the time of training."""
         self._stop()
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Stop it."""
+        """Stop the time of training."""
         self._stop()
 
     def state_dict(self) -> dict[str, float]:

@@ -6,7 +6,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 
 from rgflow.data import ImageDataModule
-from rgflow.data.batch_order import ResumableBatches, evaluation_batches
+from rgflow.data.batches import ResumableBatches, evaluation_batches
 
 
 def test_a_pass_takes_every_image_once():

@@ -1,4 +1,4 @@
-"""Which images are in which batch: a pure function of seed, rank and step."""
+"""Images in memory, and which of them are in which batch: a function of seed, rank and step."""
 
 from __future__ import annotations
 
@@ -7,11 +7,49 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from rgflow.data.splits import permutation
+from rgflow.runtime.seeds import generator_for
 
 log = logging.getLogger(__name__)
+
+
+class ImageTensor(Dataset[Tensor]):
+    """Images ``(N, C, L, L)`` uint8, fetched a whole batch at a time.
+
+    Args:
+        images: All images, of which this set may be a part.
+        index: Positions of this set's images in ``images``, ``(n,)`` int64; all of them if None.
+
+    Example:
+        >>> images = torch.arange(4, dtype=torch.uint8).view(4, 1, 1, 1)
+        >>> part = ImageTensor(images, torch.tensor([3, 1]))
+        >>> len(part), part.all().flatten().tolist()
+        (2, [3, 1])
+    """
+
+    def __init__(self, images: Tensor, index: Tensor | None = None) -> None:
+        self._images = images
+        self._index = index
+
+    def __len__(self) -> int:
+        return len(self._images if self._index is None else self._index)
+
+    def __getitem__(self, position: int) -> Tensor:
+        return self.__getitems__(torch.tensor([position]))[0]
+
+    def __getitems__(self, positions: Tensor) -> Tensor:
+        """The images at ``positions`` ``(B,)`` int64, as one tensor ``(B, C, L, L)``."""
+        return self._images[positions if self._index is None else self._index[positions]]
+
+    def all(self) -> Tensor:
+        """All images of this set, ``(n, C, L, L)`` uint8."""
+        return self._images if self._index is None else self._images[self._index]
+
+
+def permutation(size: int, *seed: int | str) -> Tensor:
+    """A permutation of ``range(size)`` that depends on ``size`` and ``seed`` only."""
+    return torch.randperm(size, generator=generator_for("permutation", *seed))
 
 
 class ResumableBatches(Sampler[Tensor]):

@@ -1,0 +1,96 @@
+"""A command whose settings Hydra composes, and which tells a user's mistake in one line."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rgflow.runtime.command_line import USER_MISTAKES, DivergedError, fail, is_first_process
+from rgflow.runtime.config import config_dir, plain_config
+from rgflow.runtime.moved import refuse_moved_settings
+from rgflow.runtime.run_folder import RunFolder
+from rgflow.runtime.signals import Interrupted, early_exit
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+FAILED = 1
+
+
+def run_hydra_command(work: Callable[[dict[str, Any], RunFolder], None]) -> None:
+    """Compose the configuration from the command line, and do the work in Hydra's folder.
+
+    Args:
+        work: Called, once for each job of a sweep, with the resolved configuration as plain
+            containers, and with the folder, which goes if it has not `begun` at the end.
+
+    Raises:
+        SystemExit: With status 1 after a user's mistake or a failed run, which one line on stderr
+            explains, and with 128 plus the signal after an interruption.
+    """
+    folder: RunFolder | None = None
+
+    def clean() -> None:
+        made = folder or RunFolder.of_hydra()
+        if made is not None:
+            made.remove_if_fresh()
+
+    with early_exit(clean):  # before the imports, which take seconds
+        import hydra
+        from hydra.errors import HydraException
+        from omegaconf.errors import OmegaConfBaseException
+
+        # otherwise Hydra prints its errors itself, on several lines
+        os.environ["HYDRA_FULL_ERROR"] = "1"
+        process, status, started = os.getpid(), 0, False
+
+        @functools.wraps(work)
+        def job(cfg: "DictConfig") -> None:
+            nonlocal folder, started, status
+            started, folder = True, RunFolder.of_hydra()
+            try:
+                with _one_line_ends(folder):
+                    work(plain_config(cfg), folder)
+            except SystemExit as end:
+                if end.code != FAILED or os.getpid() != process:
+                    raise
+                status = FAILED  # the other jobs of a sweep go on
+            finally:
+                folder = None
+
+        try:
+            refuse_moved_settings(sys.argv[1:])
+            presets = str(config_dir())
+            hydra.main(version_base="1.3", config_path=presets, config_name="config")(job)()
+        except (HydraException, OmegaConfBaseException, *USER_MISTAKES) as error:
+            if started and isinstance(error, USER_MISTAKES):
+                raise  # from a run under way, where it is no mistake in the command
+            # where Hydra looked for presets is of no use to somebody who misspelt one
+            fail(ValueError(str(error).partition("Config search path")[0]))
+    if status:
+        raise SystemExit(status)
+
+
+@contextmanager
+def _one_line_ends(folder: RunFolder) -> Iterator[None]:
+    """Inside, whatever ends a run but a bug becomes one line, said by the first process alone."""
+    try:
+        yield
+    except Interrupted as stop:
+        if not is_first_process():
+            # an error would make Lightning kill the first process
+            raise SystemExit(0) from stop
+        if not folder.begun:
+            fail(stop, 128 + stop.signum)
+        raise SystemExit(128 + stop.signum) from stop
+    except (DivergedError, *USER_MISTAKES) as error:
+        if folder.begun and not isinstance(error, DivergedError):
+            raise
+        if not is_first_process():
+            raise SystemExit(FAILED) from error
+        fail(error)
+    finally:
+        if is_first_process():
+            folder.remove_if_fresh()
