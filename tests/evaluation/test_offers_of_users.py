@@ -103,7 +103,7 @@ def built(tmp_path_factory):
     (folder / "offers_of_a_user.py").write_text(MODULE)
     sys.path.insert(0, str(folder))
     yield lambda name, **arguments: build_energy(
-        {"_target_": f"offers_of_a_user.{name}", **arguments}, trust=True
+        {"_target_": f"offers_of_a_user.{name}", **arguments}, trust=["offers_of_a_user"]
     )
     sys.path.remove(str(folder))
     sys.modules.pop("offers_of_a_user", None)
