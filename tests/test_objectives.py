@@ -1,12 +1,11 @@
 """Objectives of training on an energy: values, gradients, and what they leave alone."""
 
 import torch
-from support import perturbed
+from support import flow_of, perturbed
 
 from rgflow import Flow
 from rgflow.bijectors import CirculantRoot
 from rgflow.energies import GaussianField, Ising
-from rgflow.models import conv_flow
 from rgflow.objectives import frozen, path_gradient, reverse_kl
 from rgflow.priors import Gaussian
 
@@ -20,7 +19,7 @@ def generator(seed=0):
 def small_flow(**settings):
     torch.manual_seed(0)
     defaults = {"couplings": 2, "hidden": 4, "prior": "gaussian", "symmetry": "mixture"}
-    return perturbed(conv_flow(4, 1, **defaults | settings), 0.1)
+    return perturbed(flow_of("conv_flow", side=4, channels=1, **defaults | settings), 0.1)
 
 
 def gradient(flow, estimate, n, seed):

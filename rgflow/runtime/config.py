@@ -7,11 +7,13 @@ built without Hydra, so that a checkpoint opens where Hydra is not installed.
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from rgflow.runtime.groups import setting_names, sort_into_groups
 from rgflow.runtime.moved import present_target
 
 HYDRA_ONLY = ("_convert_", "_recursive_")
@@ -59,6 +61,8 @@ def build(
 ) -> Any:
     """Call the target of a configuration node with the node's other entries as keyword arguments.
 
+    A target that takes its settings in groups gets each entry in the group that has it.
+
     Args:
         node: Plain dict with a dotted ``_target_`` and plain values.
         name: What the node is called in the configuration, for messages: ``flow``, ``data``, ...
@@ -88,9 +92,11 @@ def build(
     arguments = {k: v for k, v in node.items() if k != "_target_" and k not in HYDRA_ONLY}
     if arguments.keys() & extra.keys():
         raise ValueError(f"{name}: got {', '.join(arguments.keys() & extra.keys())}, which is set")
-    _check_arguments(function, arguments | extra, name)
+    check = partial(_check_arguments, name=name)
     try:
-        return function(**arguments, **extra)
+        arguments = sort_into_groups(function, arguments | extra, check)
+        check(function, arguments)
+        return function(**arguments)
     except ValueError:
         raise
     except Exception as error:
@@ -164,7 +170,7 @@ def _check_arguments(function: Callable[..., Any], arguments: dict[str, Any], na
         inspect.signature(function).bind(**arguments)
     except TypeError as error:
         raise ValueError(
-            f"{name}: {error}; expected arguments among: {', '.join(parameters)}"
+            f"{name}: {error}; expected arguments among: {', '.join(setting_names(function))}"
         ) from error
     if not _is_within(function.__module__, ("rgflow",)):
         return  # other packages' annotations are not promises
