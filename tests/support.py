@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from rgflow import bijectors as b
 from rgflow.conditioners.lattice import ConvNet, PatchMLP
@@ -28,16 +26,7 @@ from rgflow.models import (
     realnvp_flow,
 )
 from rgflow.runtime.config import build
-
-
-def perturbed(module: nn.Module, scale: float = 0.1, seed: int = 0) -> nn.Module:
-    """Adds noise to every parameter: zero-initialised layers would make most tests vacuous."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-            parameter.add_(scale * noise.to(parameter.dtype))
-    return module.double()
+from rgflow.testing import perturbed
 
 
 def flow_of(maker: str, **settings: Any) -> Flow:
@@ -128,38 +117,3 @@ def make_bijector(name: str) -> b.Bijector:
     """A perturbed double-precision bijector of the registry."""
     torch.manual_seed(0)
     return perturbed(BIJECTORS[name]())
-
-
-def is_pair(bijector: b.Bijector) -> bool:
-    """Whether the event is a pair of tensors."""
-    return isinstance(bijector.event_shape[0], tuple)
-
-
-def flatten(event: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """``(B, dimensions)``."""
-    parts = (event,) if isinstance(event, Tensor) else event
-    return torch.cat([part.flatten(1) for part in parts], 1)
-
-
-def unflatten(flat: Tensor, bijector: b.Bijector) -> Tensor | tuple[Tensor, ...]:
-    """Inverse of ``flatten`` for that bijector's events."""
-    shapes = bijector.event_shape if is_pair(bijector) else (bijector.event_shape,)
-    parts = flat.split([math.prod(shape) for shape in shapes], 1)
-    events = tuple(part.reshape(-1, *shape) for part, shape in zip(parts, shapes, strict=True))
-    return events if is_pair(bijector) else events[0]
-
-
-def dimension(bijector: b.Bijector) -> int:
-    """Number of real numbers in one event."""
-    shapes = bijector.event_shape if is_pair(bijector) else (bijector.event_shape,)
-    return sum(math.prod(shape) for shape in shapes)
-
-
-def random_event(bijector: b.Bijector, count: int, seed: int = 0) -> Tensor:
-    """Flat events in the domain of the bijector: intensities if it starts with the pixel map."""
-    generator = torch.Generator().manual_seed(seed)
-    shape = (count, dimension(bijector))
-    first = bijector.bijectors[0] if isinstance(bijector, b.Chain) else bijector
-    if isinstance(first, b.PixelLogit):
-        return torch.rand(shape, generator=generator, dtype=torch.float64)
-    return torch.randn(shape, generator=generator, dtype=torch.float64) * 1.5

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from support import flow_of, perturbed
+from support import flow_of
 
 from rgflow import Flow
 from rgflow.bijectors import (
@@ -35,6 +35,7 @@ from rgflow.models import (
     realnvp_flow,
 )
 from rgflow.priors import Gaussian, Laplace
+from rgflow.testing import perturbed
 
 WHOLE = {
     "conv": lambda: conv_flow(

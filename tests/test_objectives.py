@@ -1,13 +1,14 @@
 """Objectives of training on an energy: values, gradients, and what they leave alone."""
 
 import torch
-from support import flow_of, perturbed
+from support import flow_of
 
 from rgflow import Flow
 from rgflow.bijectors import CirculantRoot
 from rgflow.energies import GaussianField, Ising
 from rgflow.objectives import frozen, path_gradient, reverse_kl
 from rgflow.priors import Gaussian
+from rgflow.testing import perturbed
 
 ESTIMATES = (reverse_kl, path_gradient)
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support import flow_of, perturbed
+from support import flow_of
 
 from rgflow.energies import Ising
 from rgflow.models import (
@@ -15,6 +15,7 @@ from rgflow.models import (
     realnvp_flow,
 )
 from rgflow.models.grow import grow
+from rgflow.testing import perturbed
 from rgflow.training.energy_setup import match_spectrum
 
 

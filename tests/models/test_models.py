@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from support import perturbed
 
 from rgflow.models import (
     BlockLevels,
@@ -19,6 +18,7 @@ from rgflow.models import (
 )
 from rgflow.models.grow import grow
 from rgflow.runtime.groups import setting_names
+from rgflow.testing import perturbed
 
 
 @pytest.mark.parametrize(
