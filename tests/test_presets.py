@@ -1,4 +1,4 @@
-"""Presets: they compose, and their flows fit their data."""
+"""Presets compose, and their flows fit their data."""
 
 import pytest
 import torch

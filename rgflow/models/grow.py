@@ -45,7 +45,7 @@ def grow(flow: Flow, smaller: Flow) -> None:
             raise ValueError("grow_from: got one flow with a fixed Fourier map, one with a learnt")
         if learnt[0]:
             start, found = (m.log_spectrum.double()[m.classes] for m in (large, small))
-            gained = found - start[::2, ::2]  # the same momenta, hence the same free spectrum
+            gained = found - start[::2, ::2]  # at the momenta that both lattices have
             large.set_spectrum((start + _between_momenta(gained)).exp())
 
 
@@ -73,7 +73,10 @@ def _copy(level: nn.Module, source: nn.Module) -> None:
 
 
 def _between_momenta(values: Tensor) -> Tensor:
-    """Of ``(L, L)`` momenta to ``(2 L, 2 L)``: half of them old ones, the others means.
+    """Interpolates a function of ``(L, L)`` momenta to ``(2 L, 2 L)`` momenta.
+
+    Along each axis every other momentum is one of the old ones, and the function is the mean of
+    its two neighbours in between.
 
     >>> _between_momenta(torch.tensor([[0.0, 2.0], [2.0, 4.0]]))[0].tolist()
     [0.0, 1.0, 2.0, 1.0]
