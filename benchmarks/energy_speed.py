@@ -26,7 +26,7 @@ from measure import (
 
 from rgflow import Flow
 from rgflow.energies import Ising
-from rgflow.models import block_flow
+from rgflow.models import BlockLevels, BlockNet, Outside, block_flow
 from rgflow.objectives import reverse_kl
 from rgflow.runtime.allocator import keep_freed_memory
 from rgflow.runtime.command_line import Parser
@@ -40,13 +40,14 @@ def readme_flow(side: int, width: int = 10, one_trunk: bool = False) -> Flow:
     return block_flow(
         side,
         channels=1,
-        block=2,
-        couplings=10,
-        conditioner="mlp",
-        hidden=(width, width, width),
-        nonlinearity=("tanh", "elu", "tanh"),
-        separate_heads=not one_trunk,
-        prior="gaussian",
+        levels=BlockLevels(2, 10),
+        net=BlockNet(
+            "mlp",
+            hidden=(width, width, width),
+            nonlinearity=("tanh", "elu", "tanh"),
+            separate_heads=not one_trunk,
+        ),
+        outside=Outside(prior="gaussian"),
     )
 
 

@@ -19,7 +19,7 @@ from measure import interleaved_medians, machine, print_table, square_product
 
 from rgflow import Flow
 from rgflow.energies import Ising
-from rgflow.models import conv_flow
+from rgflow.models import ConvLevels, CouplingKind, DenseTop, LatticeNet, Outside, conv_flow
 from rgflow.runtime.allocator import keep_freed_memory
 from rgflow.runtime.command_line import Parser
 from rgflow.runtime.json_text import write_json
@@ -45,17 +45,17 @@ def preset_flow(side: int) -> Flow:
     return conv_flow(
         side,
         channels=1,
-        couplings=6,
-        hidden=48,
-        kernels=(3, 1, 1),
-        pairings=("checkerboard", "rows", "columns"),
-        predict=False,
-        mixing="pairs",
-        coupling="spline",
-        bins=6,
-        top_couplings=6,
-        top_hidden=64,
-        prior="gaussian",
+        levels=ConvLevels(
+            6,
+            hidden=48,
+            pairings=("checkerboard", "rows", "columns"),
+            predict=False,
+            mixing="pairs",
+        ),
+        net=LatticeNet(kernels=(3, 1, 1)),
+        kind=CouplingKind("spline", bins=6),
+        top=DenseTop(top_couplings=6, top_hidden=64),
+        outside=Outside(prior="gaussian"),
     )
 
 

@@ -11,14 +11,19 @@ import torch
 from measure import machine, peak_memory_mib, print_table, training_step
 
 from rgflow.bijectors import dequantize
-from rgflow.models import block_flow, conv_flow
+from rgflow.models import BlockNet, ConvLevels, Outside, block_flow, conv_flow
 from rgflow.runtime.command_line import Parser
 from rgflow.runtime.json_text import write_json
 
 
 def train_conv(couplings: int, memory: str) -> None:
     """Two steps of a conv flow; couplings 0 builds the smallest flow and takes no step."""
-    flow = conv_flow(32, couplings=max(couplings, 1), hidden=64, pixels=True, memory=memory)
+    flow = conv_flow(
+        32,
+        levels=ConvLevels(max(couplings, 1), hidden=64),
+        outside=Outside(pixels=True),
+        memory=memory,
+    )
     x = dequantize(torch.randint(256, (128, 3, 32, 32), dtype=torch.uint8))
     step = training_step(flow, x)
     for _ in range(2 if couplings else 0):
@@ -27,7 +32,12 @@ def train_conv(couplings: int, memory: str) -> None:
 
 def train_published(memory: str) -> None:
     """Two steps of the published block configuration at batch 8."""
-    flow = block_flow(32, width=48, hidden=512, residual_blocks=4, pixels=True, memory=memory)
+    flow = block_flow(
+        32,
+        net=BlockNet(hidden=512, width=48, residual_blocks=4),
+        outside=Outside(pixels=True),
+        memory=memory,
+    )
     x = dequantize(torch.randint(256, (8, 3, 32, 32), dtype=torch.uint8))
     step = training_step(flow, x)
     for _ in range(2):

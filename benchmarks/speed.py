@@ -20,14 +20,14 @@ from measure import (
 
 from rgflow import Flow
 from rgflow.bijectors import dequantize
-from rgflow.models import block_flow, conv_flow
+from rgflow.models import BlockNet, ConvLevels, Outside, block_flow, conv_flow
 from rgflow.runtime.allocator import keep_freed_memory
 from rgflow.runtime.command_line import Parser
 from rgflow.runtime.config import build, compose_preset
 from rgflow.runtime.json_text import write_json
 
-BLOCK_PAPER = {"couplings": (8, 6, 4, 2), "hidden": 512, "residual_blocks": 4, "width": 48}
-CONV_FIXED = {"couplings": 6, "hidden": 32}
+PAPER_NET = BlockNet("residual", hidden=512, width=48, residual_blocks=4)
+IMAGES = Outside(pixels=True)
 
 
 def preset(name: str) -> tuple[Flow, int]:
@@ -40,13 +40,19 @@ def preset(name: str) -> tuple[Flow, int]:
 CASES: dict[str, tuple[Callable[[], tuple[Flow, int]], float]] = {
     "block small, L=32, batch 64": (lambda: preset("msds1_block_small"), 1.0),
     "block published, L=32, batch 8": (
-        lambda: (block_flow(32, **BLOCK_PAPER, pixels=True), 8),
+        lambda: (block_flow(32, net=PAPER_NET, outside=IMAGES), 8),
         0.25,
     ),
-    "conv default, L=32, batch 64": (lambda: (conv_flow(32, pixels=True), 64), 0.5),
+    "conv default, L=32, batch 64": (
+        lambda: (conv_flow(32, outside=IMAGES), 64),
+        0.5,
+    ),
     **{
         f"conv fixed width, L={side}, batch 16": (
-            lambda side=side: (conv_flow(side, **CONV_FIXED, pixels=True), 16),
+            lambda side=side: (
+                conv_flow(side, levels=ConvLevels(6, hidden=32), outside=IMAGES),
+                16,
+            ),
             0.25 if side > 64 else 1.0,
         )
         for side in (16, 32, 64, 128)

@@ -30,8 +30,8 @@ class Flow(nn.Module):
     Raises:
         ValueError: If the shapes differ.
 
-    >>> from rgflow.models import conv_flow
-    >>> flow = conv_flow(side=8, channels=1, couplings=(2,), hidden=8)
+    >>> from rgflow.models import ConvLevels, conv_flow
+    >>> flow = conv_flow(side=8, channels=1, levels=ConvLevels(couplings=2, hidden=8))
     >>> flow.sample(3).shape
     torch.Size([3, 1, 8, 8])
     >>> flow.hierarchy.latents_per_level

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 Pattern = tuple[tuple[bool, ...], ...]
 LARGEST_SIDE = 2**13
-"""Above it the geometry alone takes gigabytes."""
+"""Largest side of a lattice: the geometry of a larger one alone takes gigabytes."""
 
 
 class Reach(NamedTuple):
@@ -37,7 +37,7 @@ class Reach(NamedTuple):
     offset: int = 0
 
     def spread(self, mask: Tensor) -> Tensor:
-        """Adds to ``mask`` ``(..., L, L)`` the sites that this layer makes depend on it."""
+        """The sites that depend on those of ``mask`` behind this layer, both ``(..., L, L)``."""
         side, k = mask.shape[-1], self.cell
         cells = side // k
         rolled = mask.roll((self.offset, self.offset), (-2, -1)) if self.offset else mask
@@ -67,7 +67,7 @@ def checkerboard(cell: int, parity: int) -> Pattern:
 
 
 class Hierarchy:
-    """The scales of a MERA on an ``L x L`` periodic lattice and the cones that its layers make.
+    """The scales of a MERA on an ``L x L`` periodic lattice, and the cones of its layers.
 
     Level ``h`` works on the sub-lattice of stride ``2**h`` and emits its sites that are not on the
     sub-lattice of stride ``2**(h + 1)``; the last level emits all that is left.
@@ -143,7 +143,7 @@ class Hierarchy:
         """Latents that the given pixels can change.
 
         Args:
-            pixel_mask: ``(..., L, L)`` bool.
+            pixel_mask: ``(..., L, L)`` bool, sites of the image or field.
 
         Returns:
             Mask of the latent layout, of the same shape: exactly the sites whose derivative in one
@@ -162,7 +162,18 @@ class Hierarchy:
         return mask
 
     def generation_cone(self, latent_mask: Tensor) -> Tensor:
-        """Pixels that the given latents can change; arguments and errors as `inference_cone`."""
+        """Pixels that the given latents can change.
+
+        Args:
+            latent_mask: ``(..., L, L)`` bool, sites of the latent layout.
+
+        Returns:
+            Mask of pixels, of the same shape: exactly the sites whose derivative in one of the
+            latents is not identically zero.
+
+        Raises:
+            ValueError: For another shape or type.
+        """
         mask = self._checked(latent_mask).clone()
         for level in reversed(range(self.levels)):
             step = 2**level

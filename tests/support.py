@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from rgflow import bijectors as b
 from rgflow.conditioners import MLP, ResidualMLP
 from rgflow.conditioners.lattice import ConvNet, PatchMLP
 from rgflow.energies import GaussianField, Ising
-from rgflow.models import block_flow, conv_flow, realnvp_flow
+from rgflow.flow import Flow
+from rgflow.models import (
+    BlockLevels,
+    BlockNet,
+    ConvLevels,
+    CouplingKind,
+    DenseTop,
+    LatticeNet,
+    Outside,
+    RealNVPLayers,
+    block_flow,
+    conv_flow,
+    realnvp_flow,
+)
+from rgflow.runtime.config import build
+from rgflow.testing import perturbed
 
 
-def perturbed(module: nn.Module, scale: float = 0.1, seed: int = 0) -> nn.Module:
-    """Adds noise to every parameter: zero-initialised layers would make most tests vacuous."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-            parameter.add_(scale * noise.to(parameter.dtype))
-    return module.double()
+def flow_of(maker: str, **settings: Any) -> Flow:
+    """A flow from flat settings, as a configuration gives them."""
+    return build({"_target_": f"rgflow.models.{maker}", **settings}, "flow")
 
 
 def _affine_mlp(split, lattice, reads):
@@ -76,24 +85,29 @@ BIJECTORS: dict[str, Callable[[], b.Bijector]] = {
     "polyphase_columns_of_patches": lambda: b.PolyphaseCoupling(
         1, 3, "columns", 0, _spline_patches
     ),
-    "mera_of_blocks": lambda: block_flow(8, 1, 4, (3, 2), hidden=8, residual_blocks=1).bijector,
-    "mera_of_convs": lambda: conv_flow(6, 2, 3, hidden=5, smallest_side=2, top_hidden=6).bijector,
+    "mera_of_blocks": lambda: (
+        block_flow(8, 1, BlockLevels(4, (3, 2)), BlockNet(hidden=8, residual_blocks=1)).bijector
+    ),
+    "mera_of_convs": lambda: (
+        conv_flow(
+            6, 2, ConvLevels(3, hidden=5), top=DenseTop(smallest_side=2, top_hidden=6)
+        ).bijector
+    ),
     "mera_of_patches": lambda: (
         conv_flow(
             8,
             1,
-            3,
-            hidden=5,
-            kernels=(3, 1),
-            coupling="spline",
-            bins=4,
-            smallest_side=2,
-            top_hidden=6,
+            ConvLevels(3, hidden=5),
+            LatticeNet(kernels=(3, 1)),
+            kind=CouplingKind("spline", bins=4),
+            top=DenseTop(smallest_side=2, top_hidden=6),
         ).bijector
     ),
-    "realnvp": lambda: realnvp_flow(8, 1, 3, 2, hidden=5).bijector,
+    "realnvp": lambda: realnvp_flow(8, 1, RealNVPLayers(3, 2, hidden=5)).bijector,
     "pixel_logit": lambda: b.PixelLogit((2, 3, 3)),
-    "pixels_and_mera": lambda: conv_flow(8, 1, 2, hidden=5, pixels=True).bijector,
+    "pixels_and_mera": lambda: (
+        conv_flow(8, 1, ConvLevels(2, hidden=5), outside=Outside(pixels=True)).bijector
+    ),
     "chain": lambda: b.Chain([b.ElementwiseAffine((2, 3, 3)), b.ChannelMixing((2, 3, 3))]),
     "inverse": lambda: b.Inverse(b.ConvLevel(1, 4, _affine_conv, 2)),
 }
@@ -103,38 +117,3 @@ def make_bijector(name: str) -> b.Bijector:
     """A perturbed double-precision bijector of the registry."""
     torch.manual_seed(0)
     return perturbed(BIJECTORS[name]())
-
-
-def is_pair(bijector: b.Bijector) -> bool:
-    """Whether the event is a pair of tensors."""
-    return isinstance(bijector.event_shape[0], tuple)
-
-
-def flatten(event: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """``(B, dimensions)``."""
-    parts = (event,) if isinstance(event, Tensor) else event
-    return torch.cat([part.flatten(1) for part in parts], 1)
-
-
-def unflatten(flat: Tensor, bijector: b.Bijector) -> Tensor | tuple[Tensor, ...]:
-    """Inverse of ``flatten`` for that bijector's events."""
-    shapes = bijector.event_shape if is_pair(bijector) else (bijector.event_shape,)
-    parts = flat.split([math.prod(shape) for shape in shapes], 1)
-    events = tuple(part.reshape(-1, *shape) for part, shape in zip(parts, shapes, strict=True))
-    return events if is_pair(bijector) else events[0]
-
-
-def dimension(bijector: b.Bijector) -> int:
-    """Number of real numbers in one event."""
-    shapes = bijector.event_shape if is_pair(bijector) else (bijector.event_shape,)
-    return sum(math.prod(shape) for shape in shapes)
-
-
-def random_event(bijector: b.Bijector, count: int, seed: int = 0) -> Tensor:
-    """Flat events in the domain of the bijector: intensities if it starts with the pixel map."""
-    generator = torch.Generator().manual_seed(seed)
-    shape = (count, dimension(bijector))
-    first = bijector.bijectors[0] if isinstance(bijector, b.Chain) else bijector
-    if isinstance(first, b.PixelLogit):
-        return torch.rand(shape, generator=generator, dtype=torch.float64)
-    return torch.randn(shape, generator=generator, dtype=torch.float64) * 1.5

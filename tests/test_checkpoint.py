@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rgflow.checkpoint import describe_misfit, load_config, load_flow, save_flow
-from rgflow.models import conv_flow
+from rgflow.models import ConvLevels, conv_flow
 from rgflow.runtime.config import build
 
 NODE = {
@@ -222,7 +222,7 @@ def test_a_failing_write_keeps_the_old_file(saved, monkeypatch):
 
 
 def test_equal_states_fit():
-    state = conv_flow(side=8, channels=1, couplings=(2,), hidden=8).state_dict()
+    state = conv_flow(side=8, channels=1, levels=ConvLevels((2,), hidden=8)).state_dict()
     assert describe_misfit(state, dict(state)) is None
 
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from support import perturbed
+from support import flow_of
 
 from rgflow import Flow
 from rgflow.bijectors import (
@@ -24,14 +24,40 @@ from rgflow.conditioners.mlp import MLP
 from rgflow.data.msds import generate_msds
 from rgflow.energies import GaussianField
 from rgflow.flow import check_same_events
-from rgflow.models import block_flow, conv_flow, realnvp_flow
+from rgflow.models import (
+    BlockLevels,
+    BlockNet,
+    ConvLevels,
+    CouplingKind,
+    LatticeNet,
+    Outside,
+    RealNVPLayers,
+    block_flow,
+    conv_flow,
+    realnvp_flow,
+)
 from rgflow.priors import Gaussian, Laplace
+from rgflow.testing import perturbed
 
 WHOLE = {
-    "conv": lambda: conv_flow(16, 3, (4, 2), hidden=12, site_bias=True, pixels=True),
-    "conv_spline": lambda: conv_flow(8, 3, 2, hidden=8, coupling="spline", pixels=True),
-    "block": lambda: block_flow(16, 3, 4, 2, hidden=16, residual_blocks=1, pixels=True),
-    "realnvp": lambda: realnvp_flow(16, 3, 2, 2, hidden=8, pixels=True),
+    "conv": lambda: conv_flow(
+        16,
+        3,
+        ConvLevels((4, 2), hidden=12),
+        LatticeNet(site_bias=True),
+        outside=Outside(pixels=True),
+    ),
+    "conv_spline": lambda: conv_flow(
+        8, 3, ConvLevels(2, hidden=8), kind=CouplingKind("spline"), outside=Outside(pixels=True)
+    ),
+    "block": lambda: block_flow(
+        16,
+        3,
+        BlockLevels(4, 2),
+        BlockNet(hidden=16, residual_blocks=1),
+        outside=Outside(pixels=True),
+    ),
+    "realnvp": lambda: realnvp_flow(16, 3, RealNVPLayers(2, 2, hidden=8), pixels=True),
 }
 
 
@@ -202,7 +228,7 @@ def test_a_spline_of_one_bin_width_is_refused_and_mlp_checks_its_layers():
 
 def symmetric(symmetry):
     settings = {"couplings": 2, "hidden": 6, "prior": "gaussian", "symmetry": symmetry}
-    return perturbed(conv_flow(4, 1, **settings))
+    return perturbed(flow_of("conv_flow", side=4, channels=1, **settings))
 
 
 def test_a_symmetrised_density_is_the_mixture_of_both_signs():
@@ -243,13 +269,15 @@ def test_equivariant_couplings_commute_with_the_sign():
 )
 def test_symmetries_that_cannot_be_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        conv_flow(4, 1, 1, **settings)
+        flow_of("conv_flow", side=4, channels=1, couplings=1, **settings)
 
 
 @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="no compiler")
 def test_a_compiled_flow_has_the_same_gradients():
     torch.manual_seed(0)
-    flow = block_flow(2, channels=2, block=2, couplings=1, hidden=8, residual_blocks=1)
+    flow = block_flow(
+        2, channels=2, levels=BlockLevels(2, 1), net=BlockNet(hidden=8, residual_blocks=1)
+    )
     for parameter in flow.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     x = torch.randn(32, 2, 2, 2)

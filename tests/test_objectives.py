@@ -4,13 +4,12 @@ import math
 
 import pytest
 import torch
-from support import perturbed
+from support import flow_of
 
 from rgflow import Flow
 from rgflow.bijectors import CirculantRoot
 from rgflow.bijectors.pixels import bits_per_dim
 from rgflow.energies import GaussianField, Ising
-from rgflow.models import conv_flow
 from rgflow.objectives import (
     Batch,
     ForwardKL,
@@ -24,6 +23,7 @@ from rgflow.objectives import (
     reverse_kl,
 )
 from rgflow.priors import Gaussian
+from rgflow.testing import perturbed
 
 ESTIMATES = (reverse_kl, path_gradient)
 
@@ -35,7 +35,7 @@ def generator(seed=0):
 def small_flow(**settings):
     torch.manual_seed(0)
     defaults = {"couplings": 2, "hidden": 4, "prior": "gaussian", "symmetry": "mixture"}
-    return perturbed(conv_flow(4, 1, **defaults | settings), 0.1)
+    return perturbed(flow_of("conv_flow", side=4, channels=1, **defaults | settings), 0.1)
 
 
 def gradient(flow, estimate, n, seed):

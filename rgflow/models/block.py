@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import nn
 
@@ -11,102 +12,148 @@ from rgflow.bijectors.memory import Memory
 from rgflow.conditioners import MLP, ResidualMLP
 from rgflow.conditioners.separate_heads import SeparateHeads
 from rgflow.flow import Flow
-from rgflow.models.parts import coupling_factory, finished_flow, per_level, share_weights
+from rgflow.models.parts import (
+    CouplingKind,
+    Outside,
+    coupling_factory,
+    finished_flow,
+    per_level,
+    share_weights,
+)
+
+
+@dataclass(frozen=True)
+class BlockLevels:
+    """The block levels of a flow.
+
+    Attributes:
+        block: Even side K of a block.
+        couplings: Number of couplings in each block layer: one for all levels, or one for each
+            level from fine to coarse, of which the last is that of all further levels.
+        order: The layers of a level in forward order, see `BlockLevel`.
+        repeats: How often a level repeats its layers, each time with weights of their own.
+        share_levels: Whether all levels have the same weights, as those of a scale-invariant
+            system may.
+    """
+
+    block: int = 4
+    couplings: int | Sequence[int] = (8, 6, 4, 2)
+    order: Sequence[str] = ("disentangler", "decimator")
+    repeats: int = 1
+    share_levels: bool = False
+
+    def sides(self, side: int) -> list[int]:
+        """Sides of the lattices of all levels, from fine to coarse.
+
+        Raises:
+            ValueError: If the lattice's side is not ``block * 2**n``.
+
+        >>> BlockLevels(block=4).sides(32)
+        [32, 16, 8, 4]
+        """
+        ratio = side // self.block if self.block > 0 else 0
+        if self.block < 2 or side % self.block or ratio & (ratio - 1):
+            raise ValueError(
+                f"a lattice of side {side} does not tile with blocks of side {self.block}: "
+                f"expected {self.block} * 2**n"
+            )
+        return [side >> h for h in range(ratio.bit_length())]
+
+
+@dataclass(frozen=True)
+class BlockNet:
+    """The conditioners inside blocks.
+
+    Attributes:
+        conditioner: ``"residual"`` (as published) or ``"mlp"``.
+        hidden: Hidden width; for the ``"mlp"`` also the list of the widths of its hidden layers,
+            of which there are two if it is one number.
+        width: Width of the residual stream of the ``"residual"`` one; if None, that of the half
+            of a block that it reads.
+        residual_blocks: Number of blocks of the ``"residual"`` one.
+        nonlinearity: Activation of the ``"mlp"``, or one for each hidden layer.
+        separate_heads: Whether affine couplings have a net for their log-scales and another for
+            their shifts, as NeuralRG has, instead of one for both.
+
+    Raises:
+        ValueError: For an unknown conditioner, or for several widths of a residual one.
+    """
+
+    conditioner: str = "residual"
+    hidden: int | Sequence[int] = 512
+    width: int | None = None
+    residual_blocks: int = 4
+    nonlinearity: str | Sequence[str] = "silu"
+    separate_heads: bool = False
+
+    def __post_init__(self) -> None:
+        if self.conditioner not in ("residual", "mlp"):
+            raise ValueError(
+                f"conditioner: got {self.conditioner!r}, expected 'residual' or 'mlp'"
+            )
+        if self.conditioner == "residual" and not isinstance(self.hidden, int):
+            raise ValueError(
+                f"hidden: got {self.hidden}, expected one number, as the residual conditioner has "
+                "one hidden width"
+            )
+
+    def make(self, inputs: int, outputs: int, _: tuple[int, ...]) -> nn.Module:
+        """The conditioner of one coupling, from features to features."""
+        if self.separate_heads:
+            return SeparateHeads([self._one(inputs, outputs // 2) for _ in range(2)])
+        return self._one(inputs, outputs)
+
+    def _one(self, inputs: int, outputs: int) -> nn.Module:
+        if self.conditioner == "mlp":
+            widths = [self.hidden] * 2 if isinstance(self.hidden, int) else self.hidden
+            return MLP(inputs, outputs, widths, self.nonlinearity)
+        return ResidualMLP(inputs, outputs, self.width, self.hidden, self.residual_blocks)
 
 
 def block_flow(
     side: int,
     channels: int = 3,
-    block: int = 4,
-    couplings: int | Sequence[int] = (8, 6, 4, 2),
-    conditioner: str = "residual",
-    width: int | None = None,
-    hidden: int | Sequence[int] = 512,
-    residual_blocks: int = 4,
-    nonlinearity: str | Sequence[str] = "silu",
-    separate_heads: bool = False,
-    order: Sequence[str] = ("disentangler", "decimator"),
-    repeats: int = 1,
-    coupling: str = "affine",
-    scale_bound: float = 2.0,
-    bins: int = 8,
-    prior: str = "laplace",
-    pixels: bool = False,
-    fourier: str = "none",
-    symmetry: str = "none",
+    levels: BlockLevels = BlockLevels(),
+    net: BlockNet = BlockNet(),
+    kind: CouplingKind = CouplingKind(),
+    outside: Outside = Outside(),
     memory: Memory = "store",
-    share_levels: bool = False,
 ) -> Flow:
     """MERA of block levels as published: disentanglers and decimators of side K on every level.
 
+    A configuration gives the settings of all groups one by one, without the groups.
+
     Args:
         side: Lattice side ``L = K * 2**n``.
-        channels: C.
-        block: Even block side K.
-        couplings: Couplings in each block layer, per level from fine to coarse.
-        conditioner: ``"residual"`` (as published) or ``"mlp"``.
-        width: Residual stream of the residual conditioner; the half that is read if None.
-        hidden: Hidden width; for ``"mlp"`` the list of hidden widths.
-        residual_blocks: Blocks of the residual conditioner.
-        nonlinearity: Activation of the ``"mlp"``, or one for each hidden layer.
-        separate_heads: Whether affine couplings have a net for their log-scales and another for
-            their shifts, as NeuralRG has, instead of one for both.
-        order: See ``BlockLevel``.
-        repeats: See ``BlockLevel``.
-        coupling: ``"affine"`` or ``"spline"``.
-        scale_bound: Bound on the log-scale of affine couplings.
-        bins: Bins of spline couplings.
-        prior: ``"laplace"`` or ``"gaussian"``.
-        pixels: Whether the flow starts with the pixel map (images) or acts on fields.
-        fourier: ``"fixed"`` or ``"learnable"`` for a linear map in Fourier space in front, whose
-            spectrum training takes from the energy; it is not local, so there are no cones.
-        symmetry: Under ``x -> -x``: ``"mixture"`` symmetrises the density, ``"equivariant"``
-            every coupling (affine ones without a bias by site).
-        memory: See ``Chain``.
-        share_levels: Whether all levels have the same weights, as those of a scale-invariant
-            system may.
+        channels: Number C of components of the field at a site, or of colours.
+        levels: Blocks and couplings of the levels.
+        net: Conditioners of the couplings.
+        kind: Elementwise map of the couplings.
+        outside: Prior, map in front of the levels, and symmetry.
+        memory: What is kept for the gradient, see `Chain`.
 
     Raises:
-        ValueError: If ``side`` is not ``block * 2**n``.
+        ValueError: If ``side`` is not ``K * 2**n``, or if settings do not go together.
 
     Reference: arXiv:2010.00029 (images, K = 4), arXiv:1802.02840 (fields, K = 2).
-    """
-    if conditioner not in ("residual", "mlp"):
-        raise ValueError(f"conditioner {conditioner!r} is unknown, expected 'residual' or 'mlp'")
-    ratio = side // block if block > 0 else 0
-    if block < 2 or side % block or ratio & (ratio - 1):
-        raise ValueError(
-            f"a lattice of side {side} does not tile with blocks of side {block}: "
-            f"expected {block} * 2**n"
-        )
-    sides = [side >> h for h in range(ratio.bit_length())]
-    couplings = per_level(couplings, len(sides), "couplings")
 
-    if separate_heads and coupling != "affine":
+    >>> levels = BlockLevels(block=2, couplings=4)
+    >>> flow = block_flow(16, 1, levels, BlockNet("mlp", hidden=(8, 8)))
+    >>> flow.hierarchy.latents_per_level
+    (192, 48, 12, 4)
+    """
+    sides = levels.sides(side)
+    counts = per_level(levels.couplings, len(sides), "couplings")
+    if net.separate_heads and kind.coupling != "affine":
         raise ValueError(
-            f"separate_heads: got true with coupling={coupling!r}, expected 'affine', "
+            f"separate_heads: got true with coupling={kind.coupling!r}, expected 'affine', "
             "which has the two heads"
         )
-
-    def net(inputs: int, outputs: int, _: tuple[int, ...]) -> nn.Module:
-        if separate_heads:
-            return SeparateHeads([one_net(inputs, outputs // 2) for _ in range(2)])
-        return one_net(inputs, outputs)
-
-    def one_net(inputs: int, outputs: int) -> nn.Module:
-        if conditioner == "mlp":
-            widths = [hidden] * 2 if isinstance(hidden, int) else hidden
-            return MLP(inputs, outputs, widths, nonlinearity)
-        if not isinstance(hidden, int):
-            raise ValueError(f"the residual conditioner has one hidden width, got {hidden}")
-        return ResidualMLP(inputs, outputs, width, hidden, residual_blocks)
-
-    equivariant = symmetry == "equivariant"
-    make = coupling_factory(net, coupling, scale_bound, bins, equivariant)
-    levels = [
-        BlockLevel(channels, s, block, make, count, order, repeats, memory)
-        for s, count in zip(sides, couplings, strict=True)
+    make = coupling_factory(net.make, kind, outside.equivariant)
+    bijectors = [
+        BlockLevel(channels, s, levels.block, make, count, levels.order, levels.repeats, memory)
+        for s, count in zip(sides, counts, strict=True)
     ]
-    if share_levels:
-        share_weights(levels)
-    return finished_flow(MERA(levels), prior, pixels, fourier, symmetry)
+    if levels.share_levels:
+        share_weights(bijectors)
+    return finished_flow(MERA(bijectors), outside)

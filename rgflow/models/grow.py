@@ -16,8 +16,8 @@ def grow(flow: Flow, smaller: Flow) -> None:
     ratio to the spectrum that the larger flow starts with is interpolated between momenta.
 
     Args:
-        flow: On side 2 L; its weights are overwritten.
-        smaller: On side L, with levels of the same architecture and the same top.
+        flow: Flow on side 2 L, whose weights are overwritten.
+        smaller: Trained flow on side L, with levels of the same architecture and the same top.
 
     Raises:
         ValueError: If sides, levels or weights do not fit.
@@ -38,14 +38,19 @@ def grow(flow: Flow, smaller: Flow) -> None:
         _copy(level, source)
     maps = [[m for m in f.modules() if isinstance(m, CirculantRoot)] for f in (flow, smaller)]
     if len(maps[0]) != len(maps[1]):
-        raise ValueError("grow_from: got one flow with a Fourier map and one without")
+        raise ValueError(
+            "grow_from: got one flow with a Fourier map and one without, expected both of one kind"
+        )
     for large, small in zip(*maps, strict=True):
         learnt = [isinstance(m.log_spectrum, nn.Parameter) for m in (large, small)]
         if learnt[0] != learnt[1]:
-            raise ValueError("grow_from: got one flow with a fixed Fourier map, one with a learnt")
+            raise ValueError(
+                "grow_from: got one flow with a fixed Fourier map and one with a learnt one, "
+                "expected both of one kind"
+            )
         if learnt[0]:
             start, found = (m.log_spectrum.double()[m.classes] for m in (large, small))
-            gained = found - start[::2, ::2]  # the same momenta, hence the same free spectrum
+            gained = found - start[::2, ::2]  # at the momenta that both lattices have
             large.set_spectrum((start + _between_momenta(gained)).exp())
 
 
@@ -73,7 +78,10 @@ def _copy(level: nn.Module, source: nn.Module) -> None:
 
 
 def _between_momenta(values: Tensor) -> Tensor:
-    """Of ``(L, L)`` momenta to ``(2 L, 2 L)``: half of them old ones, the others means.
+    """Interpolates a function of ``(L, L)`` momenta to ``(2 L, 2 L)`` momenta.
+
+    Along each axis every other momentum is one of the old ones, and the function is the mean of
+    its two neighbours in between.
 
     >>> _between_momenta(torch.tensor([[0.0, 2.0], [2.0, 4.0]]))[0].tolist()
     [0.0, 1.0, 2.0, 1.0]

@@ -1,8 +1,9 @@
-"""What the makers of flows share: couplings with their nets, settings by level, maps in front."""
+"""What all makers of flows share: the groups of settings, couplings with nets, maps in front."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -24,53 +25,133 @@ from rgflow.priors import make_prior
 MakeNet = Callable[[int, int, tuple[int, ...]], nn.Module]
 
 
+@dataclass(frozen=True)
+class CouplingKind:
+    """The elementwise map of all couplings of a flow.
+
+    Attributes:
+        coupling: ``"affine"``, or ``"spline"`` for monotone rational-quadratic splines.
+        scale_bound: Largest absolute log-scale of an affine coupling, in nats.
+        bins: Number of bins of a spline.
+
+    Raises:
+        ValueError: For an unknown map, or a number that it cannot have.
+
+    Reference: Real NVP, arXiv:1605.08803; neural spline flows, arXiv:1906.04032.
+    """
+
+    coupling: str = "affine"
+    scale_bound: float = 2.0
+    bins: int = 8
+
+    def __post_init__(self) -> None:
+        if self.coupling not in ("affine", "spline"):
+            raise ValueError(f"coupling: got {self.coupling!r}, expected 'affine' or 'spline'")
+        if not self.scale_bound > 0:
+            raise ValueError(f"scale_bound: got {self.scale_bound}, expected a number above 0")
+        if self.coupling == "spline" and self.bins < 2:
+            raise ValueError(f"bins: got {self.bins}, expected at least 2")
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What stands outside of the levels: the prior, a map in front of them, a symmetry.
+
+    Attributes:
+        prior: ``"laplace"`` (sparse latents) or ``"gaussian"``.
+        pixels: Whether the flow is one of images and starts with `PixelLogit`; without, it acts
+            on fields.
+        fourier: ``"none"``, or ``"fixed"`` or ``"learnable"`` for a linear map in Fourier space
+            in front of the levels. Training takes its spectrum from the energy. The map is not
+            local: a flow with it has no cones.
+        symmetry: How the flow has the symmetry ``x -> -x``: ``"none"``; ``"mixture"`` symmetrises
+            the density; ``"equivariant"`` makes every coupling commute with the sign, which takes
+            affine couplings without a bias for each site.
+
+    Raises:
+        ValueError: For an unknown choice, or for pixels with a symmetry or a Fourier map.
+    """
+
+    prior: str = "laplace"
+    pixels: bool = False
+    fourier: str = "none"
+    symmetry: str = "none"
+
+    def __post_init__(self) -> None:
+        if self.symmetry not in ("none", "mixture", "equivariant"):
+            raise ValueError(
+                f"symmetry: got {self.symmetry!r}, expected 'none', 'mixture' or 'equivariant'"
+            )
+        if self.fourier not in ("none", "fixed", "learnable"):
+            raise ValueError(
+                f"fourier: got {self.fourier!r}, expected 'none', 'fixed' or 'learnable'"
+            )
+        if self.pixels and (self.symmetry != "none" or self.fourier != "none"):
+            raise ValueError(
+                f"pixels: got true with symmetry={self.symmetry!r} and fourier={self.fourier!r}, "
+                "expected 'none' for both, which are for fields"
+            )
+
+    @property
+    def equivariant(self) -> bool:
+        """Whether every coupling has to commute with the sign."""
+        return self.symmetry == "equivariant"
+
+
 def coupling_factory(
-    make_net: MakeNet, kind: str, scale_bound: float, bins: int, equivariant: bool = False
+    make_net: MakeNet, kind: CouplingKind, equivariant: bool = False
 ) -> CouplingFactory:
-    """Couplings of the given kind; ``make_net`` gets inputs, outputs and the lattice."""
-    if kind not in ("affine", "spline"):
-        raise ValueError(f"coupling {kind!r} is unknown, expected 'affine' or 'spline'")
-    if not scale_bound > 0:
-        raise ValueError(f"scale_bound: got {scale_bound}, expected a number above 0")
-    if kind == "spline" and bins < 2:
-        raise ValueError(f"bins: got {bins}, expected at least 2")
-    if equivariant and kind != "affine":
-        raise ValueError(f"coupling={kind!r}: equivariant couplings are affine, expected 'affine'")
+    """Returns the function that makes one coupling, with its net, for a level.
+
+    Args:
+        make_net: Makes the conditioner from the numbers of its inputs and outputs and the
+            lattice on which it acts.
+        kind: The elementwise map.
+        equivariant: Whether the coupling has to commute with ``x -> -x``.
+
+    Raises:
+        ValueError: If equivariant couplings are not affine.
+    """
+    if equivariant and kind.coupling != "affine":
+        raise ValueError(
+            f"coupling: got {kind.coupling!r} with symmetry='equivariant', expected 'affine', as "
+            "equivariant couplings are affine"
+        )
 
     def make(split: tuple[int, int], lattice: tuple[int, ...], reads: int) -> Coupling:
         inputs, changed = split[reads], split[1 - reads]
-        if kind == "affine":
+        if kind.coupling == "affine":
             net = make_net(inputs, 2 * changed, lattice)
             net = Equivariant(net) if equivariant else net
-            return AffineCoupling(split, net, lattice, reads, scale_bound)
-        net = make_net(inputs, (3 * bins - 1) * changed, lattice)
-        return SplineCoupling(split, net, lattice, reads, bins)
+            return AffineCoupling(split, net, lattice, reads, kind.scale_bound)
+        net = make_net(inputs, (3 * kind.bins - 1) * changed, lattice)
+        return SplineCoupling(split, net, lattice, reads, kind.bins)
 
     return make
 
 
-def finished_flow(core: Bijector, prior: str, pixels: bool, fourier: str, symmetry: str) -> Flow:
-    """The core with what stands outside of the hierarchy: maps in front, prior and symmetry."""
-    if symmetry not in ("none", "mixture", "equivariant"):
-        raise ValueError(
-            f"symmetry: got {symmetry!r}, expected 'none', 'mixture' or 'equivariant'"
-        )
-    if fourier not in ("none", "fixed", "learnable"):
-        raise ValueError(f"fourier: got {fourier!r}, expected 'none', 'fixed' or 'learnable'")
-    if pixels and (symmetry != "none" or fourier != "none"):
-        raise ValueError("pixels: got true with a symmetry or a Fourier map, which are for fields")
-    channels, side, _ = core.event_shape
-    if pixels:
-        core = Chain([PixelLogit(core.event_shape), core])
-    elif fourier != "none":
-        # of white noise, until training or a checkpoint says which
-        white = CirculantRoot(torch.ones(side, side), channels, fourier == "learnable")
-        core = Chain([white, core])
-    return Flow(core, make_prior(prior, core.event_shape), z2=symmetry == "mixture")
+def finished_flow(levels: Bijector, outside: Outside) -> Flow:
+    """The flow of some levels, with the map in front of them, the prior and the symmetry."""
+    bijector = levels
+    channels, side, _ = levels.event_shape
+    if outside.pixels:
+        bijector = Chain([PixelLogit(levels.event_shape), levels])
+    elif outside.fourier != "none":
+        # the spectrum of white noise, until training or a checkpoint brings another
+        white = CirculantRoot(torch.ones(side, side), channels, outside.fourier == "learnable")
+        bijector = Chain([white, levels])
+    prior = make_prior(outside.prior, bijector.event_shape)
+    return Flow(bijector, prior, z2=outside.symmetry == "mixture")
 
 
 def per_level(values: int | Sequence[int], levels: int, name: str) -> list[int]:
-    """One value for each level: a list that is too short repeats its last, one too long is cut."""
+    """One value for each level, fine to coarse.
+
+    The last value of a list that is too short is repeated, a list that is too long is cut.
+
+    >>> per_level([6, 4], 4, "couplings")
+    [6, 4, 4, 4]
+    """
     given = [values] if isinstance(values, int) else list(values)
     if not given:
         raise ValueError(f"{name}: got no entry, expected one per level, fine to coarse")
@@ -78,7 +159,11 @@ def per_level(values: int | Sequence[int], levels: int, name: str) -> list[int]:
 
 
 def share_weights(levels: Sequence[nn.Module]) -> None:
-    """Gives all levels the parameters of the first: one renormalization step for all scales."""
+    """Gives all levels the parameters of the first: one renormalization step for all scales.
+
+    Raises:
+        ValueError: If the levels are not of one architecture.
+    """
     first, *others = levels
     for level in others:
         own = dict(level.named_parameters())

@@ -12,6 +12,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from rgflow.runtime.annotations import has_type
+from rgflow.runtime.groups import setting_names, sort_into_groups
 from rgflow.runtime.moved import present_target
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def build(
 ) -> Any:
     """Call the target of a configuration node with the node's other entries as keyword arguments.
 
+    A target that takes its settings in groups gets each entry in the group that has it.
+
     Args:
         node: Plain dict with a dotted ``_target_`` and plain values.
         name: What the node is called in the configuration, for messages: ``flow``, ``data``, ...
@@ -106,9 +109,16 @@ def build(
     arguments = {k: v for k, v in node.items() if k != "_target_" and k not in HYDRA_ONLY}
     if arguments.keys() & extra.keys():
         raise ValueError(f"{name}: got {', '.join(arguments.keys() & extra.keys())}, which is set")
+    has_promises = is_inside(home, ("rgflow",))  # other packages' annotations are not promises
+
+    def check_types(taker: Callable[..., Any], given: dict[str, Any]) -> None:
+        if has_promises:
+            _check_types(taker, given, f"{name}.")
+
+    arguments = sort_into_groups(function, arguments, check_types)
     _check_names(function, arguments | extra, name)
-    if is_inside(home, ("rgflow",)):  # other packages' annotations are not promises
-        _check_types(function, arguments, f"{name}.")
+    check_types(function, arguments)
+    if has_promises:
         _check_types(function, extra, "")
     try:
         return function(**arguments, **extra)
@@ -177,11 +187,10 @@ def _locate(target: str, name: str) -> Callable[..., Any]:
 
 
 def _check_names(function: Callable[..., Any], arguments: Mapping[str, Any], name: str) -> None:
-    signature = inspect.signature(function)
     try:
-        signature.bind(**arguments)
+        inspect.signature(function).bind(**arguments)
     except TypeError as error:
-        expected = ", ".join(signature.parameters)
+        expected = ", ".join(setting_names(function))
         raise ValueError(f"{name}: {error}; expected arguments among: {expected}") from error
 
 

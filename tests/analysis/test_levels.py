@@ -1,7 +1,7 @@
 import torch
 
 from rgflow.analysis import latents_by_level, level_reconstructions
-from rgflow.models import conv_flow, realnvp_flow
+from rgflow.models import ConvLevels, Outside, RealNVPLayers, conv_flow, realnvp_flow
 
 
 def perturbed(flow):
@@ -13,7 +13,11 @@ def perturbed(flow):
 
 def test_latents_and_reconstructions_by_level():
     torch.manual_seed(0)
-    flow = perturbed(conv_flow(side=8, channels=3, couplings=(2,), hidden=8, pixels=True))
+    flow = perturbed(
+        conv_flow(
+            side=8, channels=3, levels=ConvLevels((2,), hidden=8), outside=Outside(pixels=True)
+        )
+    )
     images = torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8)
     z = torch.randn(4, 3, 8, 8)
     parts = latents_by_level(flow, z)
@@ -26,7 +30,7 @@ def test_latents_and_reconstructions_by_level():
 
 
 def test_a_flow_without_hierarchy_has_no_levels():
-    flow = realnvp_flow(side=8, channels=3, scales=2, couplings=1, hidden=8, pixels=True)
+    flow = realnvp_flow(side=8, channels=3, layers=RealNVPLayers(2, 1, hidden=8), pixels=True)
     z = torch.randn(2, 3, 8, 8)
     assert list(latents_by_level(flow, z)) == ["all"]
     assert level_reconstructions(flow, torch.zeros(2, 3, 8, 8, dtype=torch.uint8)) == []

@@ -2,12 +2,12 @@ import pytest
 import torch
 
 from rgflow.analysis import mix, mixing_strip
-from rgflow.models import conv_flow, realnvp_flow
+from rgflow.models import ConvLevels, RealNVPLayers, conv_flow, realnvp_flow
 
 
 @pytest.fixture
 def flow():
-    return conv_flow(side=16, channels=2, couplings=(1,), hidden=4)
+    return conv_flow(side=16, channels=2, levels=ConvLevels((1,), hidden=4))
 
 
 def test_levels_come_from_a_above_the_cut_and_from_b_below(flow):
@@ -40,6 +40,6 @@ def test_mistakes_are_refused(flow):
         mix(flow, z, z[:, :1], 1)
     with pytest.raises(ValueError, match="got shapes"):
         mixing_strip(flow, z[..., :8], z[..., :8])
-    flat = realnvp_flow(side=16, channels=2, scales=2, couplings=1, hidden=4)
+    flat = realnvp_flow(side=16, channels=2, layers=RealNVPLayers(2, 1, hidden=4))
     with pytest.raises(ValueError, match="hierarchy"):
         mix(flat, z, z, 1)

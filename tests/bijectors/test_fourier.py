@@ -9,7 +9,7 @@ from rgflow.bijectors import MERA, Chain, CirculantRoot, Inverse
 from rgflow.bijectors.fourier import mode_classes
 from rgflow.energies import GaussianField, Ising
 from rgflow.lattice.operators import neighbour_sum
-from rgflow.models import conv_flow
+from rgflow.models import ConvLevels, conv_flow
 from rgflow.priors import Gaussian
 
 
@@ -86,7 +86,7 @@ def test_a_learnable_map_learns_a_two_point_function():
 
 
 def test_a_flow_with_the_map_has_no_cones():
-    inner = conv_flow(side=8, channels=1, couplings=2, hidden=4)
+    inner = conv_flow(side=8, channels=1, levels=ConvLevels(2, hidden=4))
     flow = Flow(Chain([CirculantRoot(Ising(8).spectrum), inner.bijector]), inner.prior)
     assert CirculantRoot(Ising(8).spectrum).reaches is None
     assert Inverse(flow.bijector).reaches is None

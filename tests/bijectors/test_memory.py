@@ -5,12 +5,16 @@ import torch
 from support import perturbed
 
 from rgflow.bijectors import Chain, ElementwiseAffine
-from rgflow.models import block_flow, conv_flow
+from rgflow.models import BlockLevels, BlockNet, ConvLevels, CouplingKind, block_flow, conv_flow
 
 FLOWS = {
-    "conv": lambda memory: conv_flow(8, 2, 4, hidden=6, mixing="pairs", memory=memory),
-    "block": lambda memory: block_flow(8, 2, 4, 3, hidden=8, residual_blocks=1, memory=memory),
-    "spline": lambda memory: conv_flow(8, 1, 2, hidden=6, coupling="spline", memory=memory),
+    "conv": lambda memory: conv_flow(8, 2, ConvLevels(4, hidden=6, mixing="pairs"), memory=memory),
+    "block": lambda memory: block_flow(
+        8, 2, BlockLevels(4, 3), BlockNet(hidden=8, residual_blocks=1), memory=memory
+    ),
+    "spline": lambda memory: conv_flow(
+        8, 1, ConvLevels(2, hidden=6), kind=CouplingKind("spline"), memory=memory
+    ),
 }
 
 
@@ -56,9 +60,9 @@ def kept_bytes(flow, batch):
 
 
 def test_each_mode_keeps_less_than_the_one_before():
-    shallow = conv_flow(16, 1, 4, hidden=16, mixing="none", memory="rebuild")
-    stored = conv_flow(16, 1, 4, hidden=16, mixing="none", memory="store")
-    recomputed = conv_flow(16, 1, 4, hidden=16, mixing="none", memory="recompute")
+    shallow = conv_flow(16, 1, ConvLevels(4, hidden=16, mixing="none"), memory="rebuild")
+    stored = conv_flow(16, 1, ConvLevels(4, hidden=16, mixing="none"), memory="store")
+    recomputed = conv_flow(16, 1, ConvLevels(4, hidden=16, mixing="none"), memory="recompute")
     assert kept_bytes(recomputed, 16) < 0.3 * kept_bytes(stored, 16)
     assert kept_bytes(shallow, 16) < kept_bytes(recomputed, 16)
 
@@ -66,11 +70,17 @@ def test_each_mode_keeps_less_than_the_one_before():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda n: block_flow(16, 1, 4, n, hidden=16, residual_blocks=1, memory="rebuild"),
         lambda n: block_flow(
-            16, 1, 4, 2, hidden=16, residual_blocks=1, repeats=n // 4, memory="rebuild"
+            16, 1, BlockLevels(4, n), BlockNet(hidden=16, residual_blocks=1), memory="rebuild"
         ),
-        lambda n: conv_flow(16, 1, n, hidden=16, mixing="pairs", memory="rebuild"),
+        lambda n: block_flow(
+            16,
+            1,
+            BlockLevels(4, 2, repeats=n // 4),
+            BlockNet(hidden=16, residual_blocks=1),
+            memory="rebuild",
+        ),
+        lambda n: conv_flow(16, 1, ConvLevels(n, hidden=16, mixing="pairs"), memory="rebuild"),
     ],
     ids=["couplings", "repeats", "conv"],
 )
@@ -79,7 +89,7 @@ def test_rebuilding_keeps_the_same_at_every_depth(make):
 
 
 def test_rebuilding_under_autocast_matches_storing():
-    flows = [conv_flow(8, 2, 4, hidden=8, memory=m) for m in ("store", "rebuild")]
+    flows = [conv_flow(8, 2, ConvLevels(4, hidden=8), memory=m) for m in ("store", "rebuild")]
     with torch.no_grad():
         for p in flows[0].parameters():
             p.add_(0.1 * torch.randn(p.shape, generator=torch.Generator().manual_seed(2)))
@@ -97,6 +107,6 @@ def test_rebuilding_under_autocast_matches_storing():
 
 def test_unknown_mode_is_refused():
     with pytest.raises(ValueError, match="expected one of"):
-        conv_flow(8, 1, 2, hidden=4, memory="forget")
+        conv_flow(8, 1, ConvLevels(2, hidden=4), memory="forget")
     with pytest.raises(ValueError, match="expected one of"):
         Chain([ElementwiseAffine((2,))], memory="recompte")

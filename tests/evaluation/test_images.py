@@ -4,12 +4,12 @@ from support import perturbed
 
 from rgflow.bijectors.pixels import bits_per_dim, dequantize
 from rgflow.evaluation import evaluate_bits_per_dim
-from rgflow.models import conv_flow
+from rgflow.models import ConvLevels, Outside, conv_flow
 
 
 def test_estimate_on_a_set_has_a_standard_error():
     torch.manual_seed(0)
-    flow = conv_flow(side=8, channels=3, couplings=(2,), hidden=8, pixels=True)
+    flow = conv_flow(8, 3, ConvLevels(2, hidden=8), outside=Outside(pixels=True))
     flow = perturbed(flow, 0.05).float()
     generator = torch.Generator().manual_seed(5)
     images = torch.randint(0, 256, (20, 3, 8, 8), generator=generator, dtype=torch.uint8)

@@ -6,7 +6,7 @@ from rgflow.bijectors import ElementwiseAffine
 from rgflow.energies import Ising, as_energy
 from rgflow.evaluation.fields import evaluate_energy
 from rgflow.evaluation.summary import cautions, evaluation_summary, is_trustworthy, shown
-from rgflow.models import conv_flow
+from rgflow.models import ConvLevels, DenseTop, Outside, conv_flow
 from rgflow.montecarlo.reference import reference_samples
 from rgflow.priors import Gaussian
 
@@ -14,7 +14,11 @@ from rgflow.priors import Gaussian
 def test_numbers_of_the_report_are_in_the_summary():
     energy = Ising(4, 0.1)
     flow = conv_flow(
-        side=4, channels=1, couplings=(2,), hidden=8, smallest_side=2, prior="gaussian"
+        side=4,
+        channels=1,
+        levels=ConvLevels((2,), hidden=8),
+        top=DenseTop(smallest_side=2),
+        outside=Outside(prior="gaussian"),
     )
     reference = reference_samples(energy, chains=8, states=50)
     report = evaluate_energy(flow, energy, samples=20_000, reference=reference)

@@ -2,20 +2,31 @@
 
 import pytest
 import torch
-from support import perturbed
+from support import flow_of
 
 from rgflow.energies import Ising
-from rgflow.models import block_flow, conv_flow, realnvp_flow
+from rgflow.models import (
+    BlockLevels,
+    BlockNet,
+    ConvLevels,
+    Outside,
+    block_flow,
+    conv_flow,
+    realnvp_flow,
+)
 from rgflow.models.grow import grow
+from rgflow.testing import perturbed
 from rgflow.training.energy_setup import match_spectrum
 
 
 def conv(side, **changes):
     settings = {"couplings": 2, "hidden": 4, "kernels": (3, 3), "fourier": "learnable"} | changes
-    return perturbed(conv_flow(side, 1, **settings))
+    return perturbed(flow_of("conv_flow", side=side, channels=1, **settings))
 
 
-@pytest.mark.parametrize("make", [conv, lambda side: perturbed(block_flow(side, 1, 4, 2, "mlp"))])
+@pytest.mark.parametrize(
+    "make", [conv, lambda side: perturbed(block_flow(side, 1, BlockLevels(4, 2), BlockNet("mlp")))]
+)
 def test_levels_move_up_and_the_finest_is_doubled(make):
     small, large = make(8), make(16)
     grow(large, small)
@@ -51,7 +62,10 @@ def test_a_learnt_spectrum_is_that_of_the_smaller_lattice_where_momenta_agree():
 
 def test_spectra_of_the_energies_stay_exact():
     for fourier in ("fixed", "learnable"):
-        small, large = (conv_flow(side, 1, 2, hidden=4, fourier=fourier) for side in (8, 16))
+        small, large = (
+            conv_flow(side, 1, ConvLevels(2, hidden=4), outside=Outside(fourier=fourier))
+            for side in (8, 16)
+        )
         for flow, side in ((small, 8), (large, 16)):
             match_spectrum(flow, Ising(side))
         expected = log_spectrum(large).clone()
@@ -67,7 +81,11 @@ def test_spectra_of_the_energies_stay_exact():
         (lambda: conv(16), lambda: conv(8, fourier="none"), "one without"),
         (lambda: conv(16), lambda: conv(8, fourier="fixed"), "one with a learnt"),
         (lambda: realnvp_flow(16, 1), lambda: conv(8), "0 hierarchies"),
-        (lambda: block_flow(8, 1, 4, 2), lambda: block_flow(4, 1, 4, 2), "one level"),
+        (
+            lambda: block_flow(8, 1, BlockLevels(4, 2)),
+            lambda: block_flow(4, 1, BlockLevels(4, 2)),
+            "one level",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(large, small, message):

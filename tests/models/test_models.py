@@ -2,10 +2,23 @@
 
 import pytest
 import torch
-from support import perturbed
 
-from rgflow.models import block_flow, conv_flow, realnvp_flow
+from rgflow.models import (
+    BlockLevels,
+    BlockNet,
+    ConvLevels,
+    CouplingKind,
+    DenseTop,
+    LatticeNet,
+    Outside,
+    RealNVPLayers,
+    block_flow,
+    conv_flow,
+    realnvp_flow,
+)
 from rgflow.models.grow import grow
+from rgflow.runtime.groups import setting_names
+from rgflow.testing import perturbed
 
 
 @pytest.mark.parametrize(
@@ -24,7 +37,7 @@ from rgflow.models.grow import grow
     ],
 )
 def test_conv_levels_come_down_to_a_small_top(side, smallest, sites):
-    flow = conv_flow(side, 1, 1, hidden=2, smallest_side=smallest)
+    flow = conv_flow(side, 1, ConvLevels(1, hidden=2), top=DenseTop(smallest_side=smallest))
     assert flow.hierarchy.latents_per_level == sites
     assert flow.sample(2).shape == (2, 1, side, side)
 
@@ -32,46 +45,68 @@ def test_conv_levels_come_down_to_a_small_top(side, smallest, sites):
 @pytest.mark.parametrize("side", [7, 33, 2, 62, 68])
 def test_sides_without_a_small_top_are_refused(side):
     with pytest.raises(ValueError, match=f"side {side}.*expected an even side"):
-        conv_flow(side, 1, 1, hidden=2)
+        conv_flow(side, 1, ConvLevels(1, hidden=2))
 
 
 @pytest.mark.parametrize(
     ("side", "block", "sites"), [(4, 4, (16,)), (8, 2, (48, 12, 4)), (24, 6, (432, 108, 36))]
 )
 def test_block_levels_tile(side, block, sites):
-    flow = block_flow(side, 1, block, 1, hidden=4, residual_blocks=1)
+    flow = block_flow(side, 1, BlockLevels(block, 1), BlockNet(hidden=4, residual_blocks=1))
     assert flow.hierarchy.latents_per_level == sites
 
 
 @pytest.mark.parametrize(("side", "block"), [(12, 4), (10, 4), (32, 3), (4, 8), (8, 0)])
 def test_blocks_that_do_not_tile_are_refused(side, block):
     with pytest.raises(ValueError, match=r"do(es)? not tile|even block side"):
-        block_flow(side, 1, block, 1, hidden=4, residual_blocks=1)
+        block_flow(side, 1, BlockLevels(block, 1), BlockNet(hidden=4, residual_blocks=1))
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: conv_flow(8, 1, ()), "couplings: got no entry"),
-        (lambda: conv_flow(8, kernels=(2,)), "odd"),
+        (lambda: conv_flow(8, 1, ConvLevels(())), "couplings: got no entry"),
+        (lambda: conv_flow(8, net=LatticeNet(kernels=(2,))), "odd"),
         (lambda: conv_flow(8, memory="x"), "memory"),
-        (lambda: conv_flow(32, 1, (1, 2), share_levels=True), "differ in .*bijectors"),
-        (lambda: conv_flow(32, 1, 1, site_bias=True, share_levels=True), "differ in .*site_bias"),
-        (lambda: block_flow(16, 1, 4, (1, 2), share_levels=True), "differ in .*couplings"),
-        (lambda: conv_flow(8, 1, 1, coupling="cubic"), "'affine' or 'spline'"),
-        (lambda: conv_flow(8, 1, 1, prior="cauchy"), "prior 'cauchy'"),
-        (lambda: conv_flow(8, 1, 1, pairings=("diagonal",)), "pairing 'diagonal'"),
-        (lambda: conv_flow(8, 1, 1, scale_bound=0.0), "scale_bound"),
-        (lambda: block_flow(8, 1, 4, 1, conditioner="transformer"), "conditioner"),
-        (lambda: block_flow(8, 1, 4, 1, hidden=(3, 3)), "one hidden width"),
+        (lambda: conv_flow(32, 1, ConvLevels((1, 2), share_levels=True)), "differ in .*bijectors"),
         (
-            lambda: block_flow(8, 1, 4, 1, coupling="spline", separate_heads=True),
+            lambda: conv_flow(32, 1, ConvLevels(1, share_levels=True), LatticeNet(site_bias=True)),
+            "differ in .*site_bias",
+        ),
+        (
+            lambda: block_flow(16, 1, BlockLevels(4, (1, 2), share_levels=True)),
+            "differ in .*couplings",
+        ),
+        (
+            lambda: conv_flow(8, 1, ConvLevels(1), kind=CouplingKind("cubic")),
+            "'affine' or 'spline'",
+        ),
+        (
+            lambda: conv_flow(8, 1, ConvLevels(1), outside=Outside(prior="cauchy")),
+            "prior 'cauchy'",
+        ),
+        (lambda: conv_flow(8, 1, ConvLevels(1, pairings=("diagonal",))), "pairing 'diagonal'"),
+        (
+            lambda: conv_flow(8, 1, ConvLevels(1), kind=CouplingKind(scale_bound=0.0)),
+            "scale_bound",
+        ),
+        (lambda: block_flow(8, 1, BlockLevels(4, 1), BlockNet("transformer")), "conditioner"),
+        (lambda: block_flow(8, 1, BlockLevels(4, 1), BlockNet(hidden=(3, 3))), "one hidden width"),
+        (
+            lambda: block_flow(
+                8, 1, BlockLevels(4, 1), BlockNet(separate_heads=True), kind=CouplingKind("spline")
+            ),
             "separate_heads: got true with coupling='spline'",
         ),
-        (lambda: realnvp_flow(12, 1, 3), "squeezed 3 times"),
-        (lambda: conv_flow(8, 1, 1, kernels=(7, 3), smallest_side=2), "do not fit"),
-        (lambda: realnvp_flow(8, 1, 3, kernels=(5,)), "do not fit"),
-        (lambda: conv_flow(8, 1, 1, hidden=0), "hidden"),
+        (lambda: realnvp_flow(12, 1, RealNVPLayers(3)), "squeezed 3 times"),
+        (
+            lambda: conv_flow(
+                8, 1, ConvLevels(1), LatticeNet(kernels=(7, 3)), top=DenseTop(smallest_side=2)
+            ),
+            "do not fit",
+        ),
+        (lambda: realnvp_flow(8, 1, RealNVPLayers(3, kernels=(5,))), "do not fit"),
+        (lambda: conv_flow(8, 1, ConvLevels(1, hidden=0)), "hidden"),
     ],
 )
 def test_unknown_choices_are_refused(make, message):
@@ -82,15 +117,17 @@ def test_unknown_choices_are_refused(make, message):
 @pytest.mark.parametrize("side", [4, 8, 12, 16, 28])
 def test_defaults_fit_every_side(side):
     """Lists per level are cut, or their last entry repeated."""
-    assert conv_flow(side, hidden=2).sample(1).shape == (1, 3, side, side)
+    assert conv_flow(side, levels=ConvLevels(hidden=2)).sample(1).shape == (1, 3, side, side)
     if side & (side - 1) == 0:
-        flow = block_flow(side, hidden=2, residual_blocks=1)
+        flow = block_flow(side, net=BlockNet(hidden=2, residual_blocks=1))
         assert flow.sample(1).shape == (1, 3, side, side)
 
 
 SHARED = {
-    "conv": lambda side: conv_flow(side, 1, 3, hidden=4, share_levels=True),
-    "block": lambda side: block_flow(side, 1, 2, 3, hidden=4, share_levels=True),
+    "conv": lambda side: conv_flow(side, 1, ConvLevels(3, hidden=4, share_levels=True)),
+    "block": lambda side: block_flow(
+        side, 1, BlockLevels(2, 3, share_levels=True), BlockNet(hidden=4)
+    ),
 }
 
 
@@ -121,7 +158,9 @@ def test_shared_levels_are_one_step_of_renormalization(kind):
 def test_the_published_configuration_has_the_published_parameters(separate, nets):
     """100.6 million in two nets a coupling (arXiv:2010.00029), half in one trunk."""
     with torch.device("meta"):
-        flow = block_flow(32, 3, 4, (8, 6, 4, 2), width=48, separate_heads=separate)
+        flow = block_flow(
+            32, 3, BlockLevels(4, (8, 6, 4, 2)), BlockNet(width=48, separate_heads=separate)
+        )
     count = sum(p.numel() for p in flow.parameters())
     per_net = 4 * (48 * 512 + 512 * 512 + 512 * 48)
     assert nets * per_net < count < 1.03 * nets * per_net
@@ -133,7 +172,11 @@ def test_scale_and_shift_from_a_net_each(conditioner, symmetry):
     torch.manual_seed(0)
     hidden = (5,) if conditioner == "mlp" else 5
     flow = block_flow(
-        4, 1, 2, 2, conditioner, hidden=hidden, symmetry=symmetry, separate_heads=True
+        4,
+        1,
+        BlockLevels(2, 2),
+        BlockNet(conditioner, hidden=hidden, separate_heads=True),
+        outside=Outside(symmetry=symmetry),
     )
     flow = perturbed(flow)
     x = torch.randn(3, 1, 4, 4, dtype=torch.float64)
@@ -144,3 +187,20 @@ def test_scale_and_shift_from_a_net_each(conditioner, symmetry):
     torch.testing.assert_close(flow.bijector.inverse(z)[0], x)
     # the same function with machine code, where there is some
     torch.testing.assert_close(flow.float().log_prob(x.float()), flow.double().log_prob(x).float())
+
+
+SETTINGS = {
+    conv_flow: """side channels couplings hidden kernels nonlinearity pairings predict mixing
+        site_bias site_affine coupling scale_bound bins smallest_side largest_top top_couplings
+        top_hidden prior pixels fourier symmetry memory share_levels""",
+    block_flow: """side channels block couplings conditioner width hidden residual_blocks
+        nonlinearity separate_heads order repeats coupling scale_bound bins prior pixels fourier
+        symmetry memory share_levels""",
+    realnvp_flow: """side channels scales couplings hidden kernels nonlinearity scale_bound prior
+        pixels memory""",
+}
+
+
+@pytest.mark.parametrize("maker", SETTINGS)
+def test_the_flat_settings_in_checkpoints_keep_their_names(maker):
+    assert set(setting_names(maker)) == set(SETTINGS[maker].split())

@@ -6,7 +6,7 @@ from gaussian_target import seeded
 
 from rgflow.energies import Ising
 from rgflow.energies.exact import ising_brute_force
-from rgflow.models import conv_flow
+from rgflow.models import ConvLevels, CouplingKind, DenseTop, LatticeNet, Outside, conv_flow
 from rgflow.montecarlo import independence_metropolis, latent_hmc
 from rgflow.montecarlo.reference import reference_samples
 from rgflow.objectives import negative_log_likelihood
@@ -22,9 +22,14 @@ EXACT = 0.7613589
 def flow():
     torch.manual_seed(0)
     flow = conv_flow(
-        4, 1, 2, hidden=16, kernels=(3, 1), predict=False, scale_bound=0.5, prior="gaussian",
-        top_couplings=2, top_hidden=16, fourier="fixed", symmetry="mixture",
-    )  # fmt: skip
+        4,
+        1,
+        ConvLevels(2, hidden=16, predict=False),
+        LatticeNet(kernels=(3, 1)),
+        CouplingKind(scale_bound=0.5),
+        DenseTop(top_couplings=2, top_hidden=16),
+        Outside("gaussian", fourier="fixed", symmetry="mixture"),
+    )
     match_spectrum(flow, ENERGY)
     states = reference_samples(ENERGY, states=100, seed=5).samples.flatten(0, 1)
     optimizer, generator = torch.optim.Adam(flow.parameters(), 0.01, (0.9, 0.99)), seeded()

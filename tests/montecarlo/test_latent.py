@@ -5,7 +5,7 @@ from support import perturbed
 
 from rgflow.bijectors import ElementwiseSpline
 from rgflow.flow import Flow
-from rgflow.models import conv_flow
+from rgflow.models import ConvLevels, DenseTop, Outside, conv_flow
 from rgflow.montecarlo import LatentTarget, latent_hmc
 from rgflow.priors import Gaussian
 from rgflow.statistics import mean_with_error
@@ -13,7 +13,11 @@ from rgflow.statistics import mean_with_error
 
 def conv():
     small = conv_flow(
-        side=4, channels=1, couplings=(2,), hidden=6, prior="gaussian", smallest_side=2
+        side=4,
+        channels=1,
+        levels=ConvLevels((2,), hidden=6),
+        top=DenseTop(smallest_side=2),
+        outside=Outside(prior="gaussian"),
     )
     return perturbed(small, scale=0.12)
 

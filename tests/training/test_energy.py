@@ -8,7 +8,7 @@ from tiny_run import TINY_ENERGY, assert_equal, checkpoint, metrics, stop_after,
 
 from rgflow.checkpoint import load_flow
 from rgflow.energies import Energy, GaussianField, Ising, Phi4
-from rgflow.models import conv_flow
+from rgflow.models import ConvLevels, Outside, conv_flow
 from rgflow.objectives import ForwardKL, Mixture, PathGradient, ReverseKL
 from rgflow.training.energy import EnergyModule
 from rgflow.training.energy_setup import translated
@@ -48,7 +48,7 @@ def test_every_objective_brings_the_flow_near_to_the_target(objective, tmp_path,
     ],
 )
 def test_the_best_checkpoint_is_that_of_what_is_minimised(objective, monitor):
-    module = EnergyModule(conv_flow(4, 1, 1), Ising(4), objective=objective)
+    module = EnergyModule(conv_flow(4, 1, ConvLevels(1)), Ising(4), objective=objective)
     assert module.monitor == f"validation/{monitor}"
 
 
@@ -154,7 +154,7 @@ def test_a_flow_grows_from_a_trained_one(tmp_path):
 
 
 def test_annealing_reaches_the_energy_itself():
-    flow = conv_flow(4, 1, 1, hidden=2, prior="gaussian")
+    flow = conv_flow(4, 1, ConvLevels(1, hidden=2), outside=Outside(prior="gaussian"))
     module = EnergyModule(flow, Ising(4), anneal_from=0.5, anneal_steps=100)
     couplings = []
     for step in (0, 50, 99, 100):
@@ -165,7 +165,7 @@ def test_annealing_reaches_the_energy_itself():
 
 
 def test_samples_that_are_not_finite_are_reported_beside_the_last_scores(tmp_path, caplog):
-    flow = conv_flow(4, 1, 1, hidden=2, prior="gaussian")
+    flow = conv_flow(4, 1, ConvLevels(1, hidden=2), outside=Outside(prior="gaussian"))
     with torch.no_grad():
         next(flow.parameters()).fill_(torch.nan)
     module = EnergyModule(flow, Ising(4), report_samples=100, reference_states=0)
@@ -239,7 +239,7 @@ class Impure(Energy):
 
 @pytest.mark.parametrize("symmetry", ["mixture", "equivariant"])
 def test_a_flow_that_is_even_is_refused_where_the_energy_is_not(symmetry):
-    flow = conv_flow(4, 1, 1, prior="gaussian", symmetry=symmetry)
+    flow = conv_flow(4, 1, ConvLevels(1), outside=Outside(prior="gaussian", symmetry=symmetry))
     with pytest.raises(ValueError, match=r"flow\.symmetry: got mixture or equivariant"):
         EnergyModule(flow, Tilted(), z2=False)
     EnergyModule(flow, GaussianField(4, 1.0), z2=False)
@@ -247,7 +247,7 @@ def test_a_flow_that_is_even_is_refused_where_the_energy_is_not(symmetry):
 
 @pytest.mark.parametrize("objective", [ForwardKL(), Mixture()])
 def test_shifts_of_samples_are_refused_where_they_change_the_energy(objective):
-    flow = conv_flow(4, 1, 1, prior="gaussian")
+    flow = conv_flow(4, 1, ConvLevels(1), outside=Outside(prior="gaussian"))
     with pytest.raises(ValueError, match=r"training\.translations: got true"):
         EnergyModule(flow, Impure(), objective=objective)
     EnergyModule(flow, Impure(), objective=objective, translations=False)
@@ -256,7 +256,7 @@ def test_shifts_of_samples_are_refused_where_they_change_the_energy(objective):
 
 @pytest.mark.filterwarnings("ignore:You are trying to `self.log")
 def test_the_energy_is_not_trained_and_its_symmetry_is_checked():
-    flow = conv_flow(4, 1, 1, prior="gaussian")
+    flow = conv_flow(4, 1, ConvLevels(1), outside=Outside(prior="gaussian"))
     with pytest.raises(ValueError, match="z2: got true"):
         EnergyModule(flow, Tilted())
     module = EnergyModule(flow, Tilted(), objective=ReverseKL(), z2=False)
@@ -266,8 +266,9 @@ def test_the_energy_is_not_trained_and_its_symmetry_is_checked():
 
 
 def test_training_samples_are_not_those_of_the_report():
-    module = EnergyModule(conv_flow(4, 1, 1), GaussianField(4, 1.0), objective=ForwardKL(),
-                          reference_states=100, z2=False, translations=False)  # fmt: skip
+    flow = conv_flow(4, 1, ConvLevels(1))
+    module = EnergyModule(flow, GaussianField(4, 1.0), objective=ForwardKL(), z2=False,
+                          reference_states=100, translations=False)  # fmt: skip
     seen = module.states.batch(1000, torch.Generator().manual_seed(0))
     assert len(seen.unique(dim=0)) == 128  # 64 chains of two states
     report = module.reference().samples.flatten(0, 1)
@@ -285,4 +286,4 @@ def test_each_field_is_translated_by_itself():
 
 def test_another_shape_is_refused():
     with pytest.raises(ValueError, match="expected \\(1, 4, 4\\) as the flow has"):
-        EnergyModule(conv_flow(4, 1, 1), Phi4(6, -4.0, 6.975))
+        EnergyModule(conv_flow(4, 1, ConvLevels(1)), Phi4(6, -4.0, 6.975))

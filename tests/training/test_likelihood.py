@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from rgflow.bijectors.pixels import bits_per_dim, dequantize
-from rgflow.models import conv_flow
+from rgflow.models import ConvLevels, Outside, conv_flow
 from rgflow.objectives import negative_log_likelihood
 from rgflow.runtime.seeds import generator_for
 from rgflow.training import LikelihoodModule
@@ -22,7 +22,9 @@ def quiet():
 
 def tiny_flow(seed=0):
     torch.manual_seed(seed)
-    flow = conv_flow(side=8, channels=3, couplings=(2,), hidden=8, pixels=True)
+    flow = conv_flow(
+        side=8, channels=3, levels=ConvLevels((2,), hidden=8), outside=Outside(pixels=True)
+    )
     with torch.no_grad():
         for parameter in flow.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))

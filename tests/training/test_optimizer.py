@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from rgflow.models import block_flow, conv_flow
+from rgflow.models import BlockLevels, BlockNet, ConvLevels, block_flow, conv_flow
 from rgflow.training.callbacks.averaging import ExponentialAverage
 from rgflow.training.optimizer import (
     OptimizerSettings,
@@ -36,9 +36,13 @@ def test_only_matrices_of_layers_decay():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: conv_flow(side=8, channels=1, couplings=2, hidden=8),
-        lambda: block_flow(side=8, channels=1, couplings=2, hidden=8),
-        lambda: block_flow(side=8, channels=1, couplings=2, hidden=8, width=6),
+        lambda: conv_flow(side=8, channels=1, levels=ConvLevels(2, hidden=8)),
+        lambda: block_flow(
+            side=8, channels=1, levels=BlockLevels(couplings=2), net=BlockNet(hidden=8)
+        ),
+        lambda: block_flow(
+            side=8, channels=1, levels=BlockLevels(couplings=2), net=BlockNet(hidden=8, width=6)
+        ),
     ],
 )
 def test_groups_of_flows_hold_every_parameter_once(make):
