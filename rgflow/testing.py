@@ -278,10 +278,12 @@ def _jacobian(
 
 def _hierarchy(bijector: Bijector) -> Hierarchy:
     """The levels of a bijector, or one level with its reaches."""
-    try:
+    if bijector.hierarchy is not None:
         return bijector.hierarchy
-    except ValueError:  # it has no levels
-        return Hierarchy(bijector.event_shape[-1], [bijector.reaches])
+    if bijector.reaches is None:
+        name = type(bijector).__name__
+        raise ValueError(f"{name} is not local, expected a bijector that declares its reaches")
+    return Hierarchy(bijector.event_shape[-1], [bijector.reaches])
 
 
 def _energy_and_fields(energy: Any, x: Tensor | None) -> tuple[Any, Tensor]:

@@ -4,12 +4,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
 from script_calls import call_script
 
 from rgflow.data import ImageDataModule
 from rgflow.data.registry import SOURCES
+from rgflow.runtime.config import compose_preset
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -127,15 +127,13 @@ def test_unknown_split(tmp_path):
 @pytest.mark.parametrize("name", SOURCES)
 def test_configuration_of_every_set(name, monkeypatch):
     monkeypatch.setenv("RGFLOW_DATA", "elsewhere")
-    path = REPOSITORY / "conf" / "data" / f"{name}.yaml"
-    config = OmegaConf.create({"seed": 3, "data": OmegaConf.load(path)})
-    node = OmegaConf.to_container(config, resolve=True)["data"]
+    node = compose_preset(f"data/{name}", ["+seed=3"])["data"]
     assert (node.pop("_target_"), node.pop("_convert_")) == ("rgflow.data.ImageDataModule", "all")
     assert node["root"].startswith("elsewhere")
     assert node["seed"] == 3
     module = ImageDataModule(**node)
     assert module.event_shape == (node["channels"], node["side"], node["side"])
-    assert OmegaConf.create({"data": OmegaConf.load(path)}).data.seed == 0
+    assert compose_preset(f"data/{name}")["data"]["seed"] == 0
 
 
 def test_every_configuration_is_of_a_known_set():
