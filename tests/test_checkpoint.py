@@ -76,7 +76,7 @@ def test_truncated_file(part, saved):
     path = saved[1]
     whole = path.read_bytes()
     path.write_bytes(whole[: int(part * len(whole))])
-    with pytest.raises(ValueError, match=r"flow.ckpt.*damaged.*expected"):
+    with pytest.raises(ValueError, match=r"flow.ckpt.*truncated.*expected"):
         load_flow(path)
 
 
