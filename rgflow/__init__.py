@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 __all__ = ["Flow", "Hierarchy", "load_flow"]
 
 _HOMES = {"Flow": "flow", "Hierarchy": "hierarchy", "load_flow": "checkpoint"}
-_PARTS = ("analysis", "bijectors", "energies", "montecarlo", "priors", "realspace", "statistics")
+_PARTS = ("analysis", "bijectors", "energies", "montecarlo", "objectives", "priors", "realspace",
+          "statistics")  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,7 @@ import torch
 
 from rgflow.runtime.annotations import first_misfit
 from rgflow.runtime.config import build, check_target
-from rgflow.runtime.files import write_atomically
+from rgflow.runtime.files import check_archive, write_atomically
 from rgflow.runtime.moved import present_config
 
 if TYPE_CHECKING:
@@ -40,16 +40,19 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is truncated, or something else than an rgflow checkpoint.
+        ValueError: If the file is truncated, damaged, or something else than an rgflow checkpoint.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"got no file at {path}, expected a checkpoint such as last.ckpt")
     expected = "expected an rgflow checkpoint with 'config' and 'state_dict'"
     try:
+        check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what torch.load raises for a broken file is not documented
-        raise ValueError(f"{path}: got a truncated or foreign file, {expected}") from error
+    except Exception as error:  # a damaged file can raise anything
+        raise ValueError(
+            f"{path}: got a truncated, damaged or foreign file, {expected}"
+        ) from error
     misfit = _misfit(content)
     if misfit:
         raise ValueError(f"{path}: got {misfit}, {expected}")

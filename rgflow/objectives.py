@@ -164,8 +164,8 @@ class Mixture(Objective):
 
     def loss(self, flow: "Flow", energy: "Energy", batch: Batch) -> Loss:
         """Both parts, of which one without weight is not computed."""
-        shares = {PathGradient(): 1 - self.forward_weight, ForwardKL(): self.forward_weight}
-        parts = [(w, part.loss(flow, energy, batch)) for part, w in shares.items() if w > 0]
+        shares = ((1 - self.forward_weight, PathGradient()), (self.forward_weight, ForwardKL()))
+        parts = [(w, part.loss(flow, energy, batch)) for w, part in shares if w > 0]
         metrics = {name: value for _, part in parts for name, value in part.metrics.items()}
         return Loss(sum(w * part.nats for w, part in parts), metrics)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from rgflow.runtime.files import write_atomically
+from rgflow.runtime.files import check_archive, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -69,15 +68,13 @@ def load_or_build(
 
 
 def _read(path: Path, recipe: str) -> dict[str, Tensor]:
-    with open(path, "rb") as file:  # an error of the system is not one of the content
-        try:
-            broken = zipfile.ZipFile(file).testzip()
-            if broken is not None:
-                raise zipfile.BadZipFile(f"{broken} has another checksum than what was written")
-            content = torch.load(path, mmap=True, weights_only=True)
-            found, tensors = content["recipe"], content["tensors"]
-        except Exception as error:  # damage can raise anything
-            raise DamagedCacheError(str(error).partition("\n")[0]) from error
+    path.open("rb").close()  # an error of the system is not one of the content
+    try:
+        check_archive(path)
+        content = torch.load(path, mmap=True, weights_only=True)
+        found, tensors = content["recipe"], content["tensors"]
+    except Exception as error:  # damage can raise anything
+        raise DamagedCacheError(str(error).partition("\n")[0]) from error
     if found != recipe:
         raise OutdatedCacheError(f"made for {found!r}, expected {recipe!r}")
     return tensors

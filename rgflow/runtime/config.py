@@ -6,6 +6,7 @@ built without Hydra, so that a checkpoint opens where Hydra is not installed.
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from inspect import formatannotation
 from pathlib import Path
 from pkgutil import resolve_name
@@ -109,19 +110,11 @@ def build(
     arguments = {k: v for k, v in node.items() if k != "_target_" and k not in HYDRA_ONLY}
     if arguments.keys() & extra.keys():
         raise ValueError(f"{name}: got {', '.join(arguments.keys() & extra.keys())}, which is set")
-    has_promises = is_inside(home, ("rgflow",))  # other packages' annotations are not promises
-
-    def check_types(taker: Callable[..., Any], given: dict[str, Any]) -> None:
-        if has_promises:
-            _check_types(taker, given, f"{name}.")
-
-    arguments = sort_into_groups(function, arguments, check_types)
-    _check_names(function, arguments | extra, name)
-    check_types(function, arguments)
-    if has_promises:
-        _check_types(function, extra, "")
+    check = partial(_check_arguments, name=name)
+    arguments = sort_into_groups(function, arguments | extra, check)
+    check(function, arguments)
     try:
-        return function(**arguments, **extra)
+        return function(**arguments)
     except ValueError:
         raise
     except Exception as error:
@@ -186,18 +179,20 @@ def _locate(target: str, name: str) -> Callable[..., Any]:
     return found
 
 
-def _check_names(function: Callable[..., Any], arguments: Mapping[str, Any], name: str) -> None:
+def _check_arguments(
+    function: Callable[..., Any], arguments: Mapping[str, Any], name: str
+) -> None:
+    parameters = inspect.signature(function).parameters
     try:
         inspect.signature(function).bind(**arguments)
     except TypeError as error:
         expected = ", ".join(setting_names(function))
         raise ValueError(f"{name}: {error}; expected arguments among: {expected}") from error
-
-
-def _check_types(function: Callable[..., Any], arguments: Mapping[str, Any], place: str) -> None:
+    if not is_inside(f"{function.__module__}.", ("rgflow",)):
+        return  # other packages' annotations are not promises
     hints = get_type_hints(function.__init__ if isinstance(function, type) else function)
     for key, value in arguments.items():
         # what an open **settings takes is for the function to check
-        if key in inspect.signature(function).parameters and not has_type(value, hints[key]):
+        if key in parameters and not has_type(value, hints.get(key, Any)):
             expected = formatannotation(hints[key]).replace("collections.abc.Sequence", "list")
-            raise ValueError(f"{place}{key}: got {value!r}, expected {expected}")
+            raise ValueError(f"{name}.{key}: got {value!r}, expected {expected}")

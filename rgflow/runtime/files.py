@@ -1,9 +1,10 @@
-"""Files that are there whole or not at all, and output that may end early."""
+"""Files that are there whole or not at all and are checked, and output that may end early."""
 
 import os
 import secrets
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,6 +34,20 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], A
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)  # still there only if something above failed
+
+
+def check_archive(path: str | os.PathLike[str]) -> None:
+    """Compare the checksums of what ``torch.save`` has written, which ``torch.load`` does not.
+
+    Raises:
+        OSError: If the file cannot be read.
+        zipfile.BadZipFile: If a byte of its content is another one, or it is no such file.
+    """
+    with zipfile.ZipFile(path) as archive:
+        broken = archive.testzip()
+        is_plain = not any(r.compress_type or r.external_attr for r in archive.infolist())
+    if broken is not None or not is_plain:
+        raise zipfile.BadZipFile(f"got damage at {broken or 'the directory'} of an archive")
 
 
 def check_output(path: str | os.PathLike[str] | None, suffix: str = "") -> None:

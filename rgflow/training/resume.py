@@ -120,7 +120,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tup
 
     Checkpoints of earlier versions may have no node for the objective.
     """
-    for node in filter(old.__contains__, _COMPARED):
+    for node in (name for name in _COMPARED if name in old):
         before, after = old.get(node) or {}, new.get(node) or {}
         for key in sorted(before.keys() | after.keys()):
             values = before.get(key, "unset"), after.get(key, "unset")
