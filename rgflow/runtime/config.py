@@ -106,7 +106,10 @@ def build(
     arguments = {k: v for k, v in node.items() if k != "_target_" and k not in HYDRA_ONLY}
     if arguments.keys() & extra.keys():
         raise ValueError(f"{name}: got {', '.join(arguments.keys() & extra.keys())}, which is set")
-    _check_arguments(function, arguments | extra, name)
+    _check_names(function, arguments | extra, name)
+    if is_inside(home, ("rgflow",)):  # other packages' annotations are not promises
+        _check_types(function, arguments, f"{name}.")
+        _check_types(function, extra, "")
     try:
         return function(**arguments, **extra)
     except ValueError:
@@ -173,21 +176,19 @@ def _locate(target: str, name: str) -> Callable[..., Any]:
     return found
 
 
-def _check_arguments(
-    function: Callable[..., Any], arguments: Mapping[str, Any], name: str
-) -> None:
-    parameters = inspect.signature(function).parameters
+def _check_names(function: Callable[..., Any], arguments: Mapping[str, Any], name: str) -> None:
+    signature = inspect.signature(function)
     try:
-        inspect.signature(function).bind(**arguments)
+        signature.bind(**arguments)
     except TypeError as error:
-        raise ValueError(
-            f"{name}: {error}; expected arguments among: {', '.join(parameters)}"
-        ) from error
-    if not is_inside(f"{function.__module__}.", ("rgflow",)):
-        return  # other packages' annotations are not promises
+        expected = ", ".join(signature.parameters)
+        raise ValueError(f"{name}: {error}; expected arguments among: {expected}") from error
+
+
+def _check_types(function: Callable[..., Any], arguments: Mapping[str, Any], place: str) -> None:
     hints = get_type_hints(function.__init__ if isinstance(function, type) else function)
     for key, value in arguments.items():
         # what an open **settings takes is for the function to check
-        if key in parameters and not has_type(value, hints.get(key, Any)):
+        if key in inspect.signature(function).parameters and not has_type(value, hints[key]):
             expected = formatannotation(hints[key]).replace("collections.abc.Sequence", "list")
-            raise ValueError(f"{name}.{key}: got {value!r}, expected {expected}")
+            raise ValueError(f"{place}{key}: got {value!r}, expected {expected}")
