@@ -1,7 +1,12 @@
 import pytest
 import torch
 
-from rgflow.realspace.block_variable.fit import cosine_similarity, fit_coinciding, fit_rbm, learn
+from rgflow.realspace.block_variable.fit import (
+    cosine_similarity,
+    fit_coinciding,
+    fit_rbm,
+    gradient_descent,
+)
 from rgflow.realspace.coupling_map.coupling_flow import coupling_weight
 from rgflow.realspace.model.block_geometry import PLAQUETTE
 
@@ -69,13 +74,13 @@ def test_coinciding_units_are_stationary_but_no_minimum():
 
 
 def test_features_coincide_on_the_way_down():
-    learning = learn(PLAQUETTE.log_prob(0.6), start(3, seed=1, scale=1e-3), steps=1600)
-    at_start, at_plateau, at_end = (learning.cosine_similarity[i].item() for i in (0, 20, -1))
+    descent = gradient_descent(PLAQUETTE.log_prob(0.6), start(3, seed=1, scale=1e-3), steps=1600)
+    at_start, at_plateau, at_end = (descent.cosine_similarity[i].item() for i in (0, 20, -1))
     assert at_start < 0.5
     assert at_plateau > 0.9999
     assert at_end < 0.5
     plateau = fit_coinciding(PLAQUETTE.log_prob(0.6), 3).divergence
-    assert learning.divergence[20].item() == pytest.approx(plateau, abs=1e-3)
+    assert descent.divergence[20].item() == pytest.approx(plateau, abs=1e-3)
 
 
 def test_wrong_sizes_are_refused():

@@ -61,7 +61,7 @@ def test_decoy_is_picked_up_to_a_beta():
     section = exact_report.decoy_section(generator, decoy=0.6, decoys=(0.6,), betas=(0.0,))
     share = [row.value for row in section.rows if "share of spins" in row.quantity]
     assert share == pytest.approx([0, 0, 1], abs=1e-9)
-    (switch,) = [row.value for row in section.rows if "from which on" in row.quantity]
+    (switch,) = [row.value for row in section.rows if "beta above which" in row.quantity]
     assert switch == pytest.approx(1.24267, abs=1e-4)
     assert len(section.figures["decoy"].axes) == 3
 

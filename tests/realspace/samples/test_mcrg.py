@@ -8,16 +8,16 @@ from rgflow.montecarlo.cluster import swendsen_wang
 from rgflow.realspace.coupling_map.coupling_flow import CRITICAL_COUPLING
 from rgflow.realspace.samples.mcrg import (
     EVEN_COUPLINGS,
-    images,
     linearised_map,
-    measure,
     measure_levels,
+    measure_operators,
+    symmetry_images,
     thermal_exponent,
 )
 
 
 def test_numbers_of_images():
-    counts = {name: len(images(sites)) for name, sites in EVEN_COUPLINGS.items()}
+    counts = {name: len(symmetry_images(sites)) for name, sites in EVEN_COUPLINGS.items()}
     assert counts == {
         "nearest": 2,
         "diagonal": 2,
@@ -49,7 +49,7 @@ def test_sums_by_hand():
                 for down, right in shape:
                     product *= s[(r + down) % 5, (c + right) % 6].item()
                 values[name] += product
-    assert measure(s).tolist() == [values[name] for name in EVEN_COUPLINGS]
+    assert measure_operators(s).tolist() == [values[name] for name in EVEN_COUPLINGS]
 
 
 def test_no_blocking_changes_no_coupling():

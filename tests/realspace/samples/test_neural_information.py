@@ -6,15 +6,13 @@ import torch
 from rgflow.montecarlo.cluster import swendsen_wang
 from rgflow.realspace.coupling_map.coupling_flow import CRITICAL_COUPLING
 from rgflow.realspace.samples.neural_information import (
-    Windows,
-    cut_windows,
     donsker_varadhan,
-    estimate,
+    estimate_bounds,
     info_nce,
     learn_filter,
-    split_torus,
 )
 from rgflow.realspace.samples.torus_information import torus_information
+from rgflow.realspace.samples.windows import Windows, cut_windows
 
 
 def noisy_copies(count, p, seed=0):
@@ -41,7 +39,7 @@ def test_bounds_are_tight_for_the_best_critic_and_below_for_others():
 
 
 def test_error_is_the_scatter_over_repetitions():
-    results = [estimate(law, (1.5 * law).log()) for law in map(lopsided, range(40))]
+    results = [estimate_bounds(law, (1.5 * law).log()) for law in map(lopsided, range(40))]
     scatter = torch.tensor([r.info_nce for r in results]).std().item()
     errors = [r.info_nce_error for r in results]
     assert sum(errors) / len(errors) == pytest.approx(scatter, rel=0.4)
@@ -79,32 +77,10 @@ def _halves(half):
     return slice(half), slice(half, None)
 
 
-def test_windows_are_blocks_and_the_ring_around_them():
-    sites = torch.arange(64.0).view(1, 8, 8)
-    windows = cut_windows(sites, side=2, buffer=1, stride=4)
-    assert windows.blocks.tolist()[0] == [18, 19, 26, 27]
-    assert sorted(windows.environment[0].tolist()) == sorted(
-        r * 8 + c for r in range(6) for c in range(6) if r in (0, 5) or c in (0, 5)
-    )
-    assert windows.blocks.tolist()[3] == [54, 55, 62, 63]
-    assert windows.environment[3].tolist()[-1] == 9  # around the torus
-    assert windows.environment.shape == (4, 20)
-
-
-def test_corner_of_a_torus_and_all_other_sites():
-    windows = split_torus(torch.arange(32.0).view(2, 4, 4), side=3)
-    assert windows.blocks[0].tolist() == [0, 1, 2, 4, 5, 6, 8, 9, 10]
-    assert windows.environment[1].tolist() == [19, 23, 27, 28, 29, 30, 31]
-
-
 def test_wrong_sizes_are_refused():
     spins = torch.ones(2, 8, 8)
-    with pytest.raises(ValueError, match="windows of 10 sites"):
-        cut_windows(spins, side=4, buffer=2, stride=4)
-    with pytest.raises(ValueError, match="stride=0"):
-        cut_windows(spins, side=2, buffer=0, stride=0)
     windows = cut_windows(spins, side=2, buffer=0, stride=4)
     with pytest.raises(ValueError, match="got 8 windows"):
         learn_filter(windows, windows, torch.Generator())
     with pytest.raises(ValueError, match="got 3 samples"):
-        estimate(torch.ones(3, 2) / 2, torch.zeros(3, 2))
+        estimate_bounds(torch.ones(3, 2) / 2, torch.zeros(3, 2))
