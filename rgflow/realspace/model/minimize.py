@@ -19,7 +19,7 @@ class Minimum(NamedTuple):
     """The result of `minimize`.
 
     Attributes:
-        argument: Point with the smallest value of the function.
+        argument: The point found, of the shape of the start.
         value: Value of the function at this point.
         gradient_norm: Norm of the gradient at this point.
         distance: Length of the remaining Newton step; infinity if the function still falls along a
@@ -100,7 +100,11 @@ def minimize(
 
 
 def local_expansion(function: Function, x: Tensor) -> LocalExpansion:
-    """Gradient of a function at a point of any shape, and the spectrum of its Hessian.
+    """Gradient of a function at a point, and the spectrum of its Hessian.
+
+    Args:
+        function: Twice differentiable function of a tensor, with values of shape ``()``.
+        x: The point, a tensor of any shape with n numbers.
 
     Raises:
         ValueError: If second derivatives leave the range of float64.

@@ -1,3 +1,5 @@
+"""Monte-Carlo renormalization group: operators, Swendsen's matrix, the exponent."""
+
 import itertools
 
 import pytest
@@ -16,7 +18,7 @@ from rgflow.realspace.samples.mcrg import (
 )
 
 
-def test_numbers_of_images():
+def test_numbers_of_symmetry_images():
     counts = {name: len(symmetry_images(sites)) for name, sites in EVEN_COUPLINGS.items()}
     assert counts == {
         "nearest": 2,
@@ -29,7 +31,7 @@ def test_numbers_of_images():
     }
 
 
-def test_sums_by_hand():
+def test_operators_by_explicit_loops():
     coin = torch.randint(0, 2, (5, 6), generator=torch.Generator().manual_seed(0))
     s = (2 * coin - 1).to(torch.int8)
     values = dict.fromkeys(EVEN_COUPLINGS, 0)
@@ -52,7 +54,7 @@ def test_sums_by_hand():
     assert measure_operators(s).tolist() == [values[name] for name in EVEN_COUPLINGS]
 
 
-def test_no_blocking_changes_no_coupling():
+def test_map_without_blocking_is_the_identity():
     generator = torch.Generator().manual_seed(0)
     spins = torch.randint(0, 2, (500, 6, 6), generator=generator) * 2 - 1
     fine, coarse = measure_levels(spins, lambda s: s, 1)

@@ -1,3 +1,5 @@
+"""Neural bounds on the mutual information, against exact values."""
+
 import math
 
 import pytest
@@ -16,7 +18,7 @@ from rgflow.realspace.samples.windows import Windows, cut_windows
 
 
 def noisy_copies(count, p, seed=0):
-    """Laws of a sign t that is the sign e with probability 1 - p, and their information."""
+    """Laws of a sign t that equals e with probability 1 - p, and their exact information."""
     generator = torch.Generator().manual_seed(seed)
     e = 2.0 * torch.randint(0, 2, (count,), generator=generator) - 1
     up = torch.where(e > 0, 1 - p, p)
@@ -32,7 +34,7 @@ def test_bounds_are_tight_for_the_best_critic_and_below_for_others():
         assert bound(law, 0.5 * best).item() < exact - 0.01
         assert bound(law, -best).item() < 0
         assert bound(law, torch.zeros_like(law)).item() == pytest.approx(0, abs=1e-6)
-    # a constant for each t changes the marginal law in one bound and nothing in the other
+    # a constant for each t cancels in InfoNCE but loosens the Donsker-Varadhan bound
     shifted = best + torch.tensor([1.0, 0.0])
     assert info_nce(law, shifted).item() == pytest.approx(info_nce(law, best).item(), abs=1e-5)
     assert donsker_varadhan(law, shifted) < donsker_varadhan(law, best) - 0.1
@@ -46,7 +48,7 @@ def test_error_is_the_scatter_over_repetitions():
 
 
 def lopsided(seed):
-    """Samples whose terms differ, so that there is something to scatter."""
+    """Samples with different laws, so that the bounds scatter."""
     generator = torch.Generator().manual_seed(seed)
     up = 0.05 + 0.9 * torch.rand(1000, generator=generator)
     return torch.stack([up, 1 - up], 1)
@@ -69,7 +71,7 @@ def test_estimate_agrees_with_enumeration():
     ):
         assert error < 0.005
         assert value == pytest.approx(exact, abs=4 * error)
-    # as good as can be: 0.53507 for the majority rule, 0.53776 for the best filter
+    # close to the best: the majority rule has 0.53507, the best filter 0.53776
     assert exact > 0.5355
 
 

@@ -1,3 +1,5 @@
+"""Blocks cut out of configurations, with their environments."""
+
 import pytest
 import torch
 
