@@ -1,7 +1,7 @@
 """Share of broken samples of flows trained on MSDS, by temperature.
 
-A sample counts as broken if more than three of its pixels are brighter than 250 in all channels,
-which no ellipse is.
+A sample counts as broken if more than three of its pixels are above 250 in all channels. No pixel
+of an ellipse is so bright.
 
 python benchmarks/broken_samples.py CHECKPOINT [...] [--samples 256] [--out broken_samples.json]
 """
@@ -21,8 +21,8 @@ TEMPERATURES = (1.0, 0.9, 0.8, 0.7)
 
 def main() -> None:
     parser = Parser(description=__doc__)
-    parser.add_argument("checkpoints", nargs="+")
-    parser.add_argument("--samples", type=int, default=256)
+    parser.add_argument("checkpoints", nargs="+", help="checkpoints of the flows")
+    parser.add_argument("--samples", type=int, default=256, help="samples at each temperature")
     parser.add_argument("--out", default="broken_samples.json")
     args = parser.parse_args()
     rows = []

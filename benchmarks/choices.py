@@ -1,6 +1,7 @@
-"""What settings are worth: one change at a time to a preset of an energy, equal numbers of steps.
+"""The effect of single settings: a preset of an energy, trained with one change at a time.
 
-Each row is a run of ``python -m rgflow.train`` in a process of its own, evaluated as any run is.
+All trainings take the same number of steps. Each row is a run of ``python -m rgflow.train`` in a
+process of its own, with its usual evaluation.
 
 python benchmarks/choices.py [--experiment ising_l8] [--steps 1500] [--only TEXT] [--out FILE]
     [SETTING ...]
@@ -51,8 +52,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
 }
 
 
-def run(experiment: str, steps: int, changes: Sequence[str], seed: int) -> dict[str, object]:
-    """The numbers of one training."""
+def train(experiment: str, steps: int, changes: Sequence[str], seed: int) -> dict[str, object]:
+    """Train once and return the numbers of the evaluation, or the last line of the error."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "rgflow.train", f"experiment={experiment}"]
         command += [f"max_steps={steps}", f"validation_every={steps}", f"seed={seed}"]
@@ -74,18 +75,20 @@ def run(experiment: str, steps: int, changes: Sequence[str], seed: int) -> dict[
 
 def main() -> None:
     parser = Parser(description=__doc__)
-    parser.add_argument("--experiment", default="ising_l8")
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="changes whose name has this in it")
+    parser.add_argument("--experiment", default="ising_l8", help="name of the preset")
+    parser.add_argument("--steps", type=int, default=1500, help="training steps of each run")
+    parser.add_argument("--seed", type=int, default=0, help="seed of each run")
+    parser.add_argument("--only", default="", help="text that the names of the changes contain")
     parser.add_argument("--out", default="choices.json")
-    parser.add_argument("settings", nargs="*", help="of all rows, e.g. flow.couplings=4")
+    parser.add_argument(
+        "settings", nargs="*", help="settings of all rows, such as flow.couplings=4"
+    )
     args = parser.parse_args()
     rows = []
     for name, changes in CHANGES.items():
         if args.only in name:
             overrides = (*args.settings, *changes)
-            numbers = run(args.experiment, args.steps, overrides, args.seed)
+            numbers = train(args.experiment, args.steps, overrides, args.seed)
             rows.append({"change": name, **numbers})
             print(f"{name}: {numbers['KL nats']}", file=sys.stderr, flush=True)
     print_table(rows)

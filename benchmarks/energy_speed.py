@@ -2,10 +2,10 @@
 
 The flow is that of NeuralRG's readme (arXiv:1802.02840): blocks of side 2, ten couplings in each
 block layer, conditioners with three hidden layers of width 10 (tanh and elu), trained by reverse
-KL without symmetrisation, in float32. Scale and shift have a net each, as theirs. At L = 16 that
-is 43,520 parameters; theirs are 50,560 with those of masked inputs and outputs, which have no
-effect, and 160 factors of the scales. With --width 11 ours has 51,360. --one-trunk takes one net
-with two heads for both (23,520).
+KL without symmetrisation, in float32. Scale and shift have separate networks, as in NeuralRG. At
+L = 16 our flow has 43,520 parameters. NeuralRG's has 50,560, which include those of masked inputs
+and outputs, which have no effect, and 160 factors of the scales. With --width 11 ours has 51,360.
+--one-trunk takes one network with two heads for scale and shift (23,520 parameters).
 
 python benchmarks/energy_speed.py [--out energy_speed.json] [--sides 8 16 ...] [--width 10]
     [--one-trunk]
@@ -36,7 +36,7 @@ BATCH = 512
 
 
 def readme_flow(side: int, width: int = 10, one_trunk: bool = False) -> Flow:
-    """NeuralRG's architecture, on compact halves."""
+    """The architecture of NeuralRG's readme, with couplings on compact halves."""
     return block_flow(
         side,
         channels=1,
@@ -52,7 +52,7 @@ def readme_flow(side: int, width: int = 10, one_trunk: bool = False) -> Flow:
 
 
 def training_step(flow: Flow, energy: Ising, batch: int) -> Callable[[], None]:
-    """Reverse KL, gradient, clipping and AdamW."""
+    """A training step: reverse KL, gradient, clipping and AdamW."""
     optimizer = torch.optim.AdamW(flow.parameters(), lr=1e-4, fused=True)
 
     def step() -> None:
@@ -65,14 +65,16 @@ def training_step(flow: Flow, energy: Ising, batch: int) -> Callable[[], None]:
 
 
 def two_steps(side: int, batch: int, width: int, one_trunk: bool) -> None:
-    """What the peak of memory is measured on."""
+    """The work whose peak memory is measured."""
     step = training_step(readme_flow(side, width, one_trunk), Ising(side), batch)
     step()
     step()
 
 
-def measure(side: int, batch: int, width: int, one_trunk: bool, rounds: int) -> dict[str, float]:
-    """One row of the table."""
+def measure_side(
+    side: int, batch: int, width: int, one_trunk: bool, rounds: int
+) -> dict[str, float]:
+    """Row of the table for one lattice side."""
     torch.manual_seed(0)
     flow = readme_flow(side, width, one_trunk)
     step = training_step(flow, Ising(side), batch)
@@ -94,14 +96,18 @@ def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("--out", default="energy_speed.json")
     parser.add_argument("--sides", type=int, nargs="+", default=[8, 16, 32, 64, 128])
-    parser.add_argument("--batch", type=int, default=BATCH, help="above L=32: a sixteenth of it")
-    parser.add_argument("--width", type=int, default=10, help="of the hidden layers")
-    parser.add_argument("--one-trunk", action="store_true", help="for scale and shift")
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument(
+        "--batch", type=int, default=BATCH, help="batch size up to L=32; a sixteenth of it above"
+    )
+    parser.add_argument("--width", type=int, default=10, help="width of the hidden layers")
+    parser.add_argument(
+        "--one-trunk", action="store_true", help="one network with two heads for scale and shift"
+    )
+    parser.add_argument("--rounds", type=int, default=10, help="timings of each step")
     args = parser.parse_args()
     keep_freed_memory()  # as training does
     rows = [
-        measure(
+        measure_side(
             side,
             args.batch if side <= 32 else args.batch // 16,
             args.width,

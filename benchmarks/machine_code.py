@@ -1,4 +1,4 @@
-"""A training step with machine code for nets and splines beside the same in plain operations.
+"""Time of a training step with machine code for nets and splines, and with torch operations.
 
 NeuralRG's readme flow on the Ising dual (`energy_speed.py`), and the flows of the presets
 `ising_l8`, `ising_l16` and `ising_l32` without their Fourier map; reverse KL, float32, in one run.
@@ -33,7 +33,7 @@ PLACES = (
 
 @contextmanager
 def without_machine_code() -> Iterator[None]:
-    """The same functions in operations of torch, with their hand-written gradients."""
+    """Inside, the same functions run in torch operations with their hand-written gradients."""
     with ExitStack() as stack:
         for place in PLACES:
             stack.enter_context(patch(f"{place}.machine_code", lambda *_: False))
@@ -41,7 +41,7 @@ def without_machine_code() -> Iterator[None]:
 
 
 def preset_flow(side: int) -> Flow:
-    """The flow of the presets of the Ising model."""
+    """The flow of the presets of the Ising model, without their Fourier map."""
     return conv_flow(
         side,
         channels=1,
@@ -68,8 +68,8 @@ CASES: dict[str, tuple[int, int, Callable[[], Flow]]] = {
 }
 
 
-def measure(name: str, rounds: int) -> dict[str, Any]:
-    """One row of the table."""
+def measure_case(name: str, rounds: int) -> dict[str, Any]:
+    """Row of the table for one flow."""
     torch.manual_seed(0)
     side, batch, make = CASES[name]
     step = training_step(make(), Ising(side), batch)
@@ -95,10 +95,10 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
 def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("--out", default="machine_code.json")
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=10, help="timings of each step")
     args = parser.parse_args()
     keep_freed_memory()  # as training does
-    rows = [measure(name, args.rounds) for name in CASES]
+    rows = [measure_case(name, args.rounds) for name in CASES]
     print_table(rows)
     write_json(args.out, {"machine": machine(), "rows": rows})
 

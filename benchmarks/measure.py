@@ -1,4 +1,4 @@
-"""Measuring: medians of interleaved timings, matrix products of a step alone, peak memory."""
+"""Tools of the benchmarks: interleaved timings, matrix products of a step alone, peak memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PRODUCTS = {
 
 
 class _Recorder(TorchDispatchMode):
-    """Notes every matrix product and convolution with stand-ins for its arguments."""
+    """Records every matrix product and convolution, with random arguments of the same shape."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,16 +33,16 @@ class _Recorder(TorchDispatchMode):
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         if function in PRODUCTS:
-            stand_ins = [
-                torch.randn_like(a) if isinstance(a, Tensor) else a  # same strides
+            random_args = [
+                torch.randn_like(a) if isinstance(a, Tensor) else a  # keeps the strides
                 for a in args
             ]
-            self.calls.append((function, stand_ins))
+            self.calls.append((function, random_args))
         return function(*args, **(kwargs or {}))
 
 
 def products_alone(step: Callable[[], None]) -> Callable[[], None]:
-    """A function that repeats the matrix products of one step and nothing else."""
+    """A function that repeats the matrix products and convolutions of one step, nothing else."""
     with _Recorder() as recorder:
         step()
 
@@ -55,7 +55,7 @@ def products_alone(step: Callable[[], None]) -> Callable[[], None]:
 
 
 def interleaved_medians(functions: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """Median milliseconds of each, taken in turn so that a drifting machine hits all alike."""
+    """Median milliseconds of functions, run in turn so that all share a drift of the machine."""
     times: dict[str, list[float]] = {name: [] for name in functions}
     for function in functions.values():
         function()
@@ -68,13 +68,13 @@ def interleaved_medians(functions: dict[str, Callable[[], None]], rounds: int) -
 
 
 def square_product(n: int = 1024) -> Callable[[], None]:
-    """A float32 product of two n x n matrices, the yardstick of the machine."""
+    """A float32 product of two n x n matrices, the yardstick of the machine's speed."""
     a, b = torch.randn(2, n, n)
     return lambda: torch.mm(a, b)
 
 
 def training_step(flow: torch.nn.Module, x: Tensor) -> Callable[[], None]:
-    """Negative log-likelihood, gradient, clipping and AdamW, as in training, in float32."""
+    """A training step in float32: negative log-likelihood, gradient, clipping and AdamW."""
     optimizer = torch.optim.AdamW(flow.parameters(), lr=1e-4, fused=True)
 
     def step() -> None:
@@ -88,7 +88,7 @@ def training_step(flow: torch.nn.Module, x: Tensor) -> Callable[[], None]:
 
 def _report_peak(connection: Any, work: Callable[..., None], args: tuple[Any, ...]) -> None:
     work(*args)
-    # getrusage would start from the parent's peak
+    # getrusage would include the peak of the parent process
     status = Path("/proc/self/status").read_text(encoding="ascii")
     peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
     connection.send(int(peak.split()[1]) / 2**10)
@@ -109,7 +109,7 @@ def peak_memory_mib(work: Callable[..., None], *args: Any) -> float:
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers were taken on."""
+    """The version of torch, the number of threads and the speed of a matrix product."""
     rate = interleaved_medians({"product": square_product()}, 20)["product"]
     return {
         "torch": torch.__version__,
@@ -120,7 +120,7 @@ def machine() -> dict[str, Any]:
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """Rows with the same keys as a Markdown table."""
+    """Print rows, all with the same keys, as a Markdown table."""
     keys = list(rows[0])
     print("| " + " | ".join(keys) + " |")
     print("|" + "---|" * len(keys))

@@ -1,4 +1,4 @@
-"""Peak memory of a training step, each in a fresh process, by memory mode and depth.
+"""Peak memory of a training step by memory mode and depth, each in a process of its own.
 
 python benchmarks/memory.py [--out memory.json]
 """
@@ -17,7 +17,7 @@ from rgflow.runtime.json_text import write_json
 
 
 def train_conv(couplings: int, memory: str) -> None:
-    """Two steps of a conv flow; couplings 0 builds the smallest flow and takes no step."""
+    """Train a conv flow for two steps; 0 couplings build the smallest flow and take no step."""
     flow = conv_flow(
         32,
         levels=ConvLevels(max(couplings, 1), hidden=64),
@@ -31,7 +31,7 @@ def train_conv(couplings: int, memory: str) -> None:
 
 
 def train_published(memory: str) -> None:
-    """Two steps of the published block configuration at batch 8."""
+    """Train the published block configuration for two steps, with a batch of 8."""
     flow = block_flow(
         32,
         net=BlockNet(hidden=512, width=48, residual_blocks=4),
@@ -45,7 +45,7 @@ def train_published(memory: str) -> None:
 
 
 def growth(values: list[float]) -> str:
-    """From each value to the next, in percent."""
+    """Relative growth from each value to the next, in percent."""
     return ", ".join(f"{100 * (b / a - 1):+.1f}%" for a, b in itertools.pairwise(values))
 
 

@@ -1,7 +1,7 @@
-"""What embedded clusters are worth on phi^4 with L about 4 xi, beside HMC alone.
+"""Independent states per second of phi^4 with L about 4 xi: embedded clusters beside HMC alone.
 
-Independent states are counted by the slower one of energy and squared magnetization. Also the
-time of a cluster update in leapfrog steps, by which the warm-up judges chains.
+Independent states are counted by the slower of energy and squared magnetization. The last column
+is the time of a cluster update in leapfrog steps, with which the warm-up compares chains.
 
 python benchmarks/monte_carlo.py [--out monte_carlo.json] [--sides 14 32 64] [--states 128]
 """
@@ -21,7 +21,7 @@ from rgflow.runtime.json_text import write_json
 
 
 def update_in_leapfrog_steps(model: Phi4, x: torch.Tensor) -> float:
-    """Time of a cluster update over that of a leapfrog step."""
+    """Time of a cluster update over the time of a leapfrog step."""
     generator, kinetic = torch.Generator().manual_seed(0), Kinetic(None)
     p = kinetic.momenta(x, generator)
     times = interleaved_medians(
@@ -34,8 +34,8 @@ def update_in_leapfrog_steps(model: Phi4, x: torch.Tensor) -> float:
     return 10 * times["update"] / times["steps"]
 
 
-def measure(side: int, states: int, chains: int, seed: int) -> list[dict[str, object]]:
-    """The rows of one side."""
+def measure_side(side: int, states: int, chains: int, seed: int) -> list[dict[str, object]]:
+    """Rows of the table for one lattice side, one for each method."""
     model = Phi4(side, m2=-4.0, lam=Phi4.LADDER[side])
     rows = []
     for method in ("hmc", "cluster"):
@@ -61,12 +61,14 @@ def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("--out", default="monte_carlo.json")
     parser.add_argument("--sides", type=int, nargs="+", default=[14, 32, 64], choices=Phi4.LADDER)
-    parser.add_argument("--states", type=int, default=128, help="of each chain")
-    parser.add_argument("--chains", type=int, default=32)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--states", type=int, default=128, help="states of each chain")
+    parser.add_argument("--chains", type=int, default=32, help="number of chains")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the chains")
     args = parser.parse_args()
     rows = [
-        row for side in args.sides for row in measure(side, args.states, args.chains, args.seed)
+        row
+        for side in args.sides
+        for row in measure_side(side, args.states, args.chains, args.seed)
     ]
     print_table(rows)
     write_json(args.out, {"machine": machine(), **vars(args), "rows": rows})

@@ -1,4 +1,4 @@
-"""The picture of the README: samples, and two of them mixed by scale.
+"""Draw the picture of the README: samples of a flow, and pairs of samples mixed by scale.
 
 python benchmarks/pictures.py CHECKPOINT --out FILE.png
 """
@@ -17,9 +17,9 @@ from rgflow.runtime.command_line import Parser
 @torch.no_grad()
 def main() -> None:
     parser = Parser(description=__doc__)
-    parser.add_argument("checkpoint")
-    parser.add_argument("--out", required=True)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("checkpoint", help="checkpoint of a flow of images")
+    parser.add_argument("--out", required=True, help="PNG file to write")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the samples")
     args = parser.parse_args()
     flow = load_flow(args.checkpoint)
     generator = torch.Generator().manual_seed(args.seed)

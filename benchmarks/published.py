@@ -1,9 +1,9 @@
-"""Our training step beside that of the published architectures, in one run.
+"""Time of our training step beside that of the published architectures, measured in one run.
 
-Small RG-Flow (arXiv:2010.00029) and NeuralRG's readme flow (arXiv:1802.02840), written here as
-their papers describe them: every block layer gathers its blocks from the full lattice and scatters
-them back, couplings select halves by masks, and scale and shift have a net each. The published
-programs are others, and may be slower or faster than this.
+The architectures are the small RG-Flow (arXiv:2010.00029) and the flow of NeuralRG's readme
+(arXiv:1802.02840). They are written here as their papers describe them: every block layer gathers
+its blocks from the full lattice and scatters them back, couplings select halves by masks, and
+scale and shift have separate networks. The published programs themselves may be slower or faster.
 
 python benchmarks/published.py [--out published.json] [--rounds 20]
 """
@@ -34,19 +34,19 @@ MakeNet = Callable[[int], nn.Module]
 
 
 class Swish(nn.Module):
-    """``x sigmoid(beta x)`` with a learnable slope."""
+    """``x sigmoid(beta x)`` with a learnable slope beta."""
 
     def __init__(self) -> None:
         super().__init__()
         self.beta = nn.Parameter(torch.ones(1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Elementwise."""
+        """Apply the function to every element."""
         return x * torch.sigmoid(self.beta * x)
 
 
 class ResidualNet(nn.Module):
-    """One pre-activation residual block with two hidden layers of 64."""
+    """One pre-activation residual block with two hidden layers of width 64."""
 
     def __init__(self, features: int, hidden: int = 64) -> None:
         super().__init__()
@@ -57,12 +57,12 @@ class ResidualNet(nn.Module):
         self.block = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, features)`` to the same."""
+        """``(x + f(x)) / sqrt(2)``, ``(N, features)`` to the same shape."""
         return (x + self.block(x)) / 2**0.5
 
 
 def perceptron(features: int, hidden: int = 10) -> nn.Module:
-    """Three hidden layers of 10 (tanh, elu, tanh)."""
+    """A network with three hidden layers of width 10 (tanh, elu, tanh)."""
     return nn.Sequential(
         nn.Linear(features, hidden),
         nn.Tanh(),
@@ -75,7 +75,7 @@ def perceptron(features: int, hidden: int = 10) -> nn.Module:
 
 
 class MaskedCoupling(Bijector):
-    """``y = m x + (1 - m) (x exp(s(m x)) + t(m x))`` with a mask m and a net each for s and t."""
+    """``y = m x + (1 - m) (x exp(s(m x)) + t(m x))`` with a mask m and two networks s, t."""
 
     def __init__(self, mask: Tensor, make_net: MakeNet) -> None:
         super().__init__((len(mask),))
@@ -98,7 +98,7 @@ class MaskedCoupling(Bijector):
 
 
 class GatheredLayer(Bijector):
-    """One bijector for all blocks, which are gathered from the full lattice by an index list."""
+    """One bijector for all blocks, which an index gathers from the full lattice."""
 
     def __init__(self, shape: tuple[int, int, int], index: Tensor, block: Bijector) -> None:
         super().__init__(shape)
@@ -132,7 +132,10 @@ def block_sites(side: int, block: int, level: int, offset: int) -> Tensor:
 def published_flow(
     shape: tuple[int, int, int], block: int, couplings: int, make_net: MakeNet, prior: str
 ) -> Flow:
-    """Levels of two block layers down to one block; with a pixel map if there are colours."""
+    """Flow of levels with two block layers each, up to the level of one block.
+
+    With three channels, a pixel map comes first.
+    """
     channels, side, _ = shape
     odd = torch.tensor(checkerboard(block, 1)).flatten().repeat(channels).float()
     layers: list[Bijector] = []
@@ -146,7 +149,7 @@ def published_flow(
 
 
 def image_steps() -> tuple[dict[str, Flow], dict[str, Callable[[], None]]]:
-    """Maximum likelihood of small RG-Flow."""
+    """Flows and training steps of the small RG-Flow, trained by maximum likelihood."""
     ours, batch = preset("msds1_block_small")
     flows = {"ours": ours, "published": published_flow((3, 32, 32), 4, 4, ResidualNet, "laplace")}
     x = dequantize(torch.randint(256, (batch, 3, 32, 32), dtype=torch.uint8))
@@ -154,7 +157,10 @@ def image_steps() -> tuple[dict[str, Flow], dict[str, Callable[[], None]]]:
 
 
 def field_steps(one_trunk: bool) -> tuple[dict[str, Flow], dict[str, Callable[[], None]]]:
-    """Reverse KL of NeuralRG's readme flow; ours with as many nets, or one for scale and shift."""
+    """Flows and training steps of NeuralRG's readme flow, trained by reverse KL.
+
+    Our flow has separate networks for scale and shift, or one network for both.
+    """
     flows = {
         "ours": readme_flow(16, one_trunk=one_trunk),
         "published": published_flow((1, 16, 16), 2, 10, perceptron, "gaussian"),
@@ -169,8 +175,8 @@ CASES = {
 }
 
 
-def measure(name: str, rounds: int) -> dict[str, Any]:
-    """One row of the table."""
+def measure_case(name: str, rounds: int) -> dict[str, Any]:
+    """Row of the table for one architecture."""
     torch.manual_seed(0)
     flows, steps = CASES[name]()
     times = interleaved_medians({**steps, "yardstick": square_product()}, rounds)
@@ -189,10 +195,10 @@ def measure(name: str, rounds: int) -> dict[str, Any]:
 def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("--out", default="published.json")
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=20, help="timings of each step")
     args = parser.parse_args()
     keep_freed_memory()  # as training does
-    rows = [measure(name, args.rounds) for name in CASES]
+    rows = [measure_case(name, args.rounds) for name in CASES]
     print_table(rows)
     write_json(args.out, {"machine": machine(), "rows": rows})
 

@@ -1,4 +1,4 @@
-"""Time of a training step, over the time of its own matrix products, in one run.
+"""Time of a training step over the time of its matrix products alone, measured in one run.
 
 python benchmarks/speed.py [--out speed.json] [--rounds 20] [--only NAME ...] [--compile]
 """
@@ -31,12 +31,12 @@ IMAGES = Outside(pixels=True)
 
 
 def preset(name: str) -> tuple[Flow, int]:
-    """The flow of an experiment and its batch size."""
+    """The flow of a preset and its batch size."""
     config = compose_preset("config", [f"experiment={name}"])
     return build(config["flow"], "flow"), config["data"]["batch_size"]
 
 
-# name: (maker of flow and batch size, rounds relative to --rounds)
+# by name: function that makes the flow and its batch size, and number of rounds over --rounds
 CASES: dict[str, tuple[Callable[[], tuple[Flow, int]], float]] = {
     "block small, L=32, batch 64": (lambda: preset("msds1_block_small"), 1.0),
     "block published, L=32, batch 8": (
@@ -60,11 +60,11 @@ CASES: dict[str, tuple[Callable[[], tuple[Flow, int]], float]] = {
 }
 
 
-def measure(name: str, rounds: int, compiled: bool) -> dict[str, Any]:
-    """One row of the table."""
-    maker, share = CASES[name]
+def measure_case(name: str, rounds: int, compiled: bool) -> dict[str, Any]:
+    """Row of the table for one flow."""
+    make, share = CASES[name]
     torch.manual_seed(0)
-    flow, batch = maker()
+    flow, batch = make()
     shape = (batch, *flow.event_shape)
     x = dequantize(torch.randint(256, shape, dtype=torch.uint8))
     step = training_step(flow, x)
@@ -90,13 +90,15 @@ def measure(name: str, rounds: int, compiled: bool) -> dict[str, Any]:
 def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("--out", default="speed.json")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--only", nargs="*", help="cases whose name contains one of these")
-    parser.add_argument("--compile", action="store_true", help="torch.compile the flow first")
+    parser.add_argument("--rounds", type=int, default=20, help="timings of each step")
+    parser.add_argument("--only", nargs="*", help="texts; only flows whose name contains one")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the flows by torch.compile"
+    )
     args = parser.parse_args()
     keep_freed_memory()  # as training does
     names = [n for n in CASES if not args.only or any(o in n for o in args.only)]
-    rows = [measure(name, args.rounds, args.compile) for name in names]
+    rows = [measure_case(name, args.rounds, args.compile) for name in names]
     print_table(rows)
     write_json(args.out, {"machine": machine(), "rows": rows})
 

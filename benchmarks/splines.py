@@ -1,4 +1,4 @@
-"""Our rational-quadratic spline against zuko's, forward and backward on the same numbers.
+"""Time of our rational-quadratic spline and of zuko's, forward and with the backward pass.
 
 python benchmarks/splines.py [--out splines.json]     (needs: pip install zuko)
 """
@@ -41,7 +41,7 @@ def forward(transform: Callable[..., tuple[Tensor, Tensor]]) -> Callable[[], Non
     return run
 
 
-def both_ways(transform: Callable[..., tuple[Tensor, Tensor]]) -> Callable[[], None]:
+def forward_and_backward(transform: Callable[..., tuple[Tensor, Tensor]]) -> Callable[[], None]:
     x = torch.randn(SHAPE, requires_grad=True)
     parameters = torch.randn(3 * BINS - 1, *SHAPE, requires_grad=True)
 
@@ -60,7 +60,10 @@ def main() -> None:
         {
             f"{name}, {direction}": make(transform)
             for name, transform in (("ours", ours), ("zuko", theirs))
-            for direction, make in (("forward", forward), ("forward and backward", both_ways))
+            for direction, make in (
+                ("forward", forward),
+                ("forward and backward", forward_and_backward),
+            )
         },
         15,
     )

@@ -17,42 +17,48 @@ from rgflow.runtime.command_line import Parser, one_line_errors
 from rgflow.runtime.files import write_atomically, write_stdout
 from rgflow.runtime.seeds import generator_for
 
-MOST_SPINS = 2**31  # of all configurations together, one byte each
+MAX_SPINS = 2**31  # in all configurations together, one byte each
 
 
 def main() -> None:
     parser = Parser(description=__doc__)
-    parser.add_argument("--out", default="outputs/ising_rg", help="folder of table and figures")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--side", type=int, default=64, help="lattice of the Monte Carlo part")
-    parser.add_argument("--sweeps", type=int, default=6000, help="of each of its 8 chains")
-    parser.add_argument("--zoom-side", type=int, default=1024, help="lattice of the pictures")
-    parser.add_argument("--steps", type=int, default=1000, help="of learning each filter")
+    parser.add_argument(
+        "--out", default="outputs/ising_rg", help="folder for the table and figures"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
+    parser.add_argument(
+        "--side", type=int, default=64, help="lattice side of the Monte-Carlo part"
+    )
+    parser.add_argument("--sweeps", type=int, default=6000, help="sweeps of each of its 8 chains")
+    parser.add_argument(
+        "--zoom-side", type=int, default=1024, help="lattice side of the zoom pictures"
+    )
+    parser.add_argument("--steps", type=int, default=1000, help="training steps of each filter")
     with one_line_errors():
         args = parser.parse_args()
-        check("--side", args.side, 32, 8, 1024)
-        check("--sweeps", args.sweeps, 200, 1, MOST_SPINS // (4 * args.side**2))
-        check("--zoom-side", args.zoom_side, 512, 512, 4096)
-        check("--steps", args.steps, 200, 1, 100_000)  # an unlearned filter has no exponent
-        prepare(Path(args.out))  # before any work
+        check_range("--side", args.side, 32, 8, 1024)
+        check_range("--sweeps", args.sweeps, 200, 1, MAX_SPINS // (4 * args.side**2))
+        check_range("--zoom-side", args.zoom_side, 512, 512, 4096)
+        check_range("--steps", args.steps, 200, 1, 100_000)  # an untrained filter has no exponent
+        prepare_folder(Path(args.out))  # a wrong name is found before any work is done
         report(args)
 
 
-def check(name: str, value: int, least: int, factor: int, most: int) -> None:
+def check_range(name: str, value: int, least: int, factor: int, most: int) -> None:
     if not least <= value <= most or value % factor:
         kind = f"a multiple of {factor}" if factor > 1 else "a number"
         raise ValueError(f"{name}: got {value}, expected {kind} from {least} to {most}")
 
 
-def prepare(folder: Path) -> None:
+def prepare_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out: got the file {folder}, expected a folder")
     folder.mkdir(parents=True, exist_ok=True)
-    tempfile.TemporaryFile(dir=folder).close()
+    tempfile.TemporaryFile(dir=folder).close()  # raises if the folder cannot be written
 
 
 def report(args: argparse.Namespace) -> None:
-    # its tensors are small: threads would only wait for each other
+    # the tensors are so small that several threads would only wait for each other
     torch.set_num_threads(1)
     start, out, texts = time.perf_counter(), Path(args.out), []
 

@@ -1,4 +1,4 @@
-"""Draw MSDS1 or MSDS2 into a NumPy file: images (N, 3, L, L) uint8, labels (N, cells, 6)."""
+"""Write images of MSDS1 or MSDS2, uint8 (N, 3, L, L), and their labels (N, cells, 6) to a file."""
 
 from pathlib import Path
 
@@ -13,11 +13,14 @@ from rgflow.runtime.files import check_output, write_atomically
 def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument(
-        "kind", type=int, choices=(1, 2), help="1: a colour per image, 2: an angle"
+        "kind",
+        type=int,
+        choices=(1, 2),
+        help="1: one colour per image, 2: one angle",
     )
     parser.add_argument("--count", type=int, default=10_000, help="number of images")
     parser.add_argument("--side", type=int, default=32, help="side in pixels, a multiple of 8")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random numbers")
     parser.add_argument("--split", default="train", help="train, validation or test")
     parser.add_argument("--out", type=Path, required=True, help="the .npz file to write")
     parser.add_argument("--preview", type=Path, help="a .png file with the first 64 images")

@@ -1,4 +1,4 @@
-"""Mix two samples or images by scale: coarse latents of A (level >= h), fine ones of B."""
+"""Mix two samples or images by scale: latents of A at the levels >= h, of B below."""
 
 import argparse
 import math
@@ -24,13 +24,15 @@ from rgflow.runtime.files import check_output
 
 def main() -> None:
     parser = Parser(description=__doc__)
-    parser.add_argument("checkpoint")
-    parser.add_argument("--out", required=True, help="PNG file: A, B, mix, and all cut-off levels")
-    parser.add_argument("--level", type=int, required=True, help="h: 0 gives A")
+    parser.add_argument("checkpoint", help="checkpoint of the flow")
+    parser.add_argument("--out", required=True, help="PNG file: A, B, mix and all cut-off levels")
+    parser.add_argument("--level", type=int, required=True, help="level h; 0 gives A")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--seeds", type=int, nargs=2, metavar=("A", "B"), help="of two samples")
+    source.add_argument(
+        "--seeds", type=int, nargs=2, metavar=("A", "B"), help="seeds of two samples"
+    )
     source.add_argument("--images", nargs=2, metavar=("A", "B"), help="two image files")
-    parser.add_argument("--temperature", type=float, help="of the two samples, 1 if not given")
+    parser.add_argument("--temperature", type=float, help="temperature of two samples, default 1")
     add_trust(parser)
     with one_line_errors():
         draw(parser.parse_args())
@@ -40,7 +42,7 @@ def main() -> None:
 def draw(args: argparse.Namespace) -> None:
     check_output(args.out, ".png")
     if args.images:
-        refuse_options(args, ["temperature"], "expected --seeds with it")
+        refuse_options(args, ["temperature"], "expected it only with --seeds")
     elif args.temperature is None:
         args.temperature = 1.0
     elif not 0 <= args.temperature < math.inf:
@@ -64,11 +66,13 @@ def draw(args: argparse.Namespace) -> None:
 def latents(flow: Flow, args: argparse.Namespace) -> list[torch.Tensor]:
     if args.images:
         if not acts_on_pixels(flow.bijector):
-            raise ValueError("--images: got a flow of fields, expected --seeds for it")
+            raise ValueError(
+                "--images: got a flow of fields, expected --seeds or a flow of images"
+            )
         channels, side, _ = flow.event_shape
         images = [read_image(Path(path), side, channels)[None] for path in args.images]
         noisy = [dequantize(x, torch.Generator().manual_seed(0)) for x in images]
-        weight = next(flow.parameters())  # whose precision the images take
+        weight = next(flow.parameters())  # the images take the precision of the weights
         return [flow.encode(x.to(weight)) for x in noisy]
     generators = [torch.Generator().manual_seed(seed) for seed in args.seeds]
     return [flow.prior.sample(1, args.temperature, generator) for generator in generators]

@@ -1,6 +1,6 @@
 """Draw samples of a trained flow: python scripts/sample.py CHECKPOINT --out FILE.png.
 
-Images as they are; fields in colours, blue below zero and red above.
+Images are shown as they are, fields in colours: blue below zero and red above.
 """
 
 import argparse
@@ -15,14 +15,14 @@ from rgflow.plotting.images import sample_image, save_image, tile
 from rgflow.runtime.command_line import Parser, add_trust, one_line_errors, trusted_modules
 from rgflow.runtime.files import check_output, write_atomically
 
-LARGEST = 4096  # pixels, beyond which small samples are not enlarged
+MAX_SIDE = 4096  # pixels of a grid up to which small samples are enlarged
 
 
 def main() -> None:
     parser = Parser(description=__doc__)
-    parser.add_argument("checkpoint")
-    parser.add_argument("--out", required=True, help="PNG file of the grid")
-    parser.add_argument("--count", type=int, default=64)
+    parser.add_argument("checkpoint", help="checkpoint of the flow")
+    parser.add_argument("--out", required=True, help="PNG file for the grid of samples")
+    parser.add_argument("--count", type=int, default=64, help="number of samples")
     parser.add_argument(
         "--temperature",
         type=float,
@@ -30,11 +30,11 @@ def main() -> None:
         default=[1.0],
         help="one factor on the prior's standard deviation, or one per level, fine to coarse",
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random numbers")
     parser.add_argument(
         "--npz",
-        help="also write arrays here: images, uint8 (count, C, L, L); of a flow of fields the "
-        "fields and their log_prob (count,) in nats, at that temperature",
+        help="NumPy file that also gets the samples: images, uint8 (count, C, L, L), or fields "
+        "with their log_prob (count,) in nats at this temperature",
     )
     parser.add_argument("--device", default="cpu")
     add_trust(parser)
@@ -54,7 +54,7 @@ def draw(args: argparse.Namespace) -> None:
     flow = load_flow(args.checkpoint, args.device, trusted_modules(args))
     generator = torch.Generator(args.device).manual_seed(args.seed)
     temperature = args.temperature[0] if len(args.temperature) == 1 else args.temperature
-    # in parts, so that memory does not grow with the count
+    # drawn in parts, so that memory does not grow with the number of samples
     parts = [min(256, args.count - start) for start in range(0, args.count, 256)]
     log_prob = None
     if args.npz and not acts_on_pixels(flow.bijector):
@@ -64,11 +64,11 @@ def draw(args: argparse.Namespace) -> None:
         x = torch.cat([flow.sample(n, temperature, generator) for n in parts]).cpu()
     pictures = sample_image(flow, x)
     if args.npz:
-        of_fields = {"fields": x, "log_prob": log_prob}
-        arrays = {"images": pictures} if log_prob is None else of_fields
+        fields = {"fields": x, "log_prob": log_prob}
+        arrays = {"images": pictures} if log_prob is None else fields
         write_atomically(args.npz, lambda file: np.savez(file, **arrays))
     side, columns = x.shape[-1], round(args.count**0.5)
-    scale = max(1, min(max(2, 64 // side), LARGEST // (columns * side)))
+    scale = max(1, min(max(2, 64 // side), MAX_SIDE // (columns * side)))
     save_image(tile(pictures, columns, scale), args.out)
 
 

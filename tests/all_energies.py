@@ -1,4 +1,4 @@
-"""Makers of one small energy of each kind."""
+"""Functions that make one small energy of each kind."""
 
 from rgflow.energies import XY, ComplexPhi4, GaussianField, Ising, Phi4
 

@@ -1,4 +1,4 @@
-"""Calling a script in this process."""
+"""Functions that call a script of the repository in this process."""
 
 import importlib.util
 import sys

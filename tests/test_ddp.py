@@ -33,7 +33,7 @@ def start(run, root, *overrides):
 
 
 def distance(a, b):
-    """Of weights; had both ranks the samples of the first, gradients and weights would agree."""
+    """Largest difference of two checkpoints' weights, zero if both ranks had the same samples."""
     weights = [torch.cat([w.flatten() for w in c["state_dict"].values()]) for c in (a, b)]
     return (weights[0] - weights[1]).abs().max()
 

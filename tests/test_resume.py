@@ -82,7 +82,7 @@ def test_resuming_with_another_optimizer_is_refused(change, tmp_path, capfd):
     assert "last.ckpt" in line
 
 
-def test_resuming_tells_other_differences(tmp_path):
+def test_resuming_logs_other_differences(tmp_path):
     common = [f"data.root={tmp_path}", f"hydra.run.dir={tmp_path}/run"]
     assert train(*common, "max_steps=1") == 0
     last = tmp_path / "run/checkpoints/last.ckpt"
@@ -129,7 +129,7 @@ def test_the_best_state_is_taken_along_to_another_folder(is_moved, tmp_path, mon
     assert_equal(checkpoint(tmp_path / "second", "best")["state_dict"], wanted["state_dict"])
 
 
-def test_a_best_state_that_is_lost_is_told(tmp_path):
+def test_a_lost_best_checkpoint_is_logged(tmp_path):
     common = ["validation_every=2", f"data.root={tmp_path}", f"hydra.run.dir={tmp_path}/run"]
     assert train(*common, "max_steps=3") == 0
     last = tmp_path / "run/checkpoints/last.ckpt"

@@ -1,4 +1,4 @@
-"""Real-space renormalization of the Ising model: the discrete map that flows generalise."""
+"""Real-space renormalization of the Ising model, the discrete map that flows generalise."""
 
 from rgflow.energies.exact import CRITICAL_COUPLING
 from rgflow.realspace.block_variable.environment import environment_mutual_information

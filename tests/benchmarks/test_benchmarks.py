@@ -1,4 +1,4 @@
-"""The measuring tools of the benchmarks measure what they say."""
+"""The tools of the benchmarks measure what they claim to measure."""
 
 import sys
 from pathlib import Path
@@ -23,14 +23,14 @@ def test_products_of_a_step_are_found_and_repeated():
 
     with measure._Recorder() as recorder:
         step()
-    # two forward; in the backward pass two for the weights and one for the hidden layer
+    # two products forward; backward two for the weights and one for the hidden layer
     assert len(recorder.calls) == 5
     gradients = [p.grad.clone() for p in layers.parameters()]
     measure.products_alone(step)()
     measure.products_alone(lambda: None)()
     assert not all(
         torch.equal(p.grad, g) for p, g in zip(layers.parameters(), gradients, strict=True)
-    )  # the recorded step ran once more, its replay has no side effects
+    )  # recording runs the step once more; the replay of its products has no side effects
 
 
 def test_the_small_block_model_is_that_of_its_preset():

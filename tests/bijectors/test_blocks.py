@@ -1,4 +1,4 @@
-"""Block layers: what touches what."""
+"""Block layers: which sites of the output depend on which sites of the input."""
 
 import pytest
 import torch

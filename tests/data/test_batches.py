@@ -52,7 +52,7 @@ def test_evaluation_takes_every_image_once(size, world_size):
     assert max(map(len, ranks)) - min(map(len, ranks)) <= 1
 
 
-def test_no_image_for_a_rank():
+def test_fewer_images_than_ranks_are_refused():
     with pytest.raises(ValueError, match="too few images to evaluate: got 2"):
         evaluation_batches(2, 1, 0, 3)
 
@@ -123,7 +123,7 @@ def test_resumed_run_sees_the_batches_it_would_have_seen(stop, steps_per_epoch, 
     assert len(rest.seen) == 14 - stop
     assert all(map(torch.equal, first.seen + rest.seen, whole.seen))
     assert len({batch.numpy().tobytes() for batch in whole.seen}) == 14
-    # The epochs' ends are where they would have been, too.
+    # The epochs also end where they would have ended without the interruption.
     assert [s for s in whole.validated if s > stop] == [s for s in rest.validated if s > stop]
 
 
@@ -140,7 +140,7 @@ def test_resumption_with_accumulated_gradients_and_workers(stop, workers, tmp_pa
     assert len(rest.seen) == 14 - 2 * stop
 
 
-def test_resuming_with_another_order_is_said(tmp_path, caplog):
+def test_resuming_with_another_order_logs_a_warning(tmp_path, caplog):
     path = tmp_path / "stop.ckpt"
     fit(tmp_path, 2, callbacks=[SaveAt(2, path)])
     fit(tmp_path, 3, resume=path)

@@ -1,4 +1,4 @@
-"""Names that torch does not promise, and what the package takes them for."""
+"""Private names of torch that the package uses: they still mean what it expects."""
 
 import torch
 

@@ -52,7 +52,7 @@ def test_sample_writes_a_seeded_grid_and_arrays(run):
     assert images.dtype == np.uint8
     grid = np.asarray(Image.open("a.png"))
     assert grid.shape == (3 * 66 + 2, 3 * 66 + 2, 3)
-    # the pixels of the grid are those of the arrays: row 1, column 2, eight times as large
+    # the grid shows the images of the arrays eight times as large: row 1, column 2
     assert np.array_equal(grid[68:132:8, 134:198:8].transpose(2, 0, 1), images[5])
     assert Path("a.png").read_bytes() == Path("c.png").read_bytes()
     assert not np.array_equal(images, np.load("b.npz")["images"])

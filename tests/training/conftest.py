@@ -3,7 +3,7 @@ import pytest
 
 @pytest.fixture
 def small_figures(monkeypatch):
-    """Empty figures of fields in place of full ones, which take longer than a tiny run."""
+    """Replace figures of fields by empty ones: drawing them takes longer than a tiny run."""
     from matplotlib.figure import Figure
 
     for module in ("rgflow.evaluation.figure", "rgflow.training.callbacks.field_pictures"):

@@ -1,1 +1,1 @@
-"""Which block variable a block gets: local divergence, information with the environment."""
+"""Choice of the block variable: local divergence and information with the environment."""

@@ -1,4 +1,4 @@
-"""What a block variable knows about the plaquettes around its block."""
+"""Mutual information between a block variable and the plaquettes around its block."""
 
 import torch
 from torch import Tensor
@@ -8,40 +8,41 @@ from rgflow.realspace.model.table_information import information_through
 
 
 def neighbour_channel(J: float | Tensor) -> Tensor:
-    r"""``ln P(e | s)`` for the shared spin s and what a neighbour knows of it.
+    r"""``ln P(m | s)``: how a neighbouring plaquette depends on the spin s that it shares.
 
-    The other three spins a, b, c of a neighbour have ``P(a, b, c | s) ~ exp(J (s + c)(a + b))``.
-    They know s by ``m = (a + b) / 2`` only, hence the mutual information with m is that with all
-    three, and ``P(m | s) ~ (1, 2, 1) exp(2 J s m) cosh(2 J m)`` for m = 1, 0, -1.
+    The other three spins a, b, c of the neighbour have ``P(a, b, c | s) ~ exp(J (s + c)(a + b))``.
+    They depend on s through ``m = (a + b) / 2`` alone, so that m carries all their information on
+    s, with ``P(m | s) ~ (1, 2, 1) exp(2 J s m) cosh(2 J m)`` for m = 1, 0, -1.
 
     Args:
-        J: Coupling, ``()`` if a tensor.
+        J: Coupling times inverse temperature, a number or a tensor of shape ``()``.
 
     Returns:
-        ``(2, 3)``, first the shared spin up; differentiable in J.
+        ``(2, 3)``, with the shared spin up in the first row; differentiable in J.
     """
     J = torch.as_tensor(J, dtype=torch.float64)
-    spin, m, ways = J.new_tensor([[1], [-1]]), J.new_tensor([1, 0, -1]), J.new_tensor([1, 2, 1])
-    return torch.log_softmax(ways.log() + 2 * J * spin * m + log_2cosh(2 * J * m), 1)
+    spin, m = J.new_tensor([[1], [-1]]), J.new_tensor([1, 0, -1])
+    degeneracy = J.new_tensor([1, 2, 1])
+    return torch.log_softmax(degeneracy.log() + 2 * J * spin * m + log_2cosh(2 * J * m), 1)
 
 
 def environment_mutual_information(J: float | Tensor, w: float | Tensor) -> Tensor:
     r"""Mutual information ``I(s_env : t)`` between a block variable and the 12 spins around it.
 
-    One block and its four corner-sharing neighbours, 16 spins, with the law ``P(s, t) ~
-    P_RBM(s_block, t) prod_k P_loc(s_k)``; the sum over all of it is exact.
+    The block and the four plaquettes that share its corners have 16 spins and the law ``P(s, t) ~
+    P_RBM(s_block, t) prod_k P_loc(s_k)``. The sum over all states is exact.
 
     Args:
-        J: Coupling, which includes the inverse temperature.
+        J: Coupling times inverse temperature.
         w: One weight for all spins of the block, or the four weights.
 
     Returns:
-        ``()``, nats, float64; differentiable in both.
+        ``()``, nats, float64; differentiable in both arguments.
 
     Raises:
-        ValueError: If there are not one coupling and one or four weights, or one is not finite.
+        ValueError: If there is not one finite coupling, or not one or four finite weights.
 
-    Reference: arXiv:1704.06279; the lecture's step 5.
+    Reference: arXiv:1704.06279.
 
     >>> round(environment_mutual_information(0.5, 1.0).item(), 7)
     0.365794

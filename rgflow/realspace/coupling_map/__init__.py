@@ -1,1 +1,1 @@
-"""The map J -> J' of the coupling, its fixed point, its exponent."""
+"""The renormalization of the coupling, J -> J': fixed point, exponent, correlation length."""

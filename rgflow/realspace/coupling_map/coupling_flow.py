@@ -1,8 +1,9 @@
-r"""The lecture's renormalization of the coupling: one weight, one root, one exponent.
+r"""The renormalization of the coupling on plaquettes: J -> J', its fixed point and exponent.
 
 On a plaquette the RBM has one hidden unit with the same weight w on all four spins. The weight
-minimises ``L(w) = D_KL(P_loc || P_RBM) - beta I(s_env : t)``; summing out the spins then gives
-``J' = 1/2 ln cosh 2w`` between neighbouring block variables, on a lattice of spacing ``sqrt 2``.
+minimises ``L(w) = D_KL(P_loc || P_RBM) - beta I(s_env : t)``. Summing out the spins gives the
+coupling ``J' = 1/2 ln cosh 2w`` between neighbouring block variables, on a lattice of spacing
+``sqrt 2``.
 """
 
 import logging
@@ -19,12 +20,19 @@ from rgflow.realspace.model.rbm import log_2cosh
 log = logging.getLogger(__name__)
 
 UNIFORM_BETA = 1.15662235
-"""Beta beyond which, at the fixed point ``J*(beta)``, a copy of one spin has a smaller loss than
-equal weights have; computed by `one_spin_copy.flow_limit`."""
+"""Weight beta of the mutual information above which, at the fixed point ``J*(beta)``, a copy of
+one spin has a smaller loss than uniform weights; computed by `one_spin_copy.flow_limit`."""
 
 
 class LinearisedFlow(NamedTuple):
-    """Non-trivial fixed point ``J*``, slope ``dJ'/dJ`` there, nu, and the solver's error of nu."""
+    """A map J -> J' linearised at its non-trivial fixed point.
+
+    Attributes:
+        fixed_point: ``J* = J'(J*)``.
+        slope: ``dJ'/dJ`` at the fixed point.
+        exponent: Correlation length exponent nu.
+        error: Numerical error of nu, from the residual of the fixed point and rounding.
+    """
 
     fixed_point: float
     slope: float
@@ -33,22 +41,22 @@ class LinearisedFlow(NamedTuple):
 
 
 def coupling_weight(J: float, beta: float = 0.0) -> float:
-    """The best uniform weight ``w(J)``, equal on all four spins: the root of ``dL/dw``, by scipy.
+    """The best uniform weight ``w(J)``, the root of ``dL/dw``.
 
-    At beta = 0 free weights have no better minimum. With the mutual information a copy of one of
-    the four spins, a huge weight on it and small ones on the others, has a smaller loss beyond
-    some beta: see `one_spin_copy.uniform_limit`.
+    At beta = 0 free weights have no better minimum. For some J a copy of one of the four spins,
+    with a huge weight on it and small ones on the others, has a smaller loss above a certain beta:
+    see `one_spin_copy.uniform_limit`.
 
     Args:
-        J: Coupling in [0, 150], which includes the inverse temperature.
+        J: Coupling times inverse temperature, 0 to 150. At larger couplings Boltzmann weights
+            leave the range of float64.
         beta: Weight of the mutual information with the environment, 0 to 1000.
 
     Returns:
-        The weight >= 0; with beta > 0 the first root above that of beta = 0.
+        The weight, >= 0; for beta > 0 the first root above the root of beta = 0.
 
     Raises:
-        ValueError: If the coupling or beta is out of range; at larger couplings Boltzmann weights
-            leave that of float64.
+        ValueError: If the coupling or beta is out of range.
 
     >>> round(coupling_weight(0.1), 7), round(coupling_weight(1.0), 7)
     (0.2772751, 1.6859469)
@@ -57,13 +65,13 @@ def coupling_weight(J: float, beta: float = 0.0) -> float:
 
     _check("coupling", J, 150.0)
     _check("beta", beta, 1000.0)
-    if J < 1e-8:  # the series, correct to J relative, since the root drowns in rounding
+    if J < 1e-8:  # rounding errors hide the root; the series has a relative error of order J
         return math.sqrt(2 * J * (1 + beta * J) / 3)
 
     def slope(w: float) -> float:
         return loss_slope(_number(J), _number(w), beta).item()
 
-    # between them lies the root for beta = 0: sqrt(2J/3) for small J, below 2J for large J
+    # bracket of the root for beta = 0, which is sqrt(2J/3) for small J and below 2J for large J
     low, high = 0.5 * min(J, math.sqrt(J)), 2 * J + 1
     if beta > 0:
         low = 0.5 * coupling_weight(J)
@@ -73,14 +81,14 @@ def coupling_weight(J: float, beta: float = 0.0) -> float:
 
 
 def renormalized_coupling(J: float, beta: float = 0.0) -> float:
-    """``J' = 1/2 ln cosh 2w(J)``.
+    """The coupling of the block variables, ``J' = 1/2 ln cosh 2w(J)``.
 
     Args:
-        J: Coupling >= 0.
-        beta: Weight of the mutual information, >= 0.
+        J: Coupling times inverse temperature, 0 to 150.
+        beta: Weight of the mutual information with the environment, 0 to 1000.
 
     Raises:
-        ValueError: As `coupling_weight`.
+        ValueError: If the coupling or beta is out of range.
 
     >>> round(renormalized_coupling(0.6), 7)
     0.6499513
@@ -89,29 +97,33 @@ def renormalized_coupling(J: float, beta: float = 0.0) -> float:
 
 
 def coupling_of_weight(w: float) -> float:
-    """``1/2 ln cosh 2w``, for weights up to 350."""
+    """The renormalized coupling of a uniform weight, ``1/2 ln cosh 2w``, for ``|w|`` up to 350."""
     return math.log1p(2 * math.sinh(w) ** 2) / 2  # exact for small w too
 
 
 def flow_slope(J: float, beta: float = 0.0) -> float:
-    """``dJ'/dJ = tanh(2w) dw/dJ`` with ``dw/dJ`` from the implicit function theorem."""
+    """Slope of the map, ``dJ'/dJ = tanh(2w) dw/dJ``, by the implicit function theorem."""
     w = coupling_weight(J, beta)
     by_coupling, by_weight = torch.func.grad(loss_slope, (0, 1))(_number(J), _number(w), beta)
     return math.tanh(2 * w) * -(by_coupling / by_weight).item()
 
 
 def weight_of_coupling(J: float) -> float:
-    """The weight that renormalizes to J', ``w = 1/2 arcosh exp(2J')``; inverse of the above."""
+    """Inverse of `coupling_of_weight`: ``w = 1/2 arcosh exp(2J)``, for J >= 0."""
     return math.asinh(math.sqrt(math.expm1(2 * J) / 2))  # exact for small J too
 
 
 def fixed_point(beta: float = 0.0) -> float:
-    """The non-trivial fixed point ``J* = J'(J*)`` of uniform weights; it falls with beta.
+    """The non-trivial fixed point ``J* = J'(J*)`` of uniform weights, which falls with beta.
 
-    Beyond `UNIFORM_BETA` uniform weights are not the best ones there: that logs a warning.
+    Above `UNIFORM_BETA` uniform weights are not the best weights at the fixed point, which logs a
+    warning.
+
+    Args:
+        beta: Weight of the mutual information with the environment, 0 to 20.
 
     Raises:
-        ValueError: If beta is not in [0, 20].
+        ValueError: If beta is out of range.
 
     >>> round(fixed_point(), 7)
     0.4862611
@@ -121,24 +133,24 @@ def fixed_point(beta: float = 0.0) -> float:
     _check("beta", beta, 20.0)
     if beta > UNIFORM_BETA:
         log.warning(
-            "beta=%g: at the fixed point of uniform weights a copy of one spin has a smaller loss "
-            "(beyond beta=%.4f)",
+            "beta=%g is above %.4f: at the fixed point of uniform weights "
+            "a copy of one spin has a smaller loss than uniform weights",
             beta,
             UNIFORM_BETA,
         )
 
     def slope(J: float) -> float:
-        # J is a fixed point where the weight that maps it to itself is the best one
+        # J is a fixed point if the weight that renormalizes to J itself is the best weight
         return loss_slope(_number(J), _number(weight_of_coupling(J)), beta).item()
 
     return brentq(slope, 0.01, 0.6, xtol=1e-15, rtol=1e-15)
 
 
 def beta_of_fixed_point(J: float) -> float:
-    """The beta for which J is a fixed point; at `CRITICAL_COUPLING` that which makes J* exact.
+    """The weight beta of the mutual information for which J is the fixed point.
 
     Args:
-        J: Coupling in (0, J*(beta = 0)].
+        J: Coupling times inverse temperature, above 0 and at most the fixed point of beta = 0.
 
     Raises:
         ValueError: If the coupling is out of range.
@@ -146,42 +158,43 @@ def beta_of_fixed_point(J: float) -> float:
     largest = fixed_point()
     if not 0 < J <= largest + 1e-12:
         raise ValueError(f"got the coupling {J}, expected one > 0 and <= J* = {largest:.7f}")
-    J_, w = _number(J), _number(weight_of_coupling(J))
-    return (loss_slope(J_, w) / information_slope(J_, w)).item()
+    coupling, weight = _number(J), _number(weight_of_coupling(J))
+    return (loss_slope(coupling, weight) / information_slope(coupling, weight)).item()
 
 
 def linearised_flow(beta: float = 0.0) -> LinearisedFlow:
-    """Fixed point, slope and exponent of the lecture's map; see `linearise`."""
+    """Fixed point, slope and exponent of the map of plaquettes; see `linearise`."""
 
-    def both(J: float) -> tuple[float, float]:
+    def coupling_and_slope(J: float) -> tuple[float, float]:
         return renormalized_coupling(J, beta), flow_slope(J, beta)
 
-    return linearise(both, fixed_point(beta), math.sqrt(2))
+    return linearise(coupling_and_slope, fixed_point(beta), math.sqrt(2))
 
 
 def linearise(
     renormalized: Callable[[float], tuple[float, float]], J: float, rescaling: float
 ) -> LinearisedFlow:
-    r"""Slope of a map at its fixed point and ``nu = ln b / ln (dJ'/dJ)``.
+    r"""Slope of a map J -> J' at its fixed point and the exponent ``nu = ln b / ln (dJ'/dJ)``.
 
-    The error is what the residual ``|J'(J) - J|`` and rounding leave open: nu at both ends of that
-    interval of J.
+    The residual ``|J'(J) - J|`` and rounding leave an interval of possible fixed points; the error
+    of nu is its largest change over that interval.
 
     Args:
-        renormalized: J' and dJ'/dJ of a coupling.
+        renormalized: Function that maps a coupling J to ``(J', dJ'/dJ)``.
         J: The fixed point.
-        rescaling: b, new over old lattice spacing.
+        rescaling: Length rescaling factor b, new over old lattice spacing.
     """
     coupling, slope = renormalized(J)
-    reach = (abs(coupling - J) + 1e-15) / (slope - 1)
+    uncertainty = (abs(coupling - J) + 1e-15) / (slope - 1)
     nu, *ends = (
-        math.log(rescaling) / math.log(renormalized(x)[1]) for x in (J, J - reach, J + reach)
+        math.log(rescaling) / math.log(renormalized(x)[1])
+        for x in (J, J - uncertainty, J + uncertainty)
     )
     return LinearisedFlow(J, slope, nu, max(abs(end - nu) for end in ends) + 1e-14)
 
 
 def correlation_length_exponent(beta: float = 0.0) -> float:
-    """The exponent nu of ``xi ~ |J - J*|^-nu``; see `linearised_flow`.
+    """The exponent nu of the correlation length, ``xi ~ |J - J*|^-nu``; see `linearised_flow`.
 
     >>> round(correlation_length_exponent(), 7)
     1.135836
@@ -190,11 +203,19 @@ def correlation_length_exponent(beta: float = 0.0) -> float:
 
 
 def loss_slope(J: Tensor, w: Tensor, beta: float = 0.0) -> Tensor:
-    r"""``dL/dw`` of the one weight, without cancellation at large couplings.
+    r"""Slope ``dL/dw`` of the loss of a uniform weight, without cancellation at large couplings.
 
-    To the RBM the states of a plaquette differ by the modulus M of their magnetization only.
-    With ``g_M = M tanh(wM)`` and its probabilities ``Q_M``, ``P_M`` under RBM and model,
-    ``dD/dw = sum_M (Q_M - P_M) g_M``, and ``Q_4 - P_4`` is eliminated by normalization.
+    A uniform weight distinguishes the states of a plaquette only by the modulus M of their
+    magnetization. With ``g_M = M tanh(wM)`` and the probabilities ``Q_M`` of the RBM and ``P_M``
+    of the model, ``dD/dw = sum_M (Q_M - P_M) g_M``. Normalization eliminates ``Q_4 - P_4``.
+
+    Args:
+        J: Coupling times inverse temperature, ``()``.
+        w: Uniform weight, ``()``.
+        beta: Weight of the mutual information with the environment.
+
+    Returns:
+        ``()``, nats per unit weight; differentiable in J and w.
     """
     zero = torch.zeros_like(J)
     degeneracy = torch.stack([zero + 2, zero + 8, 4 + 2 * (-4 * J).exp()])  # of |M| = 4, 2, 0
@@ -207,7 +228,7 @@ def loss_slope(J: Tensor, w: Tensor, beta: float = 0.0) -> Tensor:
 
 
 def information_slope(J: Tensor, w: Tensor) -> Tensor:
-    """``dI(s_env : t)/dw``, ``()``; differentiable."""
+    """Slope ``dI(s_env : t)/dw`` of the mutual information, ``()``; differentiable."""
     return torch.func.grad(environment_mutual_information, 1)(J, w)
 
 

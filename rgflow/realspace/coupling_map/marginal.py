@@ -1,4 +1,4 @@
-"""Summing out the spins: couplings between the block variables of neighbouring blocks."""
+"""Summing out the spins: the couplings between the hidden units of neighbouring blocks."""
 
 from typing import NamedTuple
 
@@ -12,11 +12,11 @@ from rgflow.realspace.model.minimize import local_expansion
 from rgflow.realspace.model.rbm import log_2cosh, rbm_divergence, spin_states
 
 MAX_COUPLING = 40.0
-"""Largest coupling of `renormalize`."""
+"""Largest coupling that `renormalize` takes; at larger ones float64 does not resolve J'."""
 
 
 class BlockMap(NamedTuple):
-    """Renormalized nearest-neighbour coupling of a block, its slope, and the RBM's fit."""
+    """Renormalized nearest-neighbour coupling J', slope ``dJ'/dJ``, and the fit of the RBM."""
 
     coupling: float
     slope: float
@@ -24,24 +24,23 @@ class BlockMap(NamedTuple):
 
 
 def block_couplings(block: Block, weights: Tensor) -> dict[Site, Tensor]:
-    r"""Pair couplings of the hidden units of the block at the origin.
+    r"""Pair couplings between the hidden units of the block at the origin and of its neighbours.
 
-    The sum over a spin that several blocks share is ``2 cosh h`` with the field ``h = sum w t`` of
-    all their hidden units, and ``ln 2 cosh h`` is expanded in products of hidden units. Here are
-    the coefficients of products of two. Products of four and more are left out; there are none
-    where two blocks of one hidden unit share a spin, but there are where more than two do, and
-    with several hidden units in a block.
+    The sum over a spin that several blocks share gives ``2 cosh h`` with the field ``h = sum w t``
+    of all their hidden units. ``ln 2 cosh h`` is expanded in products of hidden units, of which
+    the products of two are kept. Products of four or more are left out; they arise where more than
+    two blocks share a spin or where a block has several hidden units.
 
     Args:
-        block: The geometry.
-        weights: ``(visible, hidden)``.
+        block: Geometry of the blocks.
+        weights: Weights of the RBM, ``(visible, hidden)``.
 
     Returns:
-        For each neighbour, by its position, ``(hidden, hidden)``: row for the unit at the origin.
-        At the origin itself stand the couplings inside the block, with zeros on the diagonal.
+        Couplings ``(hidden, hidden)`` by position of the neighbour; the rows are the units at the
+        origin. The entry of the origin holds the couplings inside the block, with a zero diagonal.
 
     Raises:
-        ValueError: If there is not a row for each visible spin.
+        ValueError: If the number of rows is not the number of visible spins.
 
     >>> from rgflow.realspace.model.block_geometry import PLAQUETTE
     >>> w = torch.full((4, 1), 0.9869690128, dtype=torch.float64)
@@ -58,13 +57,13 @@ def block_couplings(block: Block, weights: Tensor) -> dict[Site, Tensor]:
     couplings: dict[Site, Tensor] = {}
     for spin in block.visible:
         owners = block.owners[spin]
-        fields = torch.cat([weights[row[i]] for _, i in owners])  # (owners * hidden,)
+        fields = torch.cat([weights[row[i]] for _, i in owners])  # (blocks * hidden,)
         pairs = _pair_coefficients(fields).unflatten(0, (-1, hidden)).unflatten(2, (-1, hidden))
-        here = [where for where, _ in owners].index(origin)
-        for other, (where, _) in enumerate(owners):
+        here = [position for position, _ in owners].index(origin)
+        for other, (position, _) in enumerate(owners):
             pair = pairs[here, :, other]
-            pair = pair - pair.diag().diag() if other == here else pair  # t t = 1: no coupling
-            couplings[where] = couplings.get(where, 0) + pair
+            pair = pair - pair.diag().diag() if other == here else pair  # t * t = 1 is a constant
+            couplings[position] = couplings.get(position, 0) + pair
     return couplings
 
 
@@ -72,28 +71,35 @@ def nearest_coupling(block: Block, weights: Tensor) -> Tensor:
     """Mean coupling to the nearest blocks, ``(hidden, hidden)``.
 
     Couplings inside a block and to blocks further away, such as the diagonal neighbours of
-    `SQUARE`, are left out; see `block_couplings`.
+    `SQUARE`, are left out.
+
+    Args:
+        block: Geometry of the blocks.
+        weights: Weights of the RBM, ``(visible, hidden)``.
+
+    Raises:
+        ValueError: If the number of rows is not the number of visible spins.
     """
     couplings = block_couplings(block, weights)
-    nearest = min(_length(where) for where in couplings if any(where))
-    return torch.stack([c for where, c in couplings.items() if _length(where) == nearest]).mean(0)
+    nearest = min(_squared_length(site) for site in couplings if any(site))
+    return torch.stack([c for x, c in couplings.items() if _squared_length(x) == nearest]).mean(0)
 
 
 def renormalize(block: Block, J: float, start: Tensor | None = None) -> BlockMap:
-    r"""The map ``J -> J'`` of any block with one hidden unit, and ``dJ'/dJ``.
+    r"""The map ``J -> J'`` of any block with one hidden unit, and its slope ``dJ'/dJ``.
 
-    The RBM is trained on the block's law with free weights; the slope follows from the implicit
-    function theorem, ``dw/dJ = -H^+ d(grad D)/dJ`` with the pseudo-inverse of the Hessian, since
-    the weights may have directions that change neither D nor J'.
+    The RBM is fitted to the law of the block with free weights. The slope follows from the
+    implicit function theorem, ``dw/dJ = -H^+ d(grad D)/dJ``. It takes the pseudo-inverse of the
+    Hessian, because some directions of the weights may change neither D nor J'.
 
     Args:
-        block: The geometry.
-        J: Coupling in (0, 40]; beyond, ``J'`` is not told apart by float64.
-        start: Weights to begin with, ``(visible, 1)``; all 1/2 if None.
+        block: Geometry of the blocks.
+        J: Coupling times inverse temperature, above 0 and at most `MAX_COUPLING`.
+        start: Initial weights, ``(visible, 1)``; all 1/2 if None.
 
     Raises:
-        ValueError: If the coupling is out of range, the start has not one hidden unit, or no
-            minimum is found to float64's precision.
+        ValueError: If the coupling is out of range, if the shape of the start is not ``(visible,
+            1)``, or if float64 does not resolve the minimum.
     """
     if not 0 < J <= MAX_COUPLING:
         raise ValueError(f"got the coupling {J}, expected one > 0 and <= {MAX_COUPLING:g}")
@@ -101,19 +107,19 @@ def renormalize(block: Block, J: float, start: Tensor | None = None) -> BlockMap
     if start is None:
         start = torch.full(shape, 0.5, dtype=torch.float64)
     if tuple(start.shape) != shape:
-        raise ValueError(f"got a start of shape {tuple(start.shape)}, expected {shape}")
+        raise ValueError(f"got initial weights of shape {tuple(start.shape)}, expected {shape}")
     fit = fit_rbm(block.log_prob(J), start)
 
     def divergence(w: Tensor, J: Tensor) -> Tensor:
         return rbm_divergence(block.log_prob(J), w)
 
-    at = torch.tensor(J, dtype=torch.float64)
-    mixed = torch.func.jacrev(torch.func.grad(divergence), 1)(fit.weights, at).flatten()
+    coupling = torch.tensor(J, dtype=torch.float64)
+    mixed = torch.func.jacrev(torch.func.grad(divergence), 1)(fit.weights, coupling).flatten()
     by_weight = torch.func.grad(lambda w: nearest_coupling(block, w).sum())(fit.weights).flatten()
-    local = local_expansion(lambda w: divergence(w, at), fit.weights)
+    local = local_expansion(lambda w: divergence(w, coupling), fit.weights)
     directions, curvatures = local.directions[:, ~local.flat], local.curvatures[~local.flat]
-    left_open = (local.directions[:, local.flat].T @ by_weight).norm().item()
-    if not fit.converged or left_open > 1e-6:
+    undetermined = (local.directions[:, local.flat].T @ by_weight).norm().item()
+    if not fit.converged or undetermined > 1e-6:
         raise ValueError(
             f"got no minimum at J={J} that determines J' (gradient {fit.gradient_norm:.1e}), "
             "expected a coupling at which the curvature of the divergence is above rounding errors"
@@ -123,15 +129,16 @@ def renormalize(block: Block, J: float, start: Tensor | None = None) -> BlockMap
 
 
 def block_flow(block: Block, low: float = 0.1, high: float = 2.0) -> LinearisedFlow:
-    r"""Fixed point of the map of a block, cut down to the nearest coupling, and its exponent.
+    r"""Fixed point and exponent of the map of a block, truncated to the nearest coupling.
 
     Args:
-        block: The geometry.
-        low: A coupling that the map makes smaller.
-        high: One that it makes larger.
+        block: Geometry of the blocks.
+        low: A coupling below the fixed point, which the map makes smaller.
+        high: A coupling above the fixed point, which the map makes larger.
 
     Raises:
-        ValueError: If that is not so, as in one dimension, where there is no such fixed point.
+        ValueError: If the map does not make ``low`` smaller and ``high`` larger. In one dimension
+            there is no such fixed point.
     """
     from scipy.optimize import brentq
 
@@ -139,7 +146,10 @@ def block_flow(block: Block, low: float = 0.1, high: float = 2.0) -> LinearisedF
         return renormalize(block, J).coupling - J
 
     if not growth(low) < 0 < growth(high):
-        raise ValueError(f"got no fixed point between {low} and {high}, expected J' < J, then > J")
+        raise ValueError(
+            f"got no fixed point between {low} and {high}, expected J' < J at the lower coupling "
+            "and J' > J at the higher one"
+        )
     J = brentq(growth, low, high, xtol=1e-13)
     return linearise(lambda x: renormalize(block, x)[:2], J, block.rescaling)
 
@@ -151,5 +161,5 @@ def _pair_coefficients(fields: Tensor) -> Tensor:
     return torch.einsum("s,sa,sb->ab", values, states, states) / len(states)
 
 
-def _length(where: Site) -> int:
-    return sum(x * x for x in where)
+def _squared_length(site: Site) -> int:
+    return sum(x * x for x in site)

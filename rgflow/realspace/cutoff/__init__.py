@@ -1,1 +1,1 @@
-"""Sums with a cut-off, and fields smeared in real space or cut in momentum space."""
+"""Sums with a smooth cut-off; fields cut in momentum space or smeared in real space."""

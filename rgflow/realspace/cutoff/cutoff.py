@@ -1,8 +1,9 @@
-r"""Sums over all integers with a smooth cut-off: what depends on the scheme, and what does not.
+r"""Sums over the integers with a smooth cut-off, and the constant that no scheme changes.
 
 ``S(N) = sum_{n >= 1} n eta(n / N)`` with ``eta(0) = 1`` has the expansion ``a N^2 - 1/12 + b_2
-N^-2 + b_4 N^-4 + ...``; only the constant is the same for every scheme. By the Euler-Maclaurin
-formula ``a = int_0^inf x eta(x) dx``, ``b_2 = eta''(0) / 240`` and ``b_4 = -eta''''(0) / 6048``.
+N^-2 + b_4 N^-4 + ...``, where only the constant -1/12 is the same for every scheme eta. By the
+Euler-Maclaurin formula ``a = int_0^inf x eta(x) dx``, ``b_2 = eta''(0) / 240`` and ``b_4 =
+-eta''''(0) / 6048``.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,17 +15,17 @@ if TYPE_CHECKING:
     from mpmath import mpf
 
 CutOff = Callable[["mpf"], "mpf"]
-"""Analytic eta with eta(0) = 1, written with mpmath's functions, that falls faster than 1/x^2."""
+"""Analytic eta(x) in mpmath's functions, with eta(0) = 1, that falls faster than 1/x^2."""
 
 EXPANSION_ERROR = 1e-6
-"""Largest error of each coefficient, relative where it is above 1, that the sums may suggest."""
+"""Largest deviation of a coefficient from the sums, relative if the coefficient exceeds 1."""
 
-_REACH = 128  # beyond it exp(-x) has fallen below 1e-55
-_ORDERS = 6  # coefficients of N^-2, ..., N^-12 that the cross-check takes into account
+_LARGEST_X = 128  # here exp(-x) has fallen below 1e-55
+_ORDERS = 6  # the check of the expansion includes the terms N^-2, ..., N^-12
 
 
 class Expansion(NamedTuple):
-    """Coefficients of ``N^2``, ``1``, ``N^-2`` and ``N^-4``, as floats."""
+    """Coefficients of ``N^2``, ``1``, ``N^-2`` and ``N^-4`` in ``S(N)``."""
 
     quadratic: float
     constant: float
@@ -33,7 +34,7 @@ class Expansion(NamedTuple):
 
 
 def schemes() -> dict[str, CutOff]:
-    """The lecture's three cut-offs, by their formula."""
+    """Three examples of cut-offs eta(x), by their formula."""
     from mpmath import exp
 
     return {
@@ -44,20 +45,22 @@ def schemes() -> dict[str, CutOff]:
 
 
 def cutoff_sum(eta: CutOff, N: float, digits: int = 40) -> "mpf":
-    r"""``sum_{n >= 1} n eta(n / N)``, by mpmath.
+    r"""The sum ``S(N) = sum_{n >= 1} n eta(n / N)`` to many digits, by mpmath.
 
-    If eta is nothing beyond x = 128, terms are added one by one. Else that is done up to 8 N and
-    the smooth rest is summed by the Euler-Maclaurin formula; the same from 16 N tells the error.
+    If eta is negligible beyond x = 128, the terms are added one by one. Otherwise this is done up
+    to n = 8 N, and the Euler-Maclaurin formula sums the smooth tail. Adding terms up to n = 16 N
+    instead checks the result.
 
     Args:
-        eta: The cut-off; called with mpmath numbers.
-        N: Where it cuts, > 0.
-        digits: Of the arithmetic; the result has ten less, relative to ``N^2``.
+        eta: The cut-off; takes and returns mpmath numbers.
+        N: Scale of the cut-off, > 0.
+        digits: Number of decimal digits of the arithmetic; the error of the result is at most
+            ``N^2`` times ten to the power of ``10 - digits``.
 
     Raises:
-        ValueError: If N is not positive, ``eta(0)`` is not 1, or eta falls too slowly or does not
-            return mpmath numbers, which alone have the digits; or if both results differ, as
-            where eta oscillates and falls like a power, so that its tail cannot be integrated.
+        ValueError: If N is not positive, if ``eta(0)`` is not 1, if eta falls too slowly or does
+            not return mpmath numbers, or if the two results differ. They do if eta oscillates and
+            falls like a power, so that its tail cannot be integrated.
 
     >>> print(cutoff_sum(schemes()["exp(-x)"], 10))  # 1 / (2 cosh(1/10) - 2)
     99.9167083168047
@@ -67,49 +70,52 @@ def cutoff_sum(eta: CutOff, N: float, digits: int = 40) -> "mpf":
     with mpmath.workdps(digits):
         tolerance = mpmath.mpf(10) ** (10 - digits)
         if not 0 < N < mpmath.inf or abs(eta(mpmath.mpf(0)) - 1) > tolerance:
-            raise ValueError(f"got N={N} and eta(0)={eta(mpmath.mpf(0))}, expected N > 0 and 1")
+            raise ValueError(
+                f"got N={N} and eta(0)={eta(mpmath.mpf(0))}, expected N > 0 and eta(0) = 1"
+            )
         _check_decay(eta)
         scale = mpmath.mpf(N)
 
         def term(n: "mpf") -> "mpf":
             return n * eta(n / scale)
 
-        def added(first: int, end: int) -> "mpf":
+        def partial_sum(first: int, end: int) -> "mpf":
             return mpmath.fsum(term(mpmath.mpf(n)) for n in range(first, end))
 
-        if scale < 1000 and _is_nothing_beyond(eta, _REACH):
-            return added(1, int(_REACH * scale) + 1)
+        if scale < 1000 and _is_negligible_beyond(eta, _LARGEST_X):
+            return partial_sum(1, int(_LARGEST_X * scale) + 1)
         first = max(int(8 * scale), 40)
-        head = added(1, first)
+        head = partial_sum(1, first)
         total = head + sum_from(term, first, tolerance)
-        longer = head + added(first, 2 * first) + sum_from(term, 2 * first, tolerance)
-        if not abs(total - longer) <= tolerance * max(abs(longer), scale**2):
+        check = head + partial_sum(first, 2 * first) + sum_from(term, 2 * first, tolerance)
+        if not abs(total - check) <= tolerance * max(abs(check), scale**2):
             raise ValueError(
-                f"got sums that differ by {mpmath.nstr(abs(total - longer), 2)} with {first} and "
-                f"{2 * first} terms one by one, expected equal ones: an eta that is smooth beyond "
-                "8 N, without oscillations unless it falls exponentially"
+                f"got sums that differ by {mpmath.nstr(abs(total - check), 2)} if {first} or "
+                f"{2 * first} terms are added one by one, expected equal ones, as of an eta(x) "
+                "that is smooth beyond x = 8 and oscillates only where it falls exponentially"
             )
-        return +longer
+        return +check  # rounded to the digits of the arithmetic
 
 
 def cutoff_expansion(
     eta: CutOff, sizes: Sequence[float] = (32, 40.5, 48), digits: int = 40
 ) -> Expansion:
-    r"""Coefficients of ``S(N)`` in ``N^2, 1, N^-2, N^-4`` by integral and derivatives of eta.
+    r"""Coefficients of ``S(N)`` in ``N^2, 1, N^-2, N^-4``, by an integral and derivatives of eta.
 
-    Sums at some sizes are the check: without all terms to ``N^-12`` nothing must be left that
-    could be a part of a coefficient. For an analytic eta what is beyond all powers falls
-    exponentially with N, according to its poles. The constant that is returned is the sum at the
-    largest N without the other terms, not the -1/12 that it has to be.
+    The sums at a few N check the coefficients: after subtraction of all terms down to ``N^-12``
+    the remainder must be too small to change any of them. For an analytic eta the remainder falls
+    exponentially with N, at a rate that the poles of eta determine. The constant that is returned
+    is not set to -1/12: it is the sum at the largest N minus the other terms.
 
     Args:
-        eta: The cut-off.
-        sizes: Values of N of the check; one that is no integer sees kinks at integers, too.
-        digits: Of the arithmetic.
+        eta: The cut-off; takes and returns mpmath numbers.
+        sizes: Values of N for the check. A non-integer value also reveals kinks of eta at
+            integers.
+        digits: Number of decimal digits of the arithmetic.
 
     Raises:
-        ValueError: If there are no sizes, or eta is no cut-off as in `cutoff_sum`, or a
-            coefficient disagrees with the sums, as for an eta that is not analytic.
+        ValueError: If there are no sizes, if `cutoff_sum` refuses eta, or if a coefficient
+            disagrees with the sums, as for an eta that is not analytic.
 
     >>> expansion = cutoff_expansion(schemes()["1/(x^2+1)^2"])
     >>> round(expansion.second * 60, 12), round(expansion.fourth * 84, 12)
@@ -118,43 +124,46 @@ def cutoff_expansion(
     import mpmath
 
     if not sizes:
-        raise ValueError("got no sizes, expected some values of N for the check")
+        raise ValueError("got no sizes, expected at least one value of N for the check")
     with mpmath.workdps(digits):
         sums = [(N, cutoff_sum(eta, N, digits)) for N in sorted(sizes)]
         quadratic = integral_from(lambda x: x * eta(x), mpmath.mpf(0), mpmath.mpf(10) ** -digits)
         coefficients = [quadratic, -mpmath.mpf(1) / 12, *_inverse_powers(eta)]
         for N, total in sums:
             powers = [mpmath.mpf(N) ** (2 - 2 * k) for k in range(len(coefficients))]
-            rest = total - mpmath.fdot(coefficients, powers)
+            remainder = total - mpmath.fdot(coefficients, powers)
             names = ("N^2", "1", "N^-2", "N^-4")
             for name, value, power in zip(names, coefficients, powers, strict=False):
-                if not abs(rest / power) <= EXPANSION_ERROR * max(1, abs(value)):
+                if not abs(remainder / power) <= EXPANSION_ERROR * max(1, abs(value)):
+                    by_sum = value + remainder / power
                     raise ValueError(
                         f"got {mpmath.nstr(value, 8)} for the coefficient of {name} by the "
-                        f"Euler-Maclaurin formula and {mpmath.nstr(value + rest / power, 8)} by "
-                        f"the sum at N={N}, expected the same: an analytic eta, or larger sizes"
+                        f"Euler-Maclaurin formula and {mpmath.nstr(by_sum, 8)} by the sum at "
+                        f"N={N}, expected the same: an analytic eta, or larger sizes"
                     )
-        coefficients[1] += rest
+        coefficients[1] += remainder
         return Expansion(*(float(c) for c in coefficients[:4]))
 
 
 def _inverse_powers(eta: CutOff) -> "list[mpf]":
-    """Coefficients of ``N^-2, N^-4, ...``: ``-B_2k / (2k)! (2k - 1) eta^(2k-2)(0)``, k >= 2."""
+    """Coefficients of ``N^(2-2k)``, k >= 2, which are ``-B_2k / (2k)! (2k - 1) eta^(2k-2)(0)``."""
     import mpmath
 
-    # ``n eta(n/N)`` has the derivative ``(2k - 1) eta^(2k-2)(0) / N^(2k-2)`` of order 2k - 1 at 0
-    taylor = mpmath.taylor(eta, 0, 2 * _ORDERS, direction=1)  # eta is for x >= 0 only
+    # the derivative of order 2k - 1 of n eta(n / N) at n = 0 is (2k - 1) eta^(2k-2)(0) / N^(2k-2)
+    taylor = mpmath.taylor(eta, 0, 2 * _ORDERS, direction=1)  # x < 0 is no argument of eta
     return [-mpmath.bernoulli(2 * k) / (2 * k) * taylor[2 * k - 2] for k in range(2, _ORDERS + 2)]
 
 
-def _is_nothing_beyond(eta: CutOff, reach: int) -> bool:
+def _is_negligible_beyond(eta: CutOff, start: int) -> bool:
+    """Whether ``x^2 eta(x)`` is below the last digit of the arithmetic for x >= start."""
     import mpmath
 
-    points = [reach * mpmath.mpf(x) for x in (1, 1.07, 1.19, 1.41, 2.3, 11, 101)]
+    points = [start * mpmath.mpf(x) for x in (1, 1.07, 1.19, 1.41, 2.3, 11, 101)]
     return all(abs(eta(x)) * x * x < mpmath.mpf(10) ** (-mpmath.mp.dps) for x in points)
 
 
 def _check_decay(eta: CutOff) -> None:
+    """Refuse an eta that falls no faster than ``1/x^2`` or computes in ordinary floats."""
     import mpmath
 
     near, far = mpmath.mpf(10) ** 6, mpmath.mpf(10) ** 9

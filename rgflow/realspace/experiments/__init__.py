@@ -1,1 +1,1 @@
-"""Experiments of the lecture on what makes a good block variable."""
+"""Numerical experiments on what makes a good block variable."""

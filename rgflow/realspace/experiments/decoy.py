@@ -1,4 +1,4 @@
-"""What makes a good block variable: local likelihood can be deceived, the environment cannot."""
+"""Noise spins deceive the local likelihood, but not the information with the environment."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rgflow.realspace.block_variable.block_loss import SPINS, Choice, Loss, block_loss, train_block
+from rgflow.realspace.block_variable.block_loss import SPINS, Choice, block_loss, train_block
 from rgflow.realspace.coupling_map.coupling_flow import coupling_weight
 from rgflow.realspace.model.block_geometry import PLAQUETTE
 from rgflow.realspace.model.minimize import minimize
@@ -20,20 +20,24 @@ def decoy_experiment(
     generator: torch.Generator,
     random_starts: int = 4,
 ) -> list[Choice]:
-    r"""What one hidden unit learns on a plaquette beside a decoy, for several beta.
+    r"""The block variable that one hidden unit learns beside a decoy, for several beta.
 
-    The decoy is a second plaquette of four noise spins, independent for every block and coupled
-    more strongly. The divergence alone is smaller for the unit that explains the decoy.
+    The decoy is a second plaquette of four noise spins, which are independent from block to block
+    and coupled more strongly than the spins. The divergence alone prefers the unit that describes
+    the decoy. Training starts from weights on the spins, from weights on the decoy and from random
+    weights, and the smallest loss counts.
 
     Args:
-        J: Coupling of the spins.
+        J: Coupling of the spins, times inverse temperature.
         decoy_coupling: Coupling of the noise spins.
-        betas: Weights of the mutual information.
-        generator: Of random starts.
-        random_starts: Starts beside one on the spins and one on the decoy; the best end counts.
+        betas: Weights of the mutual information with the environment.
+        generator: Random numbers of the random starts.
+        random_starts: Number of random starts.
 
     Returns:
         The best RBM for each beta.
+
+    Reference: arXiv:1704.06279.
     """
     log_noise = PLAQUETTE.log_prob(decoy_coupling)
     random = torch.randn(random_starts, 2 * SPINS, 1, generator=generator, dtype=torch.float64)
@@ -48,59 +52,57 @@ def decoy_experiment(
 
 
 def switching_beta(J: float, decoy_coupling: float, highest: float = 50.0) -> float:
-    """The beta above which an RBM of the spins alone has less loss than one that sees the decoy.
+    """The beta above which an RBM on the spins alone has a smaller loss than one on the decoy.
 
-    The latter looks at the decoy alone, or, with a strong decoy and a large beta, at the spins a
-    little as well. Weights are uniform on the spins and on the decoy.
+    The RBM on the decoy has weights on the decoy alone or, for a strong decoy and a large beta,
+    small weights on the spins as well. Weights are uniform on the spins and uniform on the decoy.
 
     Args:
-        J: Coupling of the spins.
+        J: Coupling of the spins, times inverse temperature.
         decoy_coupling: Coupling of the noise spins.
-        highest: Where to look at most.
+        highest: Upper end of the search for beta.
 
     Raises:
-        ValueError: If the decoy is not better at beta = 0, or is still so at the highest.
+        ValueError: If the decoy does not have the smaller loss at beta = 0, or still has it at the
+            highest beta.
     """
     from scipy.optimize import brentq
 
     def advantage_of_decoy(beta: float) -> float:
-        spins = _loss(_uniform(J, beta), beta).item() + _order(decoy_coupling)
-        return max(spins - _loss_with_decoy(J, decoy_coupling, beta), -1.0)
+        on_spins = _uniform_loss(J, beta) + _divergence_from_independence(decoy_coupling)
+        return max(on_spins - _loss_on_decoy(J, decoy_coupling, beta), -1.0)
 
     if not advantage_of_decoy(0.0) > 0 > advantage_of_decoy(highest):
         raise ValueError(
-            f"got couplings {J} of spins and {decoy_coupling} of decoys, expected a decoy that is "
-            f"better at beta = 0 and worse at beta = {highest}"
+            f"got the coupling {J} of the spins and {decoy_coupling} of the decoy, expected a "
+            f"decoy that is better at beta = 0 and worse at beta = {highest}"
         )
     return brentq(advantage_of_decoy, 0.0, highest, xtol=1e-5)
 
 
-def _loss_with_decoy(J: float, decoy_coupling: float, beta: float) -> float:
-    """Of the minimum next to the RBM that looks at the decoy alone, over two uniform weights.
+def _loss_on_decoy(J: float, decoy_coupling: float, beta: float) -> float:
+    """Loss at the minimum next to the RBM on the decoy alone, over two uniform weights, nats.
 
-    Infinity if there is none beside that of the spins, which is so at large beta.
+    Infinity if the search ends at the RBM on the spins: at large beta there is no other minimum.
     """
     log_noise = PLAQUETTE.log_prob(decoy_coupling)
 
     def loss(pair: Tensor) -> Tensor:
         weights = pair.repeat_interleave(SPINS)[:, None]
-        return _loss(block_loss(J, weights, log_noise), beta)
+        return block_loss(J, weights, log_noise).total(beta)
 
     start = torch.tensor([0.05, coupling_weight(decoy_coupling)], dtype=torch.float64)
     best = minimize(loss, start)
     return best.value if best.argument[1].abs() > 0.01 else math.inf
 
 
-def _loss(parts: Loss, beta: float) -> Tensor:
-    return parts.divergence - beta * parts.information
+def _uniform_loss(J: float, beta: float) -> float:
+    """Loss of the best uniform weight on a plaquette without noise, nats."""
+    weights = torch.full((SPINS, 1), coupling_weight(J, beta), dtype=torch.float64)
+    return block_loss(J, weights).total(beta).item()
 
 
-def _uniform(J: float, beta: float) -> Loss:
-    """Both parts of the loss of the best uniform weight on a plaquette."""
-    return block_loss(J, torch.full((SPINS, 1), coupling_weight(J, beta), dtype=torch.float64))
-
-
-def _order(J: float) -> float:
-    """What the spins of a plaquette know of each other, nats: divergence from independent ones."""
+def _divergence_from_independence(J: float) -> float:
+    """KL divergence between the law of a plaquette and independent spins, nats."""
     law = PLAQUETTE.log_prob(J)
     return kl_divergence(law, torch.full_like(law, -math.log(len(law)))).item()

@@ -1,8 +1,9 @@
-r"""Where the mutual information breaks the symmetry of the block: a copy of one spin wins.
+r"""Copies of one spin: where the mutual information breaks the symmetry of the block.
 
-``L = D_KL(P_loc || P_RBM) - beta I(s_env : t)`` has a second kind of minimum: a hidden unit that
-copies one of the four spins, with its weight at infinity and small ones on the other three. It
-knows more about the environment of that spin and has a larger divergence than uniform weights.
+The loss ``D_KL(P_loc || P_RBM) - beta I(s_env : t)`` has a second kind of minimum: a hidden unit
+that copies one of the four spins, with an infinite weight on it and small weights on the other
+three. Compared with uniform weights the copy has more information on the environment of its spin
+and a larger divergence.
 """
 
 import math
@@ -16,21 +17,20 @@ from rgflow.realspace.coupling_map.coupling_flow import beta_of_fixed_point, cou
 from rgflow.realspace.model.minimize import minimize
 
 COPY_WEIGHT = 20.0
-"""Weight that stands for infinity: a spin and its copy differ with probability exp(-40)."""
+"""Weight that stands for infinity: the copy differs from its spin with probability exp(-40)."""
 
 
 def copy_advantage(J: float, beta: float) -> float:
-    """Loss of the best uniform weight less that of the best copy of one spin, nats.
+    """Loss of the best uniform weight minus the loss of the best copy of one spin, nats.
 
     Args:
-        J: Coupling > 0.
-        beta: Weight of the mutual information, >= 0.
+        J: Coupling times inverse temperature, > 0.
+        beta: Weight of the mutual information with the environment, >= 0.
     """
     copied = torch.full((1, 1), COPY_WEIGHT, dtype=torch.float64)
 
     def loss(weights: Tensor) -> Tensor:
-        divergence, information = block_loss(J, weights)
-        return divergence - beta * information
+        return block_loss(J, weights).total(beta)
 
     others = torch.full((SPINS - 1, 1), 0.5 * math.sqrt(J), dtype=torch.float64)
     copy = minimize(lambda w: loss(torch.cat([w, copied])), others)
@@ -39,17 +39,17 @@ def copy_advantage(J: float, beta: float) -> float:
 
 
 def uniform_limit(J: float, highest: float = 6.0) -> float:
-    """The smallest beta from which on a copy of one spin has a smaller loss than uniform weights.
+    """The smallest beta above which a copy of one spin has a smaller loss than uniform weights.
 
-    At much larger beta uniform weights win again. From J = 0.24 or so on, which includes the
-    critical coupling, they always do.
+    At much larger beta uniform weights have the smaller loss again. For couplings above about
+    0.24, which include the critical one, they have it at every beta.
 
     Args:
-        J: Coupling > 0.
-        highest: Where to look at most.
+        J: Coupling times inverse temperature, > 0.
+        highest: Upper end of the search for beta.
 
     Returns:
-        Beta, or infinity if uniform weights are better up to the highest.
+        Beta, or infinity if uniform weights have the smaller loss up to the highest beta.
     """
     from scipy.optimize import brentq
 
@@ -61,7 +61,7 @@ def uniform_limit(J: float, highest: float = 6.0) -> float:
 
 
 def flow_limit() -> float:
-    """The beta from which on that is so at the fixed point ``J*(beta)`` of uniform weights."""
+    """The beta above which a copy of one spin has the smaller loss at ``J*(beta)``."""
     from scipy.optimize import brentq
 
     def advantage(J: float) -> float:

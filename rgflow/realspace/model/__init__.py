@@ -1,1 +1,1 @@
-"""The block RBM: its law, its geometry, and how its divergence is minimised."""
+"""The blocks of the lattice, the RBM of one block, and the minimiser that trains it."""

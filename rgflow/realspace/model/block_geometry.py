@@ -1,4 +1,4 @@
-"""Which blocks cover the lattice, which spins they share, and the law of one block."""
+"""Blocks that cover the lattice: the spins they share, and the law of one block."""
 
 import math
 from dataclasses import dataclass
@@ -14,19 +14,20 @@ Site = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Block:
-    r"""One block and how its copies cover a hypercubic lattice.
+    r"""A block of spins whose translated copies cover a hypercubic lattice.
 
-    Copies stand at all integer combinations of some vectors. A bond that lies in several blocks
-    counts in equal parts in each, so that the product of the blocks' laws is the Boltzmann law.
-    Spins in one block only, its inner spins, are summed out in the block's law; those that are
-    shared are its visible spins.
+    The copies stand at all integer combinations of the lattice vectors. A bond that lies in
+    several blocks is divided equally among them, so that the product of the laws of all blocks is
+    the Boltzmann law. A spin that several blocks share is visible; a spin of one block only is an
+    inner spin, which the law of the block sums out.
 
     Attributes:
-        sites: Positions of the spins of the block at the origin.
-        vectors: Of the lattice of blocks, as many as the lattice has dimensions.
+        sites: Positions of the spins of the block at the origin, in lattice spacings.
+        vectors: Primitive vectors of the lattice of blocks, one for each dimension.
 
     Raises:
-        ValueError: If vectors are missing or dependent, or the blocks leave out bonds.
+        ValueError: If the vectors are linearly dependent or do not match the coordinates of the
+            sites, or if some bonds of the lattice lie in no block.
 
     >>> PLAQUETTE.rescaling**2, len(PLAQUETTE.visible), len(CHAIN.visible)
     (2.0000000000000004, 4, 2)
@@ -52,46 +53,49 @@ class Block:
 
     @cached_property
     def owners(self) -> tuple[tuple[tuple[Site, int], ...], ...]:
-        """For each spin all blocks that hold it: where they stand, and its index in them."""
+        """For each spin the positions of the blocks that contain it, and its index in them."""
         return tuple(
             tuple(
                 (_difference(site, other), j)
                 for j, other in enumerate(self.sites)
-                if self._is_block(_difference(site, other))
+                if self._is_block_position(_difference(site, other))
             )
             for site in self.sites
         )
 
     @cached_property
     def bonds(self) -> tuple[tuple[int, int, float], ...]:
-        """Pairs of neighbours ``i < j`` of the block and the part of their bond it owns."""
+        """Nearest neighbours ``i < j`` in the block and the fraction of their bond it carries."""
         pairs = (
             (i, j)
             for i, a in enumerate(self.sites)
             for j, b in enumerate(self.sites)
             if i < j and sum(map(abs, _difference(a, b))) == 1
         )
-        blocks = [{where for where, _ in owners} for owners in self.owners]
+        blocks = [{position for position, _ in owners} for owners in self.owners]
         return tuple((i, j, 1 / len(blocks[i] & blocks[j])) for i, j in pairs)
 
     @cached_property
     def visible(self) -> tuple[int, ...]:
-        """Indices of the spins that other blocks share."""
+        """Indices of the spins that the block shares with other blocks."""
         return tuple(i for i, owners in enumerate(self.owners) if len(owners) > 1)
 
     @property
     def rescaling(self) -> float:
-        """Spacing of the lattice of blocks in units of the old one."""
+        """Length rescaling factor b: spacing of the blocks over the spacing of the spins."""
         return self._volume ** (1 / len(self.vectors))
 
     def log_prob(self, J: float | Tensor) -> Tensor:
-        r"""Law of the visible spins, ``P_loc(s) ~ sum_inner exp(J sum_bonds s_i s_j)``.
+        r"""Logarithm of the law of the visible spins.
+
+        ``P_loc(s) ~ sum_inner exp(J sum_bonds s_i s_j)``, where each bond counts with the fraction
+        that the block carries.
 
         Args:
-            J: Coupling, which includes the inverse temperature; ``()`` if a tensor.
+            J: Coupling times inverse temperature, a number or a tensor of shape ``()``.
 
         Returns:
-            ``(2**visible,)`` in the order of `spin_states`; differentiable in J.
+            ``ln P_loc``, ``(2**visible,)`` in the order of `spin_states`; differentiable in J.
 
         Raises:
             ValueError: If the coupling is not finite.
@@ -108,12 +112,13 @@ class Block:
 
     @property
     def _volume(self) -> int:
-        """Sites of the lattice per block."""
+        """Number of lattice sites per block."""
         return round(abs(torch.tensor(self.vectors, dtype=torch.float64).det().item()))
 
-    def _is_block(self, where: Site) -> bool:
+    def _is_block_position(self, site: Site) -> bool:
+        """Whether the site is an integer combination of the lattice vectors."""
         vectors = torch.tensor(self.vectors, dtype=torch.float64)
-        steps = torch.linalg.solve(vectors.T, torch.tensor(where, dtype=torch.float64))
+        steps = torch.linalg.solve(vectors.T, torch.tensor(site, dtype=torch.float64))
         return bool(((steps - steps.round()).abs() < 1e-9).all())
 
 
@@ -122,10 +127,10 @@ def _difference(a: Site, b: Site) -> Site:
 
 
 PLAQUETTE = Block(((0, 0), (0, 1), (1, 0), (1, 1)), ((1, 1), (1, -1)))
-"""The lecture's 2x2 plaquettes that share corners; every spin is in two, every bond in one."""
+"""2x2 plaquettes that share corners: every spin lies in two of them, every bond in one."""
 
 SQUARE = Block(tuple((i, j) for i in range(3) for j in range(3)), ((2, 0), (0, 2)))
-"""3x3 blocks that share edges and corners; the spin in the middle is an inner one."""
+"""3x3 blocks that share edges and corners; the spin in the middle is an inner spin."""
 
 CHAIN = Block(((0,), (1,), (2,)), ((2,),))
-"""Three spins of a chain that share their ends, where renormalization is exact decimation."""
+"""Three spins of a chain that share their ends: renormalization is exact decimation."""

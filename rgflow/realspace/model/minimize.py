@@ -1,4 +1,4 @@
-"""Minimisation of a smooth function of a few numbers down to rounding errors."""
+"""Minimisation of a smooth function of a few variables down to rounding errors."""
 
 import math
 from collections.abc import Callable
@@ -10,20 +10,20 @@ from torch import Tensor
 Function = Callable[[Tensor], Tensor]
 
 CONVERGED = 1e-6
-"""Largest distance to the minimum, in units of 1 or of the argument's norm, of one that counts."""
+"""Largest distance to the minimum, relative to the norm of the argument where that exceeds 1."""
 
-_FLAT = 1e-12  # curvature over the largest one, below which rounding errors may have made it
+_FLAT = 1e-12  # a curvature below this share of the largest one may be a rounding error
 
 
 class Minimum(NamedTuple):
-    """What `minimize` has found.
+    """The result of `minimize`.
 
     Attributes:
-        argument: Where the function is smallest.
-        value: Of the function there.
-        gradient_norm: There.
-        distance: Length of the Newton step that is left; infinity where the function still falls
-            along a direction whose curvature vanishes.
+        argument: The point found, of the shape of the start.
+        value: Value of the function at this point.
+        gradient_norm: Norm of the gradient at this point.
+        distance: Length of the remaining Newton step; infinity if the function still falls along a
+            direction of vanishing curvature.
     """
 
     argument: Tensor
@@ -33,12 +33,15 @@ class Minimum(NamedTuple):
 
     @property
     def converged(self) -> bool:
-        """Whether the minimum is there; not so if it lies at infinity."""
+        """Whether the point is a minimum; False if the minimum lies at infinity."""
         return self.distance <= CONVERGED * max(1.0, self.argument.norm().item())
 
 
-class Local(NamedTuple):
-    """Gradient ``(n,)``, eigenvalues ``(n,)`` and eigenvectors ``(n, n)`` of the Hessian."""
+class LocalExpansion(NamedTuple):
+    """Gradient ``(n,)``, eigenvalues ``(n,)`` and eigenvectors ``(n, n)`` of the Hessian.
+
+    The eigenvalues ascend; the eigenvectors are the columns of ``directions``.
+    """
 
     gradient: Tensor
     curvatures: Tensor
@@ -46,7 +49,7 @@ class Local(NamedTuple):
 
     @property
     def flat(self) -> Tensor:
-        """Which eigenvalues are zero to within rounding errors."""
+        """Boolean mask of the eigenvalues that vanish to within rounding errors, ``(n,)``."""
         return self.curvatures.abs() <= _FLAT * self.curvatures.abs().max()
 
 
@@ -56,62 +59,67 @@ def minimize(
     tolerance: float = 1e-10,
     max_iterations: int = 300,
     newton_steps: int = 400,
-    kicks: int = 8,
+    max_saddles: int = 8,
 ) -> Minimum:
-    r"""Local minimum by torch's LBFGS, then Newton steps ``-|H|^-1 g`` as long as they help.
+    r"""Find a local minimum by L-BFGS, followed by Newton steps ``-|H|^-1 g``.
 
-    Taking the Hessian's eigenvalues by their modulus makes a step go downhill near a saddle too,
-    and leaves alone directions in which the function is constant. Where all this ends on a saddle,
-    as it does from a start with a symmetry, it goes on from a point beside it.
+    The Hessian's eigenvalues enter by their modulus, so that a step goes downhill near a saddle
+    too; directions in which the function is constant are left alone. Newton steps end when they
+    no longer reduce the gradient. A start with a symmetry can lead to a saddle: the search then
+    continues from a point displaced along the most negative curvature.
 
     Args:
-        function: ``(n, ...) -> ()``, differentiable twice.
-        start: Where to begin; float64.
-        tolerance: Norm of the gradient at which LBFGS hands over.
-        max_iterations: Of LBFGS.
-        newton_steps: At most so many at a time.
-        kicks: At most so many saddles are left.
+        function: Twice differentiable function of a tensor, ``(n, ...) -> ()``.
+        start: Initial point, float64.
+        tolerance: Norm of the gradient at which L-BFGS hands over to Newton's method.
+        max_iterations: Largest number of iterations of L-BFGS.
+        newton_steps: Largest number of Newton steps after each run of L-BFGS.
+        max_saddles: Largest number of saddles that are left.
 
     Returns:
-        The point with the smallest gradient; look at ``converged``: where the minimum lies at
-        infinity, the gradient gets as small as one likes, and the distance does not.
+        The last point reached. Check ``converged``: if the minimum lies at infinity, the gradient
+        becomes arbitrarily small but the remaining distance does not.
 
     Raises:
-        ValueError: If the start is not float64, in which alone such tolerances make sense, or
-            derivatives leave the range of float64.
+        ValueError: If the start is not float64, without which these tolerances cannot be reached,
+            or if derivatives leave the range of float64.
     """
     if start.dtype != torch.float64:
         raise ValueError(f"got a start of {start.dtype}, expected torch.float64")
     x = start
-    for _ in range(kicks + 1):
+    for _ in range(max_saddles + 1):
         x = _newton(function, _lbfgs(function, x, tolerance, max_iterations), newton_steps)
         local = local_expansion(function, x)
         lowest = local.curvatures[0].item()
         if lowest >= -1e-9 * local.curvatures.abs().max().item():
             break
-        way = local.directions[:, 0]
-        way = way * (1 if way[way.abs().argmax()] > 0 else -1)
-        x = x + 0.1 * max(1.0, x.norm().item()) * way.view_as(x)
+        downhill = local.directions[:, 0]
+        downhill = downhill * (1 if downhill[downhill.abs().argmax()] > 0 else -1)
+        x = x + 0.1 * max(1.0, x.norm().item()) * downhill.view_as(x)
     return Minimum(x, function(x).item(), _norm(local.gradient), _distance(local))
 
 
-def local_expansion(function: Function, x: Tensor) -> Local:
-    """Both derivatives of a function at a point, of any shape.
+def local_expansion(function: Function, x: Tensor) -> LocalExpansion:
+    """Gradient of a function at a point, and the spectrum of its Hessian.
+
+    Args:
+        function: Twice differentiable function of a tensor, with values of shape ``()``.
+        x: The point, a tensor of any shape with n numbers.
 
     Raises:
         ValueError: If second derivatives leave the range of float64.
     """
-    # backward twice: forward mode would make torch warn its user about parts of its own
+    # reverse mode twice: in forward mode torch emits warnings about its own internals
     hessian = torch.func.jacrev(torch.func.grad(function))(x).reshape(x.numel(), x.numel())
     if not hessian.isfinite().all():
         raise ValueError(
             f"got second derivatives that are not finite at {x.flatten().tolist()}, expected a "
             "function that stays in the range of float64"
         )
-    # at strong coupling all its entries are so small that the solver needs them scaled
+    # at strong coupling all entries are so small that the eigensolver needs them rescaled
     scale = hessian.abs().max().clamp(min=torch.finfo(x.dtype).tiny)
     curvatures, directions = torch.linalg.eigh(hessian / scale)
-    return Local(_gradient(function, x).flatten(), scale * curvatures, directions)
+    return LocalExpansion(_gradient(function, x).flatten(), scale * curvatures, directions)
 
 
 def _lbfgs(function: Function, start: Tensor, tolerance: float, max_iterations: int) -> Tensor:
@@ -140,7 +148,7 @@ def _newton(function: Function, x: Tensor, steps: int) -> Tensor:
     for _ in range(steps):
         local = local_expansion(function, x)
         step = -(local.directions @ _newton_step(local)).view_as(x)
-        # near rounding errors the function's value no longer decides, the gradient does
+        # close to the minimum the value is dominated by rounding errors, the gradient is not
         for k in range(12):
             trial = x + 0.5**k * step
             norm = _norm(_gradient(function, trial))
@@ -153,7 +161,7 @@ def _newton(function: Function, x: Tensor, steps: int) -> Tensor:
 
 
 def _norm(vector: Tensor) -> float:
-    """Without squares that leave the range of float64."""
+    """Euclidean norm, scaled so that squares stay within the range of float64."""
     largest = vector.abs().max().item()
     return largest * (vector / largest).norm().item() if largest > 0 else 0.0
 
@@ -162,13 +170,14 @@ def _gradient(function: Function, x: Tensor) -> Tensor:
     return torch.func.grad(function)(x)
 
 
-def _newton_step(local: Local) -> Tensor:
-    """Its components along the eigenvectors, zero along flat ones."""
+def _newton_step(local: LocalExpansion) -> Tensor:
+    """Components of ``|H|^-1 g`` along the eigenvectors, ``(n,)``; zero along flat directions."""
     along = local.directions.T @ local.gradient
     return torch.where(local.flat, 0.0, along / local.curvatures.abs().masked_fill(local.flat, 1))
 
 
-def _distance(local: Local) -> float:
+def _distance(local: LocalExpansion) -> float:
+    """Length of the Newton step, or infinity if the function falls along a flat direction."""
     slope = (local.directions.T @ local.gradient).abs()[local.flat]
     if (slope > 0.01 * _FLAT * local.curvatures.abs().max()).any():
         return math.inf

@@ -1,4 +1,4 @@
-"""Restricted Boltzmann RBMs of one block, small enough to sum over all states."""
+"""Restricted Boltzmann machines (RBMs) of one block, small enough to sum over all states."""
 
 import math
 
@@ -6,15 +6,17 @@ import torch
 from torch import Tensor, nn
 
 MAX_SPINS = 20
-"""Largest number of spins that is enumerated: about a million states."""
+"""Largest number of spins whose states are enumerated, about a million states."""
 
 
 def spin_states(count: int, like: Tensor | None = None) -> Tensor:
-    """All states of some spins, ``(2**count, count)``: first all up, the last spin fastest.
+    """All states of a number of Ising spins, ``(2**count, count)``.
+
+    The first state has all spins up; the last spin changes fastest.
 
     Args:
         count: Number of spins, 0 to `MAX_SPINS`.
-        like: Gives device and dtype; float64 on the CPU if None.
+        like: Tensor whose device and dtype the states take; float64 on the CPU if None.
 
     Raises:
         ValueError: If there are too many spins to enumerate.
@@ -32,12 +34,12 @@ def spin_states(count: int, like: Tensor | None = None) -> Tensor:
 
 
 def log_2cosh(x: Tensor) -> Tensor:
-    """Stable ``ln(2 cosh x)``, the sum over one spin ``t`` of ``exp(t x)``."""
+    """``ln(2 cosh x)`` without overflow: the sum of ``exp(t x)`` over a spin t."""
     return torch.logaddexp(x, -x)
 
 
 def log_normalize(log_weights: Tensor) -> Tensor:
-    """Subtract the logarithm of the sum over all entries, of any shape."""
+    """Normalize: subtract the logarithm of the sum of ``exp`` over all entries, of any shape."""
     return log_weights - log_weights.flatten().logsumexp(0)
 
 
@@ -45,13 +47,13 @@ def rbm_log_prob(weights: Tensor) -> Tensor:
     r"""Law of the spins, ``ln P(s) = sum_j ln 2cosh(sum_i s_i w_ij) - ln Z``.
 
     Args:
-        weights: ``(spins, hidden)``.
+        weights: Weights between spins and hidden units, ``(spins, hidden)``.
 
     Returns:
-        ``(2**spins,)``, in the order of `spin_states`.
+        ``ln P``, ``(2**spins,)`` in the order of `spin_states`.
 
     Raises:
-        ValueError: If the weights are no matrix or have too many rows.
+        ValueError: If the weights are not a matrix or have too many rows to enumerate.
     """
     _check_matrix(weights)
     states = spin_states(len(weights), weights)
@@ -59,16 +61,16 @@ def rbm_log_prob(weights: Tensor) -> Tensor:
 
 
 def rbm_joint_log_prob(weights: Tensor) -> Tensor:
-    r"""Law of spins and hidden units, ``ln P(s, t) = sum_ij s_i w_ij t_j - ln Z``.
+    r"""Joint law of spins and hidden units, ``ln P(s, t) = sum_ij s_i w_ij t_j - ln Z``.
 
     Args:
-        weights: ``(spins, hidden)``.
+        weights: Weights between spins and hidden units, ``(spins, hidden)``.
 
     Returns:
-        ``(2**spins, 2**hidden)``, in the order of `spin_states`.
+        ``ln P``, ``(2**spins, 2**hidden)`` in the order of `spin_states`.
 
     Raises:
-        ValueError: If the weights are no matrix or have too many rows or columns.
+        ValueError: If the weights are not a matrix or have too many rows or columns to enumerate.
     """
     _check_matrix(weights)
     spins, hidden = (spin_states(size, weights) for size in weights.shape)
@@ -76,28 +78,29 @@ def rbm_joint_log_prob(weights: Tensor) -> Tensor:
 
 
 def kl_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """``D_KL(P || Q) = sum_s P(s) (ln P(s) - ln Q(s))`` in nats, ``()``."""
+    """Kullback-Leibler divergence ``sum_s P(s) (ln P(s) - ln Q(s))``, ``()`` in nats."""
     return (log_p.exp() * (log_p - log_q)).sum()
 
 
 def rbm_divergence(log_target: Tensor, weights: Tensor) -> Tensor:
     r"""``D_KL(P || P_RBM)`` with derivatives that keep relative precision at strong coupling.
 
-    There P and P_RBM agree on the most likely states to more digits than float64 has, and the
-    weights depend on the small probabilities of the others. Hence states that differ by a flip of
-    all spins are taken together, and all is written in differences from the most likely pair.
+    At strong coupling P and P_RBM agree on the most likely states to more digits than float64 has,
+    and the best weights depend on the small probabilities of the other states. The divergence is
+    therefore summed over pairs of states that differ by a flip of all spins, and is written in
+    differences from the most likely pair.
 
     Args:
         log_target: ``ln P``, ``(2**spins,)``.
-        weights: ``(spins, hidden)``.
+        weights: Weights of the RBM, ``(spins, hidden)``.
 
     Returns:
-        ``()``, nats; differentiable in both.
+        The divergence in nats, ``()``; differentiable in both arguments.
     """
     half = len(log_target) // 2
     log_pair = torch.logaddexp(log_target[:half], log_target.flip(0)[:half])
     both = torch.cat([log_pair, log_pair.flip(0)]) - math.log(2)
-    asymmetry = kl_divergence(log_target, both)  # which no RBM without biases can learn
+    asymmetry = kl_divergence(log_target, both)  # an RBM without biases cannot learn it
     log_q = log_2cosh(spin_states(len(weights), weights)[:half] @ weights).sum(1)
     top = log_pair.argmax()
     others = torch.arange(half, device=log_q.device) != top
@@ -107,22 +110,22 @@ def rbm_divergence(log_target: Tensor, weights: Tensor) -> Tensor:
 
 
 class BlockRBM(nn.Module):
-    r"""The RBM that finds block variables, ``P(s) = sum_t exp(sum_ij s_i w_ij t_j) / Z``.
+    r"""The RBM whose hidden units are the block variables of a block of spins.
 
-    There are no biases: the law has the symmetry of the Ising model under a flip of all spins.
-    Sums over states are exact.
+    ``P(s) = sum_t exp(sum_ij s_i w_ij t_j) / Z``, with exact sums over all states. There are no
+    biases, so that the law has the Ising symmetry under a flip of all spins.
 
     Args:
         spins: Number of spins of the block.
         hidden: Number of hidden units, the block variables.
-        scale: Standard deviation of the initial weights, > 0: at zero the gradient vanishes.
-        generator: Of the initial weights; the global one if None.
+        scale: Standard deviation of the initial weights, > 0; at zero the gradient would vanish.
+        generator: Random numbers of the initial weights; torch's global generator if None.
 
     Raises:
-        ValueError: If there are no spins or hidden units, or too many to enumerate, or the scale
-            is not positive.
+        ValueError: If there are no spins or hidden units, or too many to enumerate, or if the
+            scale is not positive and finite.
 
-    Reference: the lecture's step 3; RBMs as RG maps: arXiv:1410.3831, arXiv:1704.06279.
+    Reference: RBMs as maps of the renormalization group: arXiv:1410.3831, arXiv:1704.06279.
 
     >>> rbm = BlockRBM(spins=4, hidden=1)
     >>> round(rbm.log_prob().exp().sum().item(), 12)
@@ -146,18 +149,18 @@ class BlockRBM(nn.Module):
         self.weights = nn.Parameter(scale * start)
 
     def log_prob(self) -> Tensor:
-        """Of all states of the spins, ``(2**spins,)``; see `rbm_log_prob`."""
+        """Logarithm of the law of the spins, ``(2**spins,)``; see `rbm_log_prob`."""
         return rbm_log_prob(self.weights)
 
     def joint_log_prob(self) -> Tensor:
-        """Of all states of spins and hidden units, ``(2**spins, 2**hidden)``."""
+        """Logarithm of the joint law of spins and hidden units, ``(2**spins, 2**hidden)``."""
         return rbm_joint_log_prob(self.weights)
 
     def forward(self, log_target: Tensor) -> Tensor:
-        """Divergence of the target from the RBM, in nats, ``(2**spins,) -> ()``.
+        """Divergence ``D_KL(P || P_RBM)`` of a target law P in nats, ``(2**spins,) -> ()``.
 
         Raises:
-            ValueError: If the target is a law of another number of spins.
+            ValueError: If the target is the law of a different number of spins.
         """
         expected = (2 ** len(self.weights),)
         if tuple(log_target.shape) != expected:
@@ -165,6 +168,15 @@ class BlockRBM(nn.Module):
                 f"got a target of shape {tuple(log_target.shape)}, expected {expected}"
             )
         return rbm_divergence(log_target, self.weights)
+
+
+def with_positive_sums(weights: Tensor) -> Tensor:
+    """Choose the signs of hidden units, which are arbitrary, so that their weights sum to >= 0.
+
+    Args:
+        weights: Weights of the RBM, ``(spins, hidden)``.
+    """
+    return torch.where(weights.sum(0) < 0, -weights, weights)
 
 
 def _check_matrix(weights: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""Mutual informations of tables of probabilities, in nats."""
+"""Mutual information by exact sums over tables of probabilities, in nats."""
 
 import torch
 from torch import Tensor
@@ -7,10 +7,13 @@ from rgflow.realspace.model.rbm import spin_states
 
 
 def mutual_information(log_joint: Tensor) -> Tensor:
-    r"""``I(a : b) = sum_ab P(a, b) ln [P(a, b) / (P(a) P(b))]``, ``(..., A, B) -> (...)``.
+    r"""Mutual information ``I(a : b) = sum_ab P(a, b) ln [P(a, b) / (P(a) P(b))]``.
 
     Args:
-        log_joint: Logarithm of the joint probabilities, which sum to one over A and B.
+        log_joint: ``ln P(a, b)``, ``(..., A, B)``, normalized over A and B.
+
+    Returns:
+        ``(...)``, nats.
     """
     log_a = log_joint.logsumexp(-1, keepdim=True)
     log_b = log_joint.logsumexp(-2, keepdim=True)
@@ -18,14 +21,14 @@ def mutual_information(log_joint: Tensor) -> Tensor:
 
 
 def pair_information(log_joint: Tensor) -> Tensor:
-    r"""``I(s_i : s_j | t)`` for all pairs of spins, given the hidden units.
+    r"""Mutual information of all pairs of spins given the hidden units, ``I(s_i : s_j | t)``.
 
-    ``sum_t P(t) sum_ab P(s_i = a, s_j = b | t) ln [P(a, b | t) / (P(a | t) P(b | t))]``; on the
-    diagonal stands the conditional entropy of a spin.
+    ``sum_t P(t) sum_ab P(s_i = a, s_j = b | t) ln [P(a, b | t) / (P(a | t) P(b | t))]``. The
+    diagonal holds the conditional entropies of the single spins.
 
     Args:
-        log_joint: Law of spins and hidden units, ``(2**spins, H)``, in the order of
-            `rbm.spin_states`; with H = 1 nothing is given.
+        log_joint: ``ln P(s, t)``, ``(2**spins, H)``, with the spins in the order of
+            `rbm.spin_states`; H = 1 gives the unconditional information.
 
     Returns:
         ``(spins, spins)``, nats.
@@ -36,20 +39,20 @@ def pair_information(log_joint: Tensor) -> Tensor:
     pairs = torch.einsum("sia,sjb,st->tijab", one_hot, one_hot, log_joint.exp())
     hidden = pairs.sum((-2, -1), keepdim=True)
     singles = pairs.sum(-1, keepdim=True) * pairs.sum(-2, keepdim=True)
-    # a spin is never both up and down: these entries are 0 ln 0
+    # on the diagonal a spin is never both up and down: these entries are 0 ln 0 = 0
     ratio = torch.where(pairs > 0, pairs * hidden / singles, 1.0)
     return (pairs * ratio.log()).sum((0, -2, -1))
 
 
 def total_correlation(log_joint: Tensor) -> Tensor:
-    r"""All that the spins know of each other given the hidden units, ``sum_i S(s_i|t) - S(s|t)``.
+    r"""Total correlation of the spins given the hidden units, ``sum_i S(s_i|t) - S(s|t)``.
 
-    It is zero if and only if the spins are independent given t, while informations of pairs can
-    be zero without that.
+    It vanishes if and only if the spins are independent given t. The mutual information of every
+    pair can vanish although the spins are not independent.
 
     Args:
-        log_joint: Law of spins and hidden units, ``(2**spins, H)``, in the order of
-            `rbm.spin_states`; with H = 1 nothing is given.
+        log_joint: ``ln P(s, t)``, ``(2**spins, H)``, with the spins in the order of
+            `rbm.spin_states`; H = 1 gives the unconditional total correlation.
 
     Returns:
         ``()``, nats.
@@ -60,27 +63,30 @@ def total_correlation(log_joint: Tensor) -> Tensor:
 
 
 def information_through(log_joint: Tensor, channels: list[Tensor]) -> Tensor:
-    r"""``I(e : t)`` between hidden units and what each spin alone has told to its environment.
+    r"""Mutual information ``I(e : t)`` of hidden units and an environment behind the spins.
 
-    ``P(e, t) = sum_s P(s, t) prod_i P(e_i | s_i)``: the mutual information of the lecture's step
-    5, by exact enumeration.
+    Each spin alone determines the law of its part of the environment, hence ``P(e, t) = sum_s
+    P(s, t) prod_i P(e_i | s_i)``. The sum is exact and goes spin by spin.
 
     Args:
-        log_joint: Law of spins and hidden units, ``(2**spins, H)``, in the order of
+        log_joint: ``ln P(s, t)``, ``(2**spins, H)``, with the spins in the order of
             `rbm.spin_states`.
-        channels: For each spin ``ln P(e_i | s_i)``, ``(2, outcomes)``, first the spin up.
+        channels: ``ln P(e_i | s_i)`` of each spin, ``(2, outcomes)``; the first row is for the
+            spin up.
 
     Returns:
         ``()``, nats; differentiable.
 
     Raises:
-        ValueError: If there is not one channel for each spin.
+        ValueError: If the number of channels is not the number of spins.
+
+    Reference: arXiv:1704.06279.
     """
     if len(log_joint) != 2 ** len(channels):
         raise ValueError(
             f"got {len(channels)} channels for {len(log_joint)} states, expected one for each spin"
         )
-    table = log_joint.T.unsqueeze(1)  # (H, outcomes so far, states of the spins that are left)
+    table = log_joint.T.unsqueeze(1)  # (H, outcomes so far, states of the remaining spins)
     for channel in channels:
         split = table.unflatten(-1, (2, 1, -1)) + channel[:, :, None]  # (H, _, 2, outcomes, rest)
         table = split.logsumexp(2).flatten(1, 2)

@@ -1,1 +1,1 @@
-"""What scripts/ising_rg.py prints and draws."""
+"""Tables and figures of scripts/ising_rg.py."""

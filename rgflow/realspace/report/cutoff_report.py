@@ -1,4 +1,4 @@
-"""The part of the report on cut-offs: of sums, of modes, and of real space."""
+"""The part of the report on cut-offs of sums, of Fourier modes and in real space."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from rgflow.realspace.report.exact_figures import cutoff_figure
 from rgflow.realspace.report.report import Row, Section
 from rgflow.realspace.report.sampling_figures import smearing_figure
 
-# N^2, N^-2 and N^-4 in the cut-off sums: the integral of x eta(x), eta''(0)/240, -eta''''(0)/6048
+# coefficients of N^2, N^-2, N^-4: the integral of x eta(x), eta''(0) / 240, -eta''''(0) / 6048
 CUTOFF_VALUES = {
     "exp(-x)": (1.0, 1 / 240, -1 / 6048),
     "1/(x^2+1)^2": (1 / 2, -1 / 60, -1 / 84),
@@ -18,7 +18,7 @@ CUTOFF_VALUES = {
 
 
 def cutoff_section(generator: torch.Generator) -> Section:
-    """Cut-off sums, and smearing in momentum and in real space."""
+    """Cut-off sums, and Wilson's cut-off beside Kadanoff's smearing of a random field."""
     sizes, rows, constants = [1, 2, 4, 8, 16, 32], [], {}
     for name, eta in schemes().items():
         expansion = cutoff_expansion(eta)

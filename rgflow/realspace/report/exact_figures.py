@@ -1,4 +1,4 @@
-"""Figures of what is computed exactly: numbers in, matplotlib Figure out."""
+"""Figures of the parts of the report that are computed exactly."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rgflow.energies.exact import CRITICAL_COUPLING
 from rgflow.realspace.block_variable.block_loss import SPINS, Choice, Loss
-from rgflow.realspace.block_variable.fit import Fit, Learning
+from rgflow.realspace.block_variable.fit import Descent, Fit
 from rgflow.realspace.coupling_map.coupling_flow import (
     LinearisedFlow,
     fixed_point,
@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 def panels(columns: int, width: float = 4.2, height: float = 3.4) -> tuple["Figure", list["Axes"]]:
-    """A figure with axes side by side, not attached to any window; inches for each of them."""
+    """A figure without a window, with a row of axes.
+
+    Args:
+        columns: Number of axes.
+        width: Width of each of the axes in inches.
+        height: Height of the figure in inches.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width * columns, height), dpi=150, layout="constrained")
@@ -30,12 +36,12 @@ def panels(columns: int, width: float = 4.2, height: float = 3.4) -> tuple["Figu
 def flow_figure(
     couplings: Sequence[float], renormalized: Sequence[float], steps: Sequence[Sequence[float]]
 ) -> "Figure":
-    """The map J -> J' with trajectories as stairs, and its fixed point beside the exact one.
+    """The map J -> J' with trajectories, and its fixed point beside the exact critical coupling.
 
     Args:
-        couplings: J of the curve.
-        renormalized: J' of the curve.
-        steps: Trajectories J, J', J'', ...
+        couplings: Couplings J of the curve.
+        renormalized: Couplings J' of the curve.
+        steps: Trajectories J, J', J'', ..., drawn as stairs.
     """
     figure, (axis,) = panels(1, 5.0, 4.4)
     axis.plot(couplings, couplings, color="gray", lw=0.8, label="J' = J")
@@ -61,13 +67,13 @@ def flow_figure(
 def scaling_figure(
     distance: Sequence[float], above: Sequence[float], below: Sequence[float], nu: float
 ) -> "Figure":
-    """Correlation length of the flow against the distance from the fixed point.
+    """Correlation length by the flow against the distance from the fixed point.
 
     Args:
-        distance: abs(J - J*).
-        above: Length in the ordered phase.
-        below: Length in the disordered phase.
-        nu: Exponent of the flow.
+        distance: Distances ``|J - J*|``.
+        above: Correlation lengths in the ordered phase, in lattice spacings.
+        below: Correlation lengths in the disordered phase, in lattice spacings.
+        nu: Correlation length exponent of the flow.
     """
     figure, (axis,) = panels(1, 5.0, 3.8)
     d = np.asarray(distance)
@@ -90,9 +96,9 @@ def beta_figure(
     """Fixed point and exponent against the weight of the mutual information.
 
     Args:
-        betas: Weights.
-        flows: Linearised flow for each.
-        exact_beta: Where the fixed point is the exact critical coupling.
+        betas: Weights of the mutual information.
+        flows: Linearised flow for each beta.
+        exact_beta: The beta for which the fixed point is the exact critical coupling.
     """
     figure, axes = panels(2)
     values = ([f.fixed_point for f in flows], [f.exponent for f in flows])
@@ -111,20 +117,20 @@ def beta_figure(
 
 
 def hidden_units_figure(
-    learning: Learning, units: Sequence[int], coinciding: Sequence[float], free: Sequence[Fit]
+    descent: Descent, units: Sequence[int], coinciding: Sequence[float], free: Sequence[Fit]
 ) -> "Figure":
-    """How three hidden units learn, and the divergence against their number.
+    """Training of three hidden units, and the divergence against the number of hidden units.
 
     Args:
-        learning: A descent from small weights.
+        descent: Gradient descent of three hidden units from small weights.
         units: Numbers of hidden units.
-        coinciding: KL divergence if all have one feature.
-        free: Best fit of free weights.
+        coinciding: KL divergence for each number if all units share one feature, nats.
+        free: Best fit for each number with free weights.
     """
     figure, (left, right) = panels(2)
-    left.plot(learning.steps, learning.divergence, color="C0", label="KL divergence (nats)")
-    cosine = learning.cosine_similarity
-    left.plot(learning.steps, cosine, color="C3", label="smallest |cosine| of two units")
+    left.plot(descent.steps, descent.divergence, color="C0", label="KL divergence (nats)")
+    cosine = descent.cosine_similarity
+    left.plot(descent.steps, cosine, color="C3", label="smallest |cosine| of two units")
     left.set(
         xlabel="steps of gradient descent, 3 hidden units",
         ylabel="nats, or cosine",
@@ -148,10 +154,11 @@ def hidden_units_figure(
 
 
 def causal_figure(tables: Mapping[str, Tensor]) -> "Figure":
-    """Mutual information of pairs of spins, one matrix for each name.
+    """Matrices of the mutual information of pairs of spins, side by side.
 
     Args:
-        tables: ``(spins, spins)``, nats; the diagonal is not shown.
+        tables: Mutual information by name of the law, ``(spins, spins)``, nats; the diagonal is
+            not shown.
     """
     figure, axes = panels(len(tables), 2.9, 3.6)
     shown = [np.where(np.eye(len(t)) > 0, np.nan, t.numpy()) for t in tables.values()]
@@ -184,14 +191,14 @@ def decoy_figure(
     decoys: Sequence[float],
     switches: Sequence[float],
 ) -> "Figure":
-    """Weights and both parts of the loss against beta, and where the choice changes.
+    """Weights and both parts of the loss against beta, and the beta of equal losses.
 
     Args:
         betas: Weights of the mutual information.
-        choices: What is learned with each.
-        switch: Where spins and decoy are equally good.
-        decoys: Couplings of decoys.
-        switches: The same beta for each of those.
+        choices: Block variable learned with each beta.
+        switch: The beta above which the spins have a smaller loss than the decoy.
+        decoys: Couplings of the decoy in the last panel.
+        switches: The beta of `switch` for each of these couplings.
     """
     figure, (left, middle, right) = panels(3, 3.8)
     weights = np.array([c.weights.abs().mean(1).numpy() for c in choices])
@@ -206,7 +213,7 @@ def decoy_figure(
         label = rf"switch at $\beta$ = {switch:.3f}"
         axis.axvline(switch, color="gray", lw=0.8, ls="--", label=label)
         axis.set(xlabel=r"weight $\beta$ of the mutual information")
-    right.plot(decoys, switches, "o-", ms=3, color="C4", label="spins are picked above")
+    right.plot(decoys, switches, "o-", ms=3, color="C4", label="spins are learned above")
     right.set(xlabel="coupling of the decoy", ylabel=r"switching $\beta$", ylim=(0, None))
     for axis in (left, middle, right):
         axis.legend(fontsize=7)
@@ -214,11 +221,11 @@ def decoy_figure(
 
 
 def cutoff_figure(sizes: Sequence[float], constants: Mapping[str, Sequence[float]]) -> "Figure":
-    """What is left of the cut-off sums without their quadratic part.
+    """The cut-off sums minus their quadratic part, which tend to -1/12.
 
     Args:
-        sizes: N.
-        constants: ``S(N) - a N^2`` for each scheme.
+        sizes: Values of N.
+        constants: ``S(N) - a N^2`` for each N, by name of the scheme.
     """
     figure, (axis,) = panels(1, 5.0, 3.6)
     for name, values in constants.items():

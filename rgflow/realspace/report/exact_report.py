@@ -1,4 +1,4 @@
-"""The parts of the report that need no samples."""
+"""The parts of the report that are computed exactly, without Monte-Carlo samples."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import torch
 
 from rgflow.energies.exact import CRITICAL_COUPLING
 from rgflow.realspace.block_variable.environment import environment_mutual_information
-from rgflow.realspace.block_variable.fit import Fit, fit_coinciding, fit_rbm, learn
+from rgflow.realspace.block_variable.fit import Fit, fit_coinciding, fit_rbm, gradient_descent
 from rgflow.realspace.coupling_map.coupling_flow import (
     UNIFORM_BETA,
     beta_of_fixed_point,
@@ -26,7 +26,7 @@ from rgflow.realspace.model.table_information import pair_information, total_cor
 from rgflow.realspace.report import exact_figures as figures
 from rgflow.realspace.report.report import Row, Section
 
-# coupling, weight, divergence, J': from 50-digit arithmetic, to double precision
+# coupling J, weight w, divergence in nats and J', from 50-digit arithmetic
 PLAQUETTE_VALUES = (
     (0.1, 0.27727506688126833, 0.0053416036056449656, 0.073236662593512336),
     (0.3, 0.55484497647117036, 0.031688862386860012, 0.25985485686794357),
@@ -36,11 +36,11 @@ PLAQUETTE_VALUES = (
 FIXED_POINT, SLOPE, EXPONENT = 0.48626107952566720, 1.35679655025268, 1.13583597119585
 
 PLATEAU = (200, 400)
-"""Steps of gradient descent over which several hidden units have one feature in common."""
+"""First and last step of the gradient descent in which all hidden units share one feature."""
 
 
 def rbm_section(generator: torch.Generator) -> Section:
-    """The trained RBM against the root finder, on the lecture's table of couplings."""
+    """The trained RBM against the root of ``dL/dw`` and exact values, for four couplings."""
     rows = []
     for J, weight, divergence, renormalized in PLAQUETTE_VALUES:
         start = torch.randn(4, 1, generator=generator, dtype=torch.float64)
@@ -56,17 +56,17 @@ def rbm_section(generator: torch.Generator) -> Section:
 
 
 def hidden_units_section(generator: torch.Generator, J: float = 0.6, starts: int = 3) -> Section:
-    """What several hidden units learn on the way and in the end."""
+    """The features of several hidden units, during gradient descent and at the best fit."""
     law, units = PLAQUETTE.log_prob(J), [1, 2, 3, 4]
     start = torch.randn(4, 3, generator=generator, dtype=torch.float64)
-    learning = learn(law, 1e-3 * start)
-    plateau = (learning.steps >= PLATEAU[0]) & (learning.steps <= PLATEAU[1])
-    on_plateau = learning.cosine_similarity[plateau].min().item()
+    descent = gradient_descent(law, 1e-3 * start)
+    plateau = (descent.steps >= PLATEAU[0]) & (descent.steps <= PLATEAU[1])
+    on_plateau = descent.cosine_similarity[plateau].min().item()
     coinciding = [fit_coinciding(law, n) for n in units]
     free = [_best_fit(law, n, generator, starts) for n in units]
     steps = "steps {} to {}".format(*PLATEAU)
     rows = [Row(f"3 units from small weights: least |cosine|, {steps}", on_plateau, 1.0)]
-    rows.append(Row("  |cosine| at the end", learning.cosine_similarity[-1].item()))
+    rows.append(Row("  |cosine| at the end", descent.cosine_similarity[-1].item()))
     for n, shared, best in zip(units, coinciding, free, strict=True):
         rows.append(Row(f"{n} hidden: KL divergence with one feature (nats)", shared.divergence))
         kind = "minimum" if best.converged else "limit, no minimum"
@@ -77,20 +77,20 @@ def hidden_units_section(generator: torch.Generator, J: float = 0.6, starts: int
     rows += [
         Row("2 units, one feature: J' to a unit of the next block", two[1, 1][0, 0].item()),
         Row("  coupling of both units of a block", two[0, 0][0, 1].item()),
-        # both units copy a spin, opposite ones, and see the other two with the bare coupling
-        Row("2 units, free: |weight| on the other two spins", _on_other_spins(free[1]), J),
+        # the units copy two opposite spins and couple to the other two with the bare coupling
+        Row("2 units, free: |weight| on the other two spins", _smallest_weights(free[1]), J),
     ]
     notes = (
-        "One feature is a saddle for two units or more; products of four units are left out.",
+        "One shared feature is a saddle for two units or more. J' leaves out products of 4 units.",
         "Two free units have no minimum: they tend to copies of two opposite spins (decimation).",
     )
     divergences = [fit.divergence for fit in coinciding]
-    picture = figures.hidden_units_figure(learning, units, divergences, free)
+    picture = figures.hidden_units_figure(descent, units, divergences, free)
     return Section(f"Several hidden units, J = {J}", rows, {"hidden_units": picture}, notes)
 
 
 def causal_section() -> Section:
-    """Spins become independent given the block variable."""
+    """The mutual information of pairs of spins, without and given the block variable."""
     law = PLAQUETTE.log_prob(CRITICAL_COUPLING)[:, None]
     weights = torch.full((4, 1), coupling_weight(CRITICAL_COUPLING), dtype=torch.float64)
     joint = rbm_joint_log_prob(weights)
@@ -102,12 +102,12 @@ def causal_section() -> Section:
         "model, t of the RBM:\nI(i : j | t)": law + joint - joint.logsumexp(1, keepdim=True),
     }
     tables = {name: pair_information(log_joint) for name, log_joint in laws.items()}
-    apart = ~torch.eye(4, dtype=torch.bool)
+    off_diagonal = ~torch.eye(4, dtype=torch.bool)
     rows = []
     for (name, log_joint), exact in zip(laws.items(), (None, None, 0.0, None), strict=True):
-        words = " ".join(name.split())
+        label = " ".join(name.split())
         rows += [
-            Row(f"{words}, largest (nats)", tables[name][apart].max().item(), exact),
+            Row(f"{label}, largest (nats)", tables[name][off_diagonal].max().item(), exact),
             Row(
                 "  total correlation of the four spins (nats)",
                 total_correlation(log_joint).item(),
@@ -120,7 +120,7 @@ def causal_section() -> Section:
 
 
 def flow_section() -> Section:
-    """Flow, fixed points and exponents, of plaquettes and of other blocks."""
+    """The flow of the coupling, its fixed points and exponents, for several blocks."""
     flow, square = linearised_flow(), block_flow(SQUARE)
     J = 0.7
     rows = [
@@ -154,15 +154,15 @@ def flow_section() -> Section:
         "correlation_length": figures.scaling_figure(distance, above, below, flow.exponent),
     }
     notes = (
-        "The slope 1.3568525 (nu 1.1356826) that one finds quoted is a forward difference with a",
-        "step of 7.5e-5; the derivative is 1.3567966 (nu 1.1358360), by 40-digit arithmetic too.",
-        "3x3 blocks: the coupling to diagonal neighbours is dropped.",
+        "The slope 1.3568525 (nu 1.1356826) that is sometimes quoted is a forward difference with",
+        "a step of 7.5e-5. The derivative is 1.3567966 (nu 1.1358360), by 40-digit arithmetic.",
+        "3x3 blocks: the coupling to diagonal neighbours is left out.",
     )
     return Section("Flow of the coupling", rows, pictures, notes)
 
 
 def information_section() -> Section:
-    """The mutual information with the environment, and what it does to the flow."""
+    """The mutual information with the environment, and its effect on the flow."""
     exact_beta = beta_of_fixed_point(CRITICAL_COUPLING)
     at_exact = linearised_flow(exact_beta)
     gain = -copy_advantage(CRITICAL_COUPLING, 3.0)
@@ -170,15 +170,15 @@ def information_section() -> Section:
         Row(
             "I(J = 0.5, w = 1) (nats)",
             environment_mutual_information(0.5, 1.0).item(),
-            0.365794042748978,  # by a table of all 2**16 states
+            0.365794042748978,  # sum over all 2**16 states
         ),
         Row("beta at which J* is exact", exact_beta),
         Row("  J* there", at_exact.fixed_point, CRITICAL_COUPLING),
         Row("  nu there", at_exact.exponent, 1.0),
-        Row("beta beyond which a copy of one spin wins at J*", UNIFORM_BETA),
+        Row("beta above which a copy of one spin is better at J*", UNIFORM_BETA),
         Row("  J* at that beta", fixed_point(UNIFORM_BETA)),
-        Row("  the same beta at fixed J = 0.1", uniform_limit(0.1)),
-        Row("  uniform weights' gain over a copy, critical, beta 3", gain),
+        Row("  the same beta for J = 0.1 instead of J*", uniform_limit(0.1)),
+        Row("  loss of copy - uniform, critical J, beta 3 (nats)", gain),
     ]
     betas = np.linspace(0, 0.4, 17).tolist()
     flows = [linearised_flow(beta) for beta in betas]
@@ -192,17 +192,17 @@ def decoy_section(
     decoys: Sequence[float] = (0.5, 0.6, 0.8, 1.0, 1.4, 2.0),
     betas: Sequence[float] = (0.0, 1.0, 2.0, 2.5, 3.0, 3.5, 4.5, 6.0),
 ) -> Section:
-    """Strongly coupled plaquettes of noise beside the spins.
+    """Block variables learned beside a decoy, a strongly coupled plaquette of noise spins.
 
     Args:
-        generator: Of random starts.
+        generator: Random numbers of the random starts.
         decoy: Coupling of the noise for which weights are shown.
-        decoys: Couplings for which the beta is shown where the choice changes.
-        betas: Weights of the mutual information beside those where the choice changes.
+        decoys: Couplings of the noise for which the switching beta is shown.
+        betas: Weights of the mutual information, beside two values next to the switching beta.
     """
     switches = [switching_beta(CRITICAL_COUPLING, coupling) for coupling in decoys]
     rows = [
-        Row(f"decoy {coupling}: beta from which on spins are picked", switch)
+        Row(f"decoy {coupling}: beta above which spins are learned", switch)
         for coupling, switch in zip(decoys, switches, strict=True)
         if coupling in (0.6, decoy, decoys[-1])
     ]
@@ -210,24 +210,24 @@ def decoy_section(
     betas = sorted([*betas, switch - 0.02, switch + 0.02])
     choices = decoy_experiment(CRITICAL_COUPLING, decoy, betas, generator, random_starts=1)
     for beta, choice in zip(betas, choices, strict=True):
-        share = round(choice.share_of_spins, 12)  # what is left of rounding errors is no news
+        share = round(choice.share_of_spins, 12)  # removes rounding errors
         rows += [
             Row(f"decoy {decoy}, beta = {beta:.4g}: share of spins", share),
             Row("  KL divergence (nats)", choice.divergence),
             Row("  information on the environment (nats)", round(choice.information, 12)),
         ]
     picture = figures.decoy_figure(betas, choices, switch, decoys, switches)
-    notes = ("Before the jump the RBM sees the spins a little, still mostly the decoy.",)
+    notes = ("Just below the switching beta the weights on the spins are small, but not zero.",)
     title = "Decoys beside spins at the critical coupling"
     return Section(title, rows, {"decoy": picture}, notes)
 
 
 def _best_fit(law: torch.Tensor, hidden: int, generator: torch.Generator, starts: int) -> Fit:
-    """The smallest divergence from a few random starts."""
+    """The fit of smallest divergence from several random starts."""
     weights = torch.randn(starts, 4, hidden, generator=generator, dtype=torch.float64)
     return min((fit_rbm(law, start) for start in weights), key=lambda fit: fit.divergence)
 
 
-def _on_other_spins(fit: Fit) -> float:
-    """Mean modulus of the weights on the two spins that the units look at least."""
+def _smallest_weights(fit: Fit) -> float:
+    """Mean modulus of the weights of two units on the two spins of smallest total weight."""
     return fit.weights.abs().sum(1).topk(2, largest=False).values.mean().item() / 2

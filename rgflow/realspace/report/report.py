@@ -1,4 +1,4 @@
-"""What a report is made of: numbers beside exact ones, and figures."""
+"""Parts of a report: rows of numbers beside their exact values, and figures."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """A number, what it should be, and its error; None where there is none."""
+    """A number, its exact value and its standard error; None where one of them is not known."""
 
     quantity: str
     value: float
@@ -17,7 +17,7 @@ class Row(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A part of a report; figures by the name of their file without suffix, notes below it."""
+    """A part of a report: rows, figures by the name of their file without suffix, and notes."""
 
     title: str
     rows: list[Row]
@@ -26,7 +26,12 @@ class Section(NamedTuple):
 
 
 def format_rows(title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> str:
-    """A table in plain text, one line for each row, with notes under it.
+    """Format rows as a table in plain text, with the notes below it.
+
+    Args:
+        title: Line above the table.
+        rows: Rows of the table.
+        notes: Lines below the table.
 
     >>> lines = format_rows("flow", [Row("nu", 1.0123, 1, 0.021)]).splitlines()
     >>> [line.split() for line in lines[1:]]

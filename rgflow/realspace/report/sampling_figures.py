@@ -1,4 +1,4 @@
-"""Figures of what is estimated from configurations: numbers in, matplotlib Figure out."""
+"""Figures of the parts of the report that are estimated from configurations."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -19,8 +19,9 @@ def exponent_figure(
     """The exponent nu against the number of couplings, for each rule and each blocking.
 
     Args:
-        results: For each rule, for each blocking, for 1, 2, ... couplings.
-        lattices: What each blocking does, e.g. ``"64 to 32"``.
+        results: Exponents by name of the blocking rule, then for each blocking and for the first
+            1, 2, ... couplings.
+        lattices: Labels of the blockings, such as ``"64 to 32"``.
     """
     figure, axes = panels(len(results))
     for axis, (rule, by_blocking) in zip(axes, results.items(), strict=True):
@@ -36,7 +37,7 @@ def exponent_figure(
 
 
 def filters_figure(filters: Mapping[str, LearnedFilter]) -> "Figure":
-    """The learned weights of each block with the bound on what they know."""
+    """The learned filter of each block, with the bound on its mutual information."""
     figure, axes = panels(len(filters), 3.0, 3.2)
     largest = max(f.weights.abs().max().item() for f in filters.values())
     for axis, (name, learned) in zip(axes, filters.items(), strict=True):
@@ -57,7 +58,14 @@ def filters_figure(filters: Mapping[str, LearnedFilter]) -> "Figure":
 
 
 def smearing_figure(field: Tensor, kernel: Tensor, cut: Tensor, smeared: Tensor) -> "Figure":
-    """A field, Kadanoff's kernel in real space, and both ways to smooth the field."""
+    """A field, Kadanoff's kernel in real space, and the field smoothed in both ways.
+
+    Args:
+        field: The field, ``(H, W)``.
+        kernel: Kadanoff's kernel, ``(H, W)`` with r = 0 at the entry ``[0, 0]``.
+        cut: The field after Wilson's cut-off, ``(H, W)``.
+        smeared: The field after Kadanoff's smearing, ``(H, W)``.
+    """
     figure, axes = panels(4, 2.6, 2.7)
     middle = (kernel.shape[0] // 2, kernel.shape[1] // 2)
     worst = (cut - smeared).abs().max().item()

@@ -1,4 +1,4 @@
-"""The parts of the report that are estimated from configurations."""
+"""The parts of the report that are estimated from Monte-Carlo configurations."""
 
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -21,24 +21,32 @@ from rgflow.realspace.samples.mcrg import (
 )
 from rgflow.realspace.samples.neural_information import (
     LearnedFilter,
-    Windows,
-    cut_windows,
     learn_filter,
-    split_torus,
 )
 from rgflow.realspace.samples.torus_information import torus_information
+from rgflow.realspace.samples.windows import Windows, cut_windows, split_torus
 from rgflow.realspace.samples.zoom import black_and_white, blocked_views, caption, zoom_frames
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PHASES = {"ordered, J = 0.46": 0.46, "critical": CRITICAL_COUPLING, "disordered, J = 0.42": 0.42}
+"""Couplings of the configurations in the zoom pictures."""
 
 
 def critical_configurations(
     generator: torch.Generator, side: int = 64, sweeps: int = 6000
 ) -> Tensor:
-    """Spins at the critical coupling, int8 ``(sweeps / 2, 8, side, side)``."""
+    """Spins at the critical coupling from 8 Swendsen-Wang chains, every second sweep.
+
+    Args:
+        generator: Random numbers of the chains.
+        side: Side of the lattice in sites.
+        sweeps: Number of sweeps of each chain.
+
+    Returns:
+        Spins +1 and -1, int8 ``(sweeps / 2, 8, side, side)``.
+    """
     return swendsen_wang(
         side,
         side,
@@ -52,7 +60,13 @@ def critical_configurations(
 
 
 def check_section(generator: torch.Generator, sweeps: int = 200, steps: int = 1500) -> Section:
-    """The neural bounds where the answer is known: on a torus of 4x4 spins."""
+    """The neural bounds on a torus of 4x4 spins, where the mutual information is known exactly.
+
+    Args:
+        generator: Random numbers of the chains and of the training.
+        sweeps: Number of sweeps of each chain.
+        steps: Number of training steps.
+    """
     spins = swendsen_wang(
         4, 4, CRITICAL_COUPLING, sweeps=sweeps, chains=512, warmup=20, generator=generator
     ).samples.flatten(0, 1)
@@ -76,22 +90,24 @@ def check_section(generator: torch.Generator, sweeps: int = 200, steps: int = 15
 def learned_filters(
     spins: Tensor, generator: torch.Generator, steps: int = 1000
 ) -> dict[int, LearnedFilter]:
-    """Filters of blocks of 2x2, 3x3 and 4x4 spins, one spin away from what they are to know.
+    """Learned filters of blocks of 2x2, 3x3 and 4x4 spins, by side of the block.
+
+    The environment of a block is a ring of sites, one site away from the block.
 
     Args:
-        spins: Configurations ``(T, B, H, W)``; the last quarter is for the bounds.
-        generator: Of the learning.
-        steps: Of the learning.
+        spins: Configurations, ``(T, chains, H, W)``; the last quarter is kept for the bounds.
+        generator: Random numbers of the training.
+        steps: Number of training steps of each filter.
     """
-    some = spins[:: max(1, len(spins) // 250)].flatten(0, 1)
+    subset = spins[:: max(1, len(spins) // 250)].flatten(0, 1)
     return {
-        side: learn_filter(*_split(cut_windows(some, side, 1, 8), 0.75), generator, steps=steps)
+        side: learn_filter(*_split(cut_windows(subset, side, 1, 8), 0.75), generator, steps=steps)
         for side in (2, 3, 4)
     }
 
 
 def filters_section(filters: dict[int, LearnedFilter], lattice: int) -> Section:
-    """What the learned block variables know about their environment."""
+    """Bounds on the mutual information of learned block variables and their environment."""
     rows = []
     for side, learned in filters.items():
         bounds = learned.bounds
@@ -109,12 +125,12 @@ def filters_section(filters: dict[int, LearnedFilter], lattice: int) -> Section:
 
 
 def exponent_section(spins: Tensor, weights: Tensor, generator: torch.Generator) -> Section:
-    """Swendsen's exponent for the majority rule and the learned filter.
+    """The exponent nu from Swendsen's matrix, for the majority rule and a learned filter.
 
     Args:
-        spins: Critical configurations ``(T, B, L, L)``.
-        weights: Filter ``(2, 2)``.
-        generator: Of the blocking.
+        spins: Critical configurations, ``(T, chains, L, L)``.
+        weights: The learned filter, ``(2, 2)``.
+        generator: Random numbers of the blocking.
     """
     rules = {
         "majority": lambda s: block_spins(s, generator=generator),
@@ -129,12 +145,12 @@ def exponent_section(spins: Tensor, weights: Tensor, generator: torch.Generator)
             for count in (1, 4, len(EVEN_COUPLINGS)):
                 nu = by_couplings[count - 1]
                 is_result = name == names[1] and count == len(EVEN_COUPLINGS)
-                words = f"{rule}, {name}, {count} couplings: nu{' *' if is_result else ''}"
-                rows.append(Row(words, nu.nu, 1.0, nu.nu_error))
+                label = f"{rule}, {name}, {count} couplings: nu{' *' if is_result else ''}"
+                rows.append(Row(label, nu.nu, 1.0, nu.nu_error))
     title = f"Monte-Carlo renormalization group, L = {side}"
     notes = (
-        "* the result: the second blocking, with all couplings. The first is not yet at the fixed",
-        "  point, few couplings truncate the map, and the last lattices are small.",
+        "* The result: the second blocking with all couplings. The first blocking is not yet at",
+        "  the fixed point, few couplings truncate the map, and the last lattices are small.",
     )
     return Section(title, rows, {"mcrg": exponent_figure(results, names)}, notes)
 
@@ -142,22 +158,23 @@ def exponent_section(spins: Tensor, weights: Tensor, generator: torch.Generator)
 def zoom_pictures(
     generator: torch.Generator, side: int = 1024, window: int = 128, sweeps: int = 60
 ) -> "tuple[dict[str, Tensor], Figure, Tensor]":
-    """One configuration in each phase from farther and farther away.
+    """Pictures of one configuration in each phase, seen from farther and farther away.
 
     Args:
-        generator: Of the configurations and of ties.
-        side: Of the lattice, which is blocked until its side is twice the window.
-        window: Sites across a view.
-        sweeps: Cluster updates of the critical configuration; half as many of the others.
+        generator: Random numbers of the configurations and of ties.
+        side: Side of the lattice in sites, which is blocked until its side is twice the window.
+        window: Number of sites across a view.
+        sweeps: Number of cluster updates of the critical configuration; the other two take half
+            as many.
 
     Returns:
-        For each phase the views, uint8 ``(levels + 1, 1, window, window)``; all of them in a
-        figure; and a film of all three side by side, uint8 ``(frames, H, W)``.
+        The views by phase, uint8 ``(levels + 1, 1, window, window)``; a figure of all views; and a
+        film of the three phases side by side, uint8 ``(frames, H, W)``.
     """
     levels = (side // window).bit_length() - 2
     views, films = {}, []
     for name, coupling in PHASES.items():
-        # away from the critical point half of the updates are plenty
+        # away from the critical point, half of the updates bring the spins to equilibrium
         warmup = sweeps if coupling == CRITICAL_COUPLING else sweeps // 2
         spins = swendsen_wang(
             side, side, coupling, sweeps=1, chains=1, warmup=warmup, generator=generator
@@ -168,13 +185,14 @@ def zoom_pictures(
         films.append(caption(frames, [f"{name}: {size} spins across" for size in sizes]))
     labels = [f"{window << n} spins" for n in range(levels + 1)]
     figure = labelled_grid(list(views.values()), list(views), [labels, *[[""] * len(labels)] * 2])
-    figure.set_size_inches(2 * figure.get_size_inches())  # more than one pixel for every spin
+    figure.set_size_inches(2 * figure.get_size_inches())  # more than one pixel per spin
     gap = torch.full_like(films[0][:, :, :12], 128)
     film = torch.cat([films[0], gap, films[1], gap, films[2]], 2)
     return views, figure, film
 
 
 def _by_couplings(fine: Tensor, coarse: Tensor) -> list[ThermalExponent]:
+    """Exponents from the first 1, 2, ... couplings."""
     counts = range(1, len(EVEN_COUPLINGS) + 1)
     return [thermal_exponent(fine[..., :n], coarse[..., :n]) for n in counts]
 

@@ -1,1 +1,1 @@
-"""Real-space renormalization of sampled configurations."""
+"""Real-space renormalization of Monte-Carlo configurations."""

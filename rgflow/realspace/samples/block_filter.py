@@ -1,4 +1,4 @@
-"""Block variables from a filter: the soft, learnable relative of the majority rule."""
+"""Block spins drawn by a filter, a learnable generalisation of the majority rule."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,14 @@ from rgflow.montecarlo.blocking import blocks_of
 
 
 def block_law(blocks: Tensor, weights: Tensor) -> Tensor:
-    """``P(t | v) ~ exp(t w.v)`` for t = +1 and -1, ``(..., spins), (spins,) -> (..., 2)``.
+    """Law of the block spin, ``P(t | v) ~ exp(t w.v)``, for t = +1 and -1.
+
+    Args:
+        blocks: Spins v of each block, ``(..., spins)``.
+        weights: Filter w, ``(spins,)``.
+
+    Returns:
+        Probabilities, ``(..., 2)``.
 
     >>> block_law(torch.tensor([1.0, -1.0]), torch.tensor([0.5, 0.5])).tolist()
     [0.5, 0.5]
@@ -17,7 +24,7 @@ def block_law(blocks: Tensor, weights: Tensor) -> Tensor:
 
 
 def symmetrize(weights: Tensor) -> Tensor:
-    """Mean over the rotations and reflections of the square, ``(side, side)``.
+    """Mean of a filter over the rotations and reflections of the square, ``(side, side)``.
 
     >>> symmetrize(torch.tensor([[4.0, 0.0], [0.0, 0.0]])).tolist()
     [[1.0, 1.0], [1.0, 1.0]]
@@ -27,18 +34,19 @@ def symmetrize(weights: Tensor) -> Tensor:
 
 
 def filter_spins(spins: Tensor, weights: Tensor, *, generator: torch.Generator) -> Tensor:
-    r"""One spin for every block, drawn from ``P(t | v) ~ exp(t sum_i w_i v_i)``.
+    r"""Draw a block spin for every block from ``P(t | v) ~ exp(t sum_i w_i v_i)``.
 
     Args:
-        spins: +1 and -1, ``(..., H, W)``.
-        weights: ``(side, side)``; large equal ones give the majority, with ties drawn by lot.
-        generator: Of the draws, on any device.
+        spins: Spins +1 and -1, ``(..., H, W)``.
+        weights: Filter w, ``(side, side)``; large equal weights give the majority rule with random
+            ties.
+        generator: Random numbers of the draws, on any device.
 
     Returns:
-        ``(..., H / side, W / side)`` of the type of the spins.
+        Block spins of the type of the spins, ``(..., H / side, W / side)``.
 
     Raises:
-        ValueError: If the filter is not square or blocks do not tile the lattice.
+        ValueError: If the filter is not square or the blocks do not tile the lattice.
     """
     side = len(weights)
     if weights.shape != (side, side):

@@ -1,4 +1,8 @@
-"""Monte-Carlo renormalization group: exponents from correlations of block spins."""
+"""Monte-Carlo renormalization group: exponents from correlations of block spins.
+
+The operators ``S_a`` are sums over the lattice of products of spins, the couplings ``K_a`` their
+coefficients in the energy.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -6,6 +10,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from rgflow.realspace.samples.jackknife import jackknife_error
 
 Sites = tuple[tuple[int, int], ...]
 
@@ -18,13 +24,13 @@ EVEN_COUPLINGS: dict[str, Sites] = {
     "diamond": ((0, 1), (1, 0), (1, 2), (2, 1)),
     "far diagonal": ((0, 0), (2, 2)),
 }
-"""Products of an even number of spins, one of each class of images, from short to long."""
+"""Sites of the even operators, one of each set of symmetry images, from short to long range."""
 
 _SPINS_AT_ONCE = 2**19
 
 
 class ThermalExponent(NamedTuple):
-    """Largest eigenvalue of the linearised map, nu of it, and the jackknife errors of both."""
+    """Largest eigenvalue of the linearised map and its exponent nu, with jackknife errors."""
 
     eigenvalue: float
     eigenvalue_error: float
@@ -32,29 +38,31 @@ class ThermalExponent(NamedTuple):
     nu_error: float
 
 
-def images(sites: Sites) -> list[Sites]:
-    """All different sets of sites made of one by rotations and reflections, up to translation.
+def symmetry_images(sites: Sites) -> list[Sites]:
+    """All distinct images of a set of sites under rotations and reflections, up to translation.
 
-    >>> images(((0, 0), (0, 1)))
+    >>> symmetry_images(((0, 0), (0, 1)))
     [((0, 0), (0, 1)), ((0, 0), (1, 0))]
     """
-    found = set()
+    images = set()
     for flip_row in (1, -1):
         for flip_column in (1, -1):
             for swap in (False, True):
                 turned = [(flip_row * r, flip_column * c) for r, c in sites]
                 turned = [(c, r) for r, c in turned] if swap else turned
                 top, left = min(r for r, _ in turned), min(c for _, c in turned)
-                found.add(tuple(sorted((r - top, c - left) for r, c in turned)))
-    return sorted(found)
+                images.add(tuple(sorted((r - top, c - left) for r, c in turned)))
+    return sorted(images)
 
 
-def measure(spins: Tensor, couplings: Mapping[str, Sites] = EVEN_COUPLINGS) -> Tensor:
-    r"""Sums over the torus, ``S_a = sum_x sum_images prod_sites s``.
+def measure_operators(spins: Tensor, couplings: Mapping[str, Sites] = EVEN_COUPLINGS) -> Tensor:
+    r"""Operators ``S_a = sum_x sum_images prod_sites s`` of configurations on a torus.
+
+    The sums are over all translations x and all symmetry images of the sites.
 
     Args:
-        spins: +1 and -1, ``(..., H, W)``.
-        couplings: Sites of the products, by name.
+        spins: Spins +1 and -1, ``(..., H, W)``.
+        couplings: Sites of the product of spins in each operator, by name.
 
     Returns:
         ``(..., couplings)``, float64.
@@ -62,7 +70,7 @@ def measure(spins: Tensor, couplings: Mapping[str, Sites] = EVEN_COUPLINGS) -> T
     columns = []
     for sites in couplings.values():
         total = torch.zeros(spins.shape[:-2], dtype=torch.float64, device=spins.device)
-        for image in images(sites):
+        for image in symmetry_images(sites):
             product = torch.ones_like(spins)
             for row, column in image:
                 product = product * spins.roll((-row, -column), (-2, -1))
@@ -77,18 +85,18 @@ def measure_levels(
     levels: int,
     couplings: Mapping[str, Sites] = EVEN_COUPLINGS,
 ) -> list[Tensor]:
-    """`measure` before and after each of some blockings.
+    """Operators of the configurations after 0 to ``levels`` blockings.
 
     Args:
-        spins: Configurations ``(N, ..., H, W)``.
-        block: One renormalization, ``(..., H, W) -> (..., H / b, W / b)``.
+        spins: Configurations of spins +1 and -1, ``(N, ..., H, W)``.
+        block: One blocking, ``(..., H, W) -> (..., H / b, W / b)``.
         levels: Number of blockings.
-        couplings: Sites of the products.
+        couplings: Sites of the product of spins in each operator, by name.
 
     Returns:
-        ``levels + 1`` tensors ``(N, ..., couplings)``.
+        ``levels + 1`` tensors ``(N, ..., couplings)``; see `measure_operators`.
     """
-    # part by part, so that what is rolled and multiplied stays in the cache
+    # in parts whose products of rolled spins stay in the cache
     parts = spins.split(max(1, _SPINS_AT_ONCE // spins[0].numel()))
     by_part = [_measure_part(part, block, levels, couplings) for part in parts]
     return [torch.cat(level) for level in zip(*by_part, strict=True)]
@@ -100,27 +108,28 @@ def _measure_part(
     levels: int,
     couplings: Mapping[str, Sites],
 ) -> list[Tensor]:
-    measured = [measure(spins, couplings)]
+    measured = [measure_operators(spins, couplings)]
     for _ in range(levels):
         spins = block(spins)
-        measured.append(measure(spins, couplings))
+        measured.append(measure_operators(spins, couplings))
     return measured
 
 
 def linearised_map(fine: Tensor, coarse: Tensor) -> Tensor:
-    r"""Swendsen's matrix ``T = dK'_a / dK_b`` at the coupling of the simulation.
+    r"""Swendsen's matrix ``T_ab = dK'_a / dK_b`` at the couplings of the simulation.
 
-    ``sum_c <S'_a S'_c>_conn T_cb = <S'_a S_b>_conn``, since ``d<S'_a>/dK_b = <S'_a S_b>_conn``.
+    It solves ``sum_c <S'_a S'_c>_conn T_cb = <S'_a S_b>_conn``, which follows from
+    ``d<S'_a>/dK_b = <S'_a S_b>_conn`` and the chain rule.
 
     Args:
-        fine: ``S_b`` of configurations, ``(N, couplings)``.
-        coarse: ``S'_a`` of the same configurations after a blocking, ``(N, couplings)``.
+        fine: Operators ``S_b`` of the configurations, ``(N, couplings)``.
+        coarse: Operators ``S'_a`` of the same configurations after a blocking, ``(N, couplings)``.
 
     Returns:
         ``(couplings, couplings)``.
 
     Raises:
-        ValueError: If a combination of couplings does not fluctuate.
+        ValueError: If a linear combination of the operators does not fluctuate.
 
     Reference: R. H. Swendsen, Phys. Rev. Lett. 42, 859 (1979).
     """
@@ -133,16 +142,18 @@ def thermal_exponent(
     r"""The exponent ``nu = ln b / ln lambda`` from the largest eigenvalue of Swendsen's matrix.
 
     Args:
-        fine: Measured before the blocking, in the order of time, ``(T, chains, couplings)``.
-        coarse: After it.
-        rescaling: b.
-        bins: Stretches of time, each much longer than the autocorrelation time, that are left out
-            in turn for the error.
+        fine: Operators before the blocking, in the order of time, ``(T, chains, couplings)``.
+        coarse: Operators after the blocking, of the same shape.
+        rescaling: Length rescaling factor b of the blocking.
+        bins: Number of bins in time for the jackknife, which leaves out one at a time. Each must
+            be much longer than the autocorrelation time.
 
     Raises:
-        ValueError: If shapes differ or there are fewer times than bins, or fewer than 10 bins; if
-            the rescaling is not above 1; or if there is no eigenvalue above 1, or spins that never
-            change, in the measurements or those without one bin.
+        ValueError: If the shapes differ, the bins are fewer than 10 or more than T, the rescaling
+            is not above 1, the operators do not fluctuate, or the largest eigenvalue, also with
+            any bin left out, is not above 1.
+
+    Reference: R. H. Swendsen, Phys. Rev. Lett. 42, 859 (1979).
     """
     if not 1 < rescaling < math.inf:
         raise ValueError(f"got the rescaling {rescaling}, expected a finite number > 1")
@@ -154,26 +165,26 @@ def thermal_exponent(
     used = len(fine) // bins * bins
     moments = _moments(fine[:used], coarse[:used])  # (T, B, 2, n + 1, n + 1)
     by_bin = moments.unflatten(0, (bins, -1)).mean((1, 2))
-    without = (by_bin.sum(0) - by_bin) / (bins - 1)
-    full = _largest_eigenvalue(_solve(by_bin.mean(0)))
-    parts = _largest_eigenvalue(_solve(without))
-    smallest = min(full.item(), parts.min().item())
-    if not smallest > 1:  # a NaN, too
+    leave_one_out = (by_bin.sum(0) - by_bin) / (bins - 1)
+    eigenvalue = _largest_eigenvalue(_solve(by_bin.mean(0)))
+    eigenvalues = _largest_eigenvalue(_solve(leave_one_out))  # (bins,)
+    smallest = min(eigenvalue.item(), eigenvalues.min().item())
+    if not smallest > 1:  # refuses NaN as well
         raise ValueError(
             f"got a largest eigenvalue of {smallest:.4g} of the linearised map, expected one above"
             " 1, which takes correlations across the blocking and enough measurements"
         )
-    nu = math.log(rescaling) / full.log()
+    nu = math.log(rescaling) / eigenvalue.log()
     return ThermalExponent(
-        full.item(),
-        _jackknife_error(parts),
+        eigenvalue.item(),
+        jackknife_error(eigenvalues),
         nu.item(),
-        _jackknife_error(math.log(rescaling) / parts.log()),
+        jackknife_error(math.log(rescaling) / eigenvalues.log()),
     )
 
 
 def _moments(fine: Tensor, coarse: Tensor) -> Tensor:
-    """Products of (1, S') with (1, S) and with (1, S'), ``(..., 2, n + 1, n + 1)``."""
+    """Products of (1, S') with (1, S) and of (1, S') with (1, S'), ``(..., 2, n + 1, n + 1)``."""
     one = torch.ones_like(fine[..., :1])
     fine, coarse = torch.cat([one, fine], -1), torch.cat([one, coarse], -1)
     both = torch.stack([fine, coarse], -2)  # (..., 2, n + 1)
@@ -188,7 +199,7 @@ def _solve(moments: Tensor) -> Tensor:
         return torch.linalg.solve(own, mixed)
     except torch.linalg.LinAlgError as error:
         raise ValueError(
-            "got measurements whose covariance has no inverse, expected couplings that fluctuate "
+            "got operators whose covariance has no inverse, expected couplings that fluctuate "
             "and more configurations than couplings"
         ) from error
 
@@ -196,8 +207,3 @@ def _solve(moments: Tensor) -> Tensor:
 def _largest_eigenvalue(matrix: Tensor) -> Tensor:
     values = torch.linalg.eigvals(matrix)
     return values.real.amax(-1)
-
-
-def _jackknife_error(parts: Tensor) -> float:
-    count = len(parts)
-    return ((count - 1) / count * (parts - parts.mean()).square().sum()).sqrt().item()

@@ -1,8 +1,9 @@
-r"""Mutual information of a learned block variable and its environment, from samples.
+r"""Mutual information between a learned block variable and its environment, from samples.
 
 A block variable ``t = +-1`` has ``P(t | v) ~ exp(t w.v)`` with a filter w on the spins v of a
-block. A network, the critic, scores pairs ``f(t, e)``; both bounds below hold for every critic,
-and the mean over t is exact, so that no gradient has to pass through a sampled sign.
+block. A neural network, the critic, assigns a score ``f(t, e)`` to a block variable and an
+environment e. Both bounds on ``I(t : e)`` below hold for every critic. The mean over t is exact,
+so that no gradient has to pass through a sampled sign.
 """
 
 import math
@@ -12,17 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from rgflow.realspace.samples.block_filter import block_law, symmetrize
-
-
-class Windows(NamedTuple):
-    """Blocks ``(M, side * side)`` and what is seen around them, ``(M, sites)``, as floats."""
-
-    blocks: Tensor
-    environment: Tensor
+from rgflow.realspace.samples.jackknife import jackknife_error
+from rgflow.realspace.samples.windows import Windows
 
 
 class Bounds(NamedTuple):
-    """Lower bounds on ``I(t : e)`` in nats with their standard errors."""
+    """Lower bounds on ``I(t : e)`` and their standard errors, in nats."""
 
     donsker_varadhan: float
     donsker_varadhan_error: float
@@ -31,87 +27,42 @@ class Bounds(NamedTuple):
 
 
 class LearnedFilter(NamedTuple):
-    """Weights ``(side, side)`` of a block variable and bounds on what it knows, on new samples."""
+    """Filter of a block variable, ``(side, side)``, and bounds on its information."""
 
     weights: Tensor
     bounds: Bounds
 
 
-def cut_windows(spins: Tensor, side: int, buffer: int, stride: int) -> Windows:
-    """Blocks of configurations on a torus and the ring of sites around them.
-
-    Args:
-        spins: +1 and -1, ``(N, H, W)``.
-        side: Of a block.
-        buffer: Width of the ring between block and environment that is not looked at.
-        stride: Distance between blocks; it divides H and W.
-
-    Returns:
-        M = N (H / stride) (W / stride) windows, those of one configuration together. The
-        environment are a ring of width 1.
-
-    Raises:
-        ValueError: If the windows do not fit on the lattice.
-    """
-    reach = buffer + 1
-    window = side + 2 * reach
-    height, width = spins.shape[-2:]
-    fits = side >= 1 and buffer >= 0 and stride >= 1 and window <= min(height, width)
-    if not fits or height % stride or width % stride:
-        raise ValueError(
-            f"got side={side}, buffer={buffer}, stride={stride} on a {height}x{width} lattice, "
-            f"expected windows of {window} sites to fit and a stride >= 1 that divides the sides"
-        )
-    spins = nn.functional.pad(spins[:, None].float(), (0, window - 1, 0, window - 1), "circular")
-    patches = spins[:, 0].unfold(1, window, stride).unfold(2, window, stride)
-    patches = patches[:, : height // stride, : width // stride].reshape(-1, window, window)
-    inside = torch.zeros(window, window, dtype=torch.bool, device=spins.device)
-    inside[1:-1, 1:-1] = True
-    block = patches[:, reach:-reach, reach:-reach].flatten(1)
-    return Windows(block.clone(), patches[:, ~inside])
-
-
-def split_torus(spins: Tensor, side: int) -> Windows:
-    """The block in a corner of each configuration, and all other sites as its environment.
-
-    Args:
-        spins: +1 and -1, ``(N, H, W)``.
-        side: Of the block.
-    """
-    inside = torch.zeros(spins.shape[-2:], dtype=torch.bool, device=spins.device)
-    inside[:side, :side] = True
-    return Windows(spins[:, inside].float(), spins[:, ~inside].float())
-
-
 def donsker_varadhan(law: Tensor, scores: Tensor) -> Tensor:
-    r"""``E_P(t,e) f - ln E_P(t)P(e) exp f``, a lower bound on ``I(t : e)`` in nats.
+    r"""Donsker-Varadhan bound, ``I(t : e) >= E_P(t,e) f - ln E_P(t)P(e) exp f``.
 
     Args:
-        law: ``P(t | v)`` of each sample, ``(M, 2)``.
-        scores: ``f(t, e)`` of each sample for both t, ``(M, 2)``.
-
-    Returns:
-        ``()``.
-
-    Reference: arXiv:1801.04062.
-    """
-    free = (law.mean(0).log() + _log_mean_exp(scores)).logsumexp(0)
-    return (law * scores).sum(1).mean() - free
-
-
-def info_nce(law: Tensor, scores: Tensor) -> Tensor:
-    r"""``E_P(t,e) [f(t, e) - ln 1/M sum_e' exp f(t, e')]``, a lower bound of at most ``ln M``.
-
-    The samples e' are those of the batch, the right one included.
-
-    Args:
-        law: ``P(t | v)`` of each sample, ``(M, 2)``.
+        law: ``P(t | v)`` of each sample for both t, ``(M, 2)``.
         scores: ``f(t, e)`` of each sample for both t, ``(M, 2)``.
 
     Returns:
         ``()``, nats.
 
-    Reference: arXiv:1807.03748; for renormalization arXiv:2101.11633.
+    Reference: arXiv:1801.04062.
+    """
+    log_normalizer = (law.mean(0).log() + _log_mean_exp(scores)).logsumexp(0)
+    return (law * scores).sum(1).mean() - log_normalizer
+
+
+def info_nce(law: Tensor, scores: Tensor) -> Tensor:
+    r"""InfoNCE bound, ``I(t : e) >= E_P(t,e) [f(t, e) - ln 1/M sum_e' exp f(t, e')]``.
+
+    The sum is over all M samples, including the environment of the block itself. The bound cannot
+    exceed ``ln M``.
+
+    Args:
+        law: ``P(t | v)`` of each sample for both t, ``(M, 2)``.
+        scores: ``f(t, e)`` of each sample for both t, ``(M, 2)``.
+
+    Returns:
+        ``()``, nats.
+
+    Reference: arXiv:1807.03748; its use for renormalization: arXiv:2101.11633.
     """
     return (law * (scores - _log_mean_exp(scores))).sum(1).mean()
 
@@ -127,25 +78,26 @@ def learn_filter(
     learning_rate: float = 5e-3,
     symmetric: bool = True,
 ) -> LearnedFilter:
-    r"""Find the filter whose block variable knows most about its environment.
+    r"""Learn the filter whose block variable has the most information on its environment.
 
-    Filter and critic climb the sum of both bounds together, by Adam with cosine decay. A filter
-    that is kept symmetric under rotations and reflections, as the model is, is free of what
-    sampling noise makes of equivalent weights. A free one may know a little more: for 2x2 spins it
-    lets one spin decide the ties.
+    Filter and critic together maximise the sum of both bounds by Adam, with a learning rate that
+    decays as a cosine. A filter that is symmetric under rotations and reflections, as the model
+    is, does not adapt to the sampling noise in equivalent weights. A filter without the symmetry
+    may have slightly more information: for 2x2 spins it lets one spin decide the ties.
 
     Args:
         training: Windows to learn from.
         test: Independent windows for the final bounds.
-        generator: Of initial weights and batches.
-        steps: Of the optimizer.
-        batch_size: Windows a step.
-        hidden: Width of the critic.
-        learning_rate: Highest of the critic; that of the filter is ten times as high.
+        generator: Random numbers of the initial weights and of the batches.
+        steps: Number of steps of the optimizer.
+        batch_size: Number of windows in a batch.
+        hidden: Width of the hidden layers of the critic.
+        learning_rate: Initial learning rate of the critic; the filter's is ten times as large.
         symmetric: Whether the filter has the symmetry of the square.
 
     Raises:
-        ValueError: If there are fewer training windows than in a batch, or blocks are not square.
+        ValueError: If there are fewer training windows than in a batch, or if the blocks are not
+            square.
     """
     if len(training.blocks) < batch_size:
         raise ValueError(
@@ -154,22 +106,22 @@ def learn_filter(
     if math.isqrt(training.blocks.shape[1]) ** 2 != training.blocks.shape[1]:
         raise ValueError(f"got blocks of {training.blocks.shape[1]} spins, expected square ones")
     spins, sites = training.blocks.shape[1], training.environment.shape[1]
-    start, device = generator.device, training.blocks.device
+    drawn_on, device = generator.device, training.blocks.device
     side = math.isqrt(spins)
-    free = (0.1 * torch.randn(side, side, generator=generator, device=start)).to(device)
-    free.requires_grad_()
+    raw = (0.1 * torch.randn(side, side, generator=generator, device=drawn_on)).to(device)
+    raw.requires_grad_()
     critic = _critic(sites, hidden, generator).to(device)
     groups = [
         {"params": critic.parameters(), "lr": learning_rate},
-        {"params": [free], "lr": 10 * learning_rate},
+        {"params": [raw], "lr": 10 * learning_rate},
     ]
     optimizer = torch.optim.Adam(groups)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
         chosen = torch.randint(
-            len(training.blocks), (batch_size,), generator=generator, device=start
+            len(training.blocks), (batch_size,), generator=generator, device=drawn_on
         ).to(device)
-        weights = symmetrize(free) if symmetric else free
+        weights = symmetrize(raw) if symmetric else raw
         law = block_law(training.blocks[chosen], weights.flatten())
         scores = critic(training.environment[chosen])
         loss = -(info_nce(law, scores) + donsker_varadhan(law, scores))
@@ -178,36 +130,35 @@ def learn_filter(
         optimizer.step()
         schedule.step()
     with torch.no_grad():
-        weights = symmetrize(free) if symmetric else free
+        weights = symmetrize(raw) if symmetric else raw
         law = block_law(test.blocks, weights.flatten())
-        bounds = estimate(law, critic(test.environment))
+        bounds = estimate_bounds(law, critic(test.environment))
     return LearnedFilter(weights * (1 if weights.sum() >= 0 else -1), bounds)
 
 
-def estimate(law: Tensor, scores: Tensor, bins: int = 20) -> Bounds:
-    """Both bounds on all samples, with errors by leaving out stretches of samples in turn.
+def estimate_bounds(law: Tensor, scores: Tensor, bins: int = 20) -> Bounds:
+    """Both bounds from all samples, with jackknife errors.
 
     Args:
-        law: ``(M, 2)``, in the order in which the samples were drawn.
-        scores: ``(M, 2)``.
-        bins: Number of stretches.
+        law: ``P(t | v)`` of each sample for both t, ``(M, 2)``, in the order of drawing.
+        scores: ``f(t, e)`` of each sample for both t, ``(M, 2)``.
+        bins: Number of bins of consecutive samples, which the jackknife leaves out in turn.
 
     Raises:
         ValueError: If there are fewer samples than bins.
     """
     if len(law) < bins:
         raise ValueError(f"got {len(law)} samples, expected at least {bins}")
-    parts = torch.arange(len(law), device=law.device) * bins // len(law)
+    bin_of = torch.arange(len(law), device=law.device) * bins // len(law)
     results = []
     for bound in (donsker_varadhan, info_nce):
-        without = torch.stack([bound(law[parts != b], scores[parts != b]) for b in range(bins)])
-        spread = (without.double() - without.double().mean()).square().sum()
-        results += [bound(law, scores).item(), ((bins - 1) / bins * spread).sqrt().item()]
+        leave_one_out = [bound(law[bin_of != b], scores[bin_of != b]) for b in range(bins)]
+        results += [bound(law, scores).item(), jackknife_error(torch.stack(leave_one_out))]
     return Bounds(*results)
 
 
 def _critic(sites: int, hidden: int, generator: torch.Generator) -> nn.Module:
-    """A network ``(M, sites) -> (M, 2)``, with initial weights from the generator."""
+    """The critic ``f(t, e)``, a network ``(M, sites) -> (M, 2)`` with random initial weights."""
     critic = nn.Sequential(
         nn.Linear(sites, hidden),
         nn.SiLU(),
@@ -224,5 +175,5 @@ def _critic(sites: int, hidden: int, generator: torch.Generator) -> nn.Module:
 
 
 def _log_mean_exp(scores: Tensor) -> Tensor:
-    """Over samples, ``(M, 2) -> (2,)``."""
+    """Logarithm of the mean of ``exp`` over the samples, ``(M, 2) -> (2,)``."""
     return scores.logsumexp(0) - math.log(len(scores))

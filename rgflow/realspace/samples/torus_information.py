@@ -1,4 +1,4 @@
-"""Exact mutual information of a block variable on a torus that is small enough to enumerate."""
+"""Exact mutual information of a block variable, on a torus small enough to enumerate."""
 
 import torch
 from torch import Tensor
@@ -8,19 +8,24 @@ from rgflow.realspace.samples.block_filter import block_law
 
 
 def torus_information(J: float, height: int, width: int, weights: Tensor) -> Tensor:
-    r"""``I(t : e)`` between the block variable of a filter and all other spins of the torus.
+    r"""Mutual information ``I(t : e)`` of a block variable and all other spins of the torus.
+
+    The block variable has the law ``P(t | v) ~ exp(t w.v)``, where v are the spins of a block in a
+    corner of the lattice.
 
     Args:
-        J: Coupling; each site has a bond to its right and to its lower neighbour.
-        height: Of the lattice.
-        width: Of the lattice.
-        weights: Filter ``(rows, columns)`` of the block in a corner, ``P(t | v) ~ exp(t w.v)``.
+        J: Coupling times inverse temperature. Each site has one bond to its right neighbour and
+            one to its lower neighbour, so that bonds are double where a side is 2.
+        height: Number of rows of the lattice.
+        width: Number of columns of the lattice.
+        weights: Filter w, ``(rows, columns)``.
 
     Returns:
         ``()``, nats; differentiable in the weights.
 
     Raises:
-        ValueError: If there are too many spins to enumerate, or the block does not fit.
+        ValueError: If there are too many spins to enumerate, or if the block does not fit on the
+            lattice.
     """
     rows, columns = weights.shape
     if rows > height or columns > width:
@@ -41,4 +46,5 @@ def torus_information(J: float, height: int, width: int, weights: Tensor) -> Ten
 
 
 def _entropy(p: Tensor) -> Tensor:
+    """Entropy ``-sum p ln p``, ``()``, nats."""
     return torch.special.entr(p).sum()

@@ -1,4 +1,4 @@
-"""Scale invariance made visible: a configuration seen from farther and farther away."""
+"""Pictures of scale invariance: a configuration seen from farther and farther away."""
 
 import os
 from collections.abc import Sequence
@@ -13,16 +13,19 @@ from rgflow.runtime.files import write_atomically
 def blocked_views(
     spins: Tensor, levels: int, window: int, generator: torch.Generator
 ) -> list[Tensor]:
-    """The middle of a configuration after 0 to ``levels`` blockings, each ``(window, window)``.
+    """The middle of a configuration after 0 to ``levels`` blockings.
 
-    Every blocking is the majority of 2x2 spins, so that a view shows twice the length of the one
-    before.
+    Each blocking takes the majority of 2x2 spins, so that each view shows twice the length of the
+    view before.
 
     Args:
-        spins: +1 and -1, ``(H, W)``.
+        spins: Spins +1 and -1, ``(H, W)``.
         levels: Number of blockings.
-        window: Side of a view, at most that of the last lattice.
-        generator: For ties.
+        window: Side of a view in sites, at most the side of the last lattice.
+        generator: Random numbers that decide ties.
+
+    Returns:
+        ``levels + 1`` views, each ``(window, window)``.
 
     Raises:
         ValueError: If the last lattice is smaller than the window.
@@ -38,18 +41,18 @@ def blocked_views(
 def zoom_frames(
     spins: Tensor, levels: int, window: int, steps: int, generator: torch.Generator
 ) -> tuple[Tensor, list[int]]:
-    """Frames of a film that moves away steadily and blocks whenever two sites have become one.
+    """Frames of a film that zooms out steadily and blocks the spins at every factor of two.
 
     Args:
-        spins: +1 and -1, ``(H, W)``.
+        spins: Spins +1 and -1, ``(H, W)``.
         levels: Number of blockings.
-        window: Sites across a frame just after a blocking.
-        steps: Frames between two blockings.
-        generator: For ties.
+        window: Number of sites across a frame just after a blocking.
+        steps: Number of frames between two blockings.
+        generator: Random numbers that decide ties.
 
     Returns:
-        Frames, uint8 ``(levels * steps + 1, 4 * window, 4 * window)``, black for +1, and how many
-        of the original spins lie across each.
+        Gray levels, uint8 ``(levels * steps + 1, 4 * window, 4 * window)``, and the number of
+        original spins across each frame.
 
     Raises:
         ValueError: If the last lattice is smaller than the window.
@@ -67,23 +70,23 @@ def zoom_frames(
 
 
 def caption(frames: Tensor, texts: Sequence[str], height: int = 24) -> Tensor:
-    """A line of text above each frame.
+    """Write a line of text above each frame.
 
     Args:
-        frames: uint8 ``(N, H, W)``, gray.
-        texts: One for each frame.
-        height: Of the line, pixels.
+        frames: Gray levels, uint8 ``(N, H, W)``.
+        texts: Text of each frame.
+        height: Height of the line in pixels.
 
     Returns:
-        uint8 ``(N, height + H, W)``.
+        Gray levels, uint8 ``(N, height + H, W)``.
 
     Raises:
-        ValueError: If there is not one text for each frame.
+        ValueError: If the number of texts is not the number of frames.
     """
     from PIL import Image, ImageDraw
 
     if len(texts) != len(frames):
-        raise ValueError(f"got {len(texts)} texts for {len(frames)} frames, expected as many")
+        raise ValueError(f"got {len(texts)} texts for {len(frames)} frames, expected one each")
     lines = []
     for text in texts:
         line = Image.new("L", (frames.shape[-1], height), 255)
@@ -93,20 +96,20 @@ def caption(frames: Tensor, texts: Sequence[str], height: int = 24) -> Tensor:
 
 
 def black_and_white(spins: Tensor) -> Tensor:
-    """Spins to pixels, uint8 of the same shape: black for +1, nearly white for -1."""
+    """Gray levels of spins, uint8 of the same shape: nearly black for +1, nearly white for -1."""
     return torch.where(spins > 0, 20, 240).to(torch.uint8)
 
 
 def save_film(
     frames: Tensor, path: str | os.PathLike[str], milliseconds: int = 80, pause: int = 900
 ) -> None:
-    """Write an endless animated GIF, atomically, with a pause on the first and the last frame.
+    """Write an animated GIF that repeats without end; the file appears only when it is complete.
 
     Args:
-        frames: uint8 ``(frames, H, W)``, gray.
-        path: Ends in ``.gif``.
-        milliseconds: For each frame.
-        pause: For the first and the last.
+        frames: Gray levels, uint8 ``(N, H, W)``.
+        path: Name of the file, which ends in ``.gif``.
+        milliseconds: Duration of a frame.
+        pause: Duration of the first and of the last frame in milliseconds.
 
     Raises:
         ValueError: If the name does not end in ``.gif`` or there are fewer than two frames.
@@ -115,7 +118,8 @@ def save_film(
 
     if not str(path).lower().endswith(".gif") or len(frames) < 2:
         raise ValueError(
-            f"got {len(frames)} frames for {path}, expected at least two and a name in .gif"
+            f"got {len(frames)} frames for {path}, expected at least two and a name that ends in "
+            ".gif"
         )
     first, *others = (Image.fromarray(frame.cpu().numpy()) for frame in frames)
     times = [pause, *[milliseconds] * (len(frames) - 2), pause]

@@ -1,4 +1,4 @@
-"""Functions of machine code against those of torch in twice their precision."""
+"""Elementwise functions in machine code against torch in double precision."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Products with tiles, against numpy."""
+"""Tiled matrix products in machine code against numpy."""
 
 import numpy as np
 import pytest

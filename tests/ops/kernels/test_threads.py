@@ -1,4 +1,4 @@
-"""Samples shared between threads."""
+"""Distribution of the samples of a batch over threads."""
 
 import pytest
 import torch

@@ -1,3 +1,5 @@
+"""Mutual information between a block variable and its environment, against a full table."""
+
 import itertools
 
 import pytest
@@ -8,8 +10,8 @@ from rgflow.realspace.model.rbm import spin_states
 
 
 def brute_force(J, w):
-    """By the definition: 16 spins and the block variable in one table."""
-    s = spin_states(16)  # spins 0 to 3 are the block, then three for each neighbour
+    """The information by its definition, from the table of 16 spins and the block variable."""
+    s = spin_states(16)  # 0 to 3 are the block, then three spins of each neighbour
     exponent = torch.zeros(len(s), dtype=torch.float64)
     for corner in range(4):
         a, b, c = (s[:, 4 + 3 * corner + k] for k in range(3))
@@ -21,14 +23,14 @@ def brute_force(J, w):
     return (p * (p / (p.sum(0) * p.sum(1, keepdim=True))).log()).sum().item()
 
 
-def test_value_of_the_reference():
+def test_known_value():
     assert environment_mutual_information(0.5, 1.0).item() == pytest.approx(0.3657940, abs=5e-8)
     four = environment_mutual_information(0.5, [1.0, 1.0, 1.0, 1.0])
     assert four.item() == pytest.approx(0.3657940, abs=5e-8)
 
 
 @pytest.mark.parametrize(("J", "w"), [(0.44, [0.9, -0.2, 0.4, 1.7]), (1.0, [1.7, 1.7, 1.7, 1.7])])
-def test_sum_over_sixteen_spins(J, w):
+def test_value_is_the_sum_over_sixteen_spins(J, w):
     assert environment_mutual_information(J, w).item() == pytest.approx(brute_force(J, w))
 
 
@@ -47,7 +49,7 @@ def test_symmetries_of_the_weights():
             value.item()
         )
     assert environment_mutual_information(0.5, -w).item() == pytest.approx(value.item())
-    mirrored = w * torch.tensor([1, -1, 1, 1])  # flips one spin with its surroundings
+    mirrored = w * torch.tensor([1, -1, 1, 1])  # flips one spin and its neighbour
     assert environment_mutual_information(0.5, mirrored).item() == pytest.approx(value.item())
 
 

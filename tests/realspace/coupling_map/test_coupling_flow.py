@@ -1,3 +1,5 @@
+"""The flow of the coupling on plaquettes: known values, derivatives, limits."""
+
 import math
 
 import mpmath
@@ -15,7 +17,7 @@ from rgflow.realspace.coupling_map.coupling_flow import (
     weight_of_coupling,
 )
 
-# REFERENCE.md, section 2
+# coupling J, weight w(J), renormalized coupling J'
 EXACT = [
     (0.1, 0.2772751, 0.0732367),
     (0.3, 0.5548450, 0.2598549),
@@ -25,7 +27,7 @@ EXACT = [
 
 
 @pytest.mark.parametrize(("J", "weight", "renormalized"), EXACT)
-def test_values_of_the_reference(J, weight, renormalized):
+def test_known_values(J, weight, renormalized):
     assert coupling_weight(J) == pytest.approx(weight, abs=1e-7)
     assert renormalized_coupling(J) == pytest.approx(renormalized, abs=1e-7)
 
@@ -34,18 +36,18 @@ def test_fixed_point_and_exponent():
     flow = linearised_flow()
     assert flow.fixed_point == pytest.approx(0.4862611, abs=5e-8)
     assert flow.fixed_point == fixed_point()
-    # to 12 digits, from 40-digit arithmetic with central differences of three step lengths
+    # 12 digits from 40-digit arithmetic, by central differences with three step lengths
     assert flow.slope == pytest.approx(1.35679655025, abs=1e-11)
     assert flow.exponent == pytest.approx(1.13583597120, abs=1e-11)
     assert 0 < flow.error < 1e-11
 
 
-def test_slope_in_high_precision_and_the_quoted_one():
+def test_slope_in_high_precision_and_as_quoted():
     """The quoted 1.3568525 is a forward difference; the derivative is 1.3567966."""
     with mpmath.workdps(40):
 
         def weight(J):
-            def slope(w):  # of the KL divergence, over half of the states of the plaquette
+            def slope(w):  # of the KL divergence, summed over half of the states
                 p = [2 * mpmath.exp(4 * J), 8, 4 + 2 * mpmath.exp(-4 * J)]
                 q = [2 * mpmath.cosh(4 * w), 8 * mpmath.cosh(2 * w), 6]
                 g = [4 * mpmath.tanh(4 * w), 2 * mpmath.tanh(2 * w), 0]
@@ -77,7 +79,7 @@ def test_slope_is_the_derivative(beta):
 
 def test_small_and_large_couplings():
     assert coupling_weight(0.0) == renormalized_coupling(0.0) == coupling_weight(0.0, 1.0) == 0
-    # J' = 2J/3 for small J, 2J - ln 2 for large J, without a jump where the series takes over
+    # J' = 2J/3 for small J, 2J - ln 2 for large J; no jump where the series takes over
     assert renormalized_coupling(1e-12) == pytest.approx(2e-12 / 3)
     assert coupling_weight(1.0001e-8) == pytest.approx(math.sqrt(2.0002e-8 / 3), rel=1e-6)
     assert coupling_weight(1e-9, 0.1) == pytest.approx(coupling_weight(1e-9), rel=1e-9)
@@ -91,7 +93,7 @@ def test_weight_and_coupling_are_inverse():
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.2, 3.0])
-def test_fixed_point_is_one_for_every_beta(beta):
+def test_fixed_point_maps_to_itself_for_every_beta(beta):
     J = fixed_point(beta)
     assert renormalized_coupling(J, beta) == pytest.approx(J, abs=1e-12)
     assert beta_of_fixed_point(J) == pytest.approx(beta, abs=1e-9)
@@ -112,12 +114,12 @@ def test_wrong_couplings_are_refused(J):
 
 
 @pytest.mark.parametrize("J", [0.6, 0.0, -1.0, math.nan])
-def test_couplings_that_are_no_fixed_point_are_refused(J):
+def test_couplings_that_no_beta_makes_a_fixed_point_are_refused(J):
     with pytest.raises(ValueError, match="got the coupling"):
         beta_of_fixed_point(J)
 
 
-def test_beta_beyond_uniform_weights_is_a_warning(caplog):
+def test_beta_beyond_uniform_weights_logs_a_warning(caplog):
     fixed_point(1.1)
     assert not caplog.records
     fixed_point(2.0)

@@ -1,3 +1,5 @@
+"""Couplings between hidden units: chains, plaquettes and 3x3 blocks."""
+
 import itertools
 import math
 
@@ -46,7 +48,7 @@ def test_couplings_from_weak_to_strong(J):
     assert chain.slope == pytest.approx(math.tanh(2 * J), abs=1e-11)
 
 
-def test_what_is_not_determined_is_refused():
+def test_couplings_that_do_not_determine_the_map_are_refused():
     for J in (0.0, -0.5, 41.0, math.nan):
         with pytest.raises(ValueError, match="got the coupling"):
             renormalize(PLAQUETTE, J)
@@ -73,7 +75,7 @@ def test_square_blocks_keep_the_symmetry_of_the_lattice():
     assert torch.allclose(edges, edges[0], atol=1e-10)
     couplings = block_couplings(SQUARE, result.fit.weights)
     assert set(couplings) == set(itertools.product((-2, 0, 2), repeat=2))
-    # a shared edge spin gives 1/2 ln cosh 2w, two corners as much as to the diagonal neighbour
+    # the shared edge spin gives 1/2 ln cosh 2w, each of two corners the diagonal coupling
     edge = math.log(math.cosh(2 * edges[0])) / 2
     diagonal = couplings[2, 2].item()
     assert couplings[2, 0].item() == pytest.approx(edge + 2 * diagonal)
@@ -82,7 +84,7 @@ def test_square_blocks_keep_the_symmetry_of_the_lattice():
 
 def test_square_blocks_have_a_fixed_point():
     flow = block_flow(SQUARE)
-    # its own solver's answer, 4 x 256 states, with finite differences below as a check of nu
+    # the fixed point is a recorded value; finite differences check nu
     step = 1e-4
     up, down = (renormalize(SQUARE, flow.fixed_point + d).coupling for d in (step, -step))
     assert math.log(2) / math.log((up - down) / (2 * step)) == pytest.approx(
@@ -103,7 +105,7 @@ def test_couplings_of_several_hidden_units():
         expected += log_2cosh(w[3] @ a + w[0] @ b) * a[:, None] * b / len(states)
     assert torch.allclose(couplings[1, 1], expected, atol=1e-14)
     assert torch.allclose(couplings[-1, -1], couplings[1, 1].T, atol=1e-14)
-    # inside a block: all four spins couple its two units
+    # inside a block all four spins couple its two units
     inside = torch.zeros((), dtype=torch.float64)
     for mine, other in ((3, 0), (0, 3), (1, 2), (2, 1)):
         for state in states:

@@ -1,3 +1,5 @@
+"""Trajectories of the flow and the correlation length."""
+
 import math
 
 import numpy as np
@@ -32,7 +34,7 @@ def test_correlation_length_has_the_exponent_of_the_flow(side):
 
 
 def test_exact_length_of_the_ising_model():
-    # duality maps sinh 2J to its inverse; the length of the ordered phase is half of the dual one
+    # duality maps sinh 2J to its inverse; the length in the ordered phase is half the dual length
     J = 0.3
     dual = math.asinh(1 / math.sinh(2 * J)) / 2
     assert exact_correlation_length(dual) == pytest.approx(exact_correlation_length(J) / 2)

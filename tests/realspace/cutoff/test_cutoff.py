@@ -1,3 +1,5 @@
+"""Cut-off sums against closed forms, and the functions that are refused."""
+
 import math
 
 import mpmath
@@ -14,7 +16,7 @@ COEFFICIENTS = {
 
 
 @pytest.mark.parametrize("name", schemes())
-def test_expansion_of_the_lecture(name):
+def test_expansion_of_the_example_cut_offs(name):
     expansion = cutoff_expansion(schemes()[name])
     quadratic, second, fourth = COEFFICIENTS[name]
     assert expansion.quadratic == pytest.approx(quadratic, abs=1e-14)
@@ -46,7 +48,7 @@ def test_sum_of_an_oscillating_cut_off(N):
 def test_sum_of_a_slow_power():
     total = cutoff_sum(lambda x: (1 + x * x) ** -1.05, 8)
     with mpmath.workdps(40):
-        # far terms by the binomial series in N/n, each of its powers a Hurwitz zeta function
+        # the binomial series in N/n turns the far terms into Hurwitz zeta functions
         scale, head = mpmath.mpf(8), 64
         exact = mpmath.fsum(n * (1 + (n / scale) ** 2) ** -1.05 for n in range(1, head))
         for k in range(25):
@@ -58,7 +60,7 @@ def test_sum_of_a_slow_power():
 
 
 def test_slow_oscillations_are_refused():
-    # 44.278003265 by polylogarithms, which no sum of a smooth tail gives
+    # polylogarithms give 44.278003265; the Euler-Maclaurin formula, for smooth tails, does not
     with pytest.raises(ValueError, match="expected equal ones"):
         cutoff_sum(lambda x: mpmath.sinc(x) ** 4, 8, digits=20)
 
@@ -77,7 +79,7 @@ def fermi(x):
         (lambda x: mpmath.exp(-x) * (1 + x), -1 / 240, 3 / 6048),
     ],
 )
-def test_expansion_of_the_users_cut_off(eta, second, fourth):
+def test_expansion_of_other_analytic_cut_offs(eta, second, fourth):
     expansion = cutoff_expansion(eta)
     assert expansion.constant == -1 / 12
     assert expansion.second == pytest.approx(second, rel=1e-7, abs=1e-15)
@@ -87,7 +89,7 @@ def test_expansion_of_the_users_cut_off(eta, second, fourth):
 @pytest.mark.parametrize(
     "eta",
     [
-        lambda x: max(mpmath.mpf(0), 1 - x),  # at integer sizes it looks like -1/6
+        lambda x: max(mpmath.mpf(0), 1 - x),  # integer sizes alone would give the constant -1/6
         lambda x: mpmath.exp(1 - 1 / (1 - x * x)) if x < 1 else mpmath.mpf(0),
         lambda x: mpmath.exp(-mpmath.sqrt(x)),
     ],
@@ -97,7 +99,7 @@ def test_cut_offs_that_are_not_analytic_are_refused(eta):
         cutoff_expansion(eta)
 
 
-def test_what_is_no_cut_off_is_refused():
+def test_functions_that_are_not_cut_offs_are_refused():
     with pytest.raises(ValueError, match="eta\\(0\\)"):
         cutoff_sum(lambda x: 2 * mpmath.exp(-x), 10)
     with pytest.raises(ValueError, match="N=0"):

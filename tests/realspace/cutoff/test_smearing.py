@@ -1,3 +1,5 @@
+"""Wilson's cut-off of Fourier modes equals Kadanoff's smearing."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Which block variable is learned beside a decoy of noise spins."""
+
 import pytest
 import torch
 
@@ -38,7 +40,7 @@ def test_choice_changes_where_both_rbms_are_equally_good():
         switching_beta(CRITICAL_COUPLING, 0.3)
 
 
-def test_strong_decoy_is_seen_with_the_spins_before_the_jump():
+def test_strong_decoy_is_learned_with_small_weights_on_the_spins_below_the_switch():
     switch = switching_beta(CRITICAL_COUPLING, 1.0)
     assert switch == pytest.approx(3.83726, abs=1e-4)
     betas = (2.0, switch - 0.02, switch + 0.02)
@@ -53,12 +55,12 @@ def test_free_weights_find_the_symmetric_solution(beta):
     assert choice.weights.flatten().tolist() == pytest.approx([coupling_weight(0.44, beta)] * 4)
 
 
-def test_parts_of_the_loss_add_up_over_spins_and_noise():
+def test_divergence_is_additive_and_information_ignores_the_noise():
     weights, noise = start(8), PLAQUETTE.log_prob(DECOY)
     only_spins = torch.cat([weights[:4], torch.zeros(4, 1)])
     loss = block_loss(0.44, only_spins, noise)
     alone = block_loss(0.44, weights[:4])
-    # an RBM that does not look at the noise misses all that the noise spins know of each other
+    # an RBM without weights on the noise misses the total correlation of the noise spins
     missed = (noise.exp() * noise).sum() + 4 * torch.tensor(2.0).log()
     assert loss.divergence.item() == pytest.approx((alone.divergence + missed).item())
     expected = environment_mutual_information(0.44, weights[:4, 0]).item()

@@ -1,3 +1,5 @@
+"""Copies of one spin against uniform weights."""
+
 import math
 
 import pytest
@@ -12,7 +14,7 @@ from rgflow.realspace.coupling_map.coupling_flow import (
 from rgflow.realspace.experiments.one_spin_copy import copy_advantage, flow_limit, uniform_limit
 
 
-def test_copy_of_one_spin_is_what_free_weights_find():
+def test_free_weights_find_the_copy_of_one_spin():
     start = torch.tensor([[0.1], [0.2], [0.2], [4.0]], dtype=torch.float64)
     copy = train_block(0.2, 3.0, start)
     assert copy.weights.abs().max() > 10
@@ -23,7 +25,7 @@ def test_copy_of_one_spin_is_what_free_weights_find():
     assert copy_advantage(0.2, 3.0) == pytest.approx(losses[1] - losses[0], abs=1e-9)
 
 
-def test_where_uniform_weights_are_the_best():
+def test_range_of_beta_in_which_uniform_weights_are_best():
     assert flow_limit() == pytest.approx(UNIFORM_BETA, abs=1e-7)
     beta = uniform_limit(0.1)
     assert copy_advantage(0.1, beta - 0.01) < 0 < copy_advantage(0.1, beta + 0.01)

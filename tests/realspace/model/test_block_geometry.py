@@ -1,3 +1,5 @@
+"""Geometry and law of the blocks."""
+
 import math
 
 import pytest
@@ -9,7 +11,7 @@ from rgflow.realspace.model.rbm import spin_states
 BLOCKS = {"plaquette": PLAQUETTE, "square": SQUARE, "chain": CHAIN}
 
 
-def test_law_of_a_plaquette_is_that_of_the_lecture():
+def test_law_of_a_plaquette_is_the_boltzmann_law_of_four_bonds():
     s = spin_states(4)
     bonds = s[:, 0] * s[:, 1] + s[:, 2] * s[:, 3] + s[:, 0] * s[:, 2] + s[:, 1] * s[:, 3]
     weights = (0.6 * bonds).exp()
@@ -33,7 +35,7 @@ def test_law_is_normalized_symmetric_and_flat_without_coupling(block):
     assert block.log_prob(500.0).exp().isfinite().all()
 
 
-def test_every_spin_of_a_plaquette_is_in_two():
+def test_every_spin_of_a_plaquette_lies_in_two_plaquettes():
     assert [len(owners) for owners in PLAQUETTE.owners] == [2, 2, 2, 2]
     assert sorted(len(owners) for owners in SQUARE.owners) == [1, 2, 2, 2, 2, 4, 4, 4, 4]
     assert [b.rescaling**2 for b in BLOCKS.values()] == pytest.approx([2, 4, 4])

@@ -1,3 +1,5 @@
+"""Minima, saddles and minima at infinity."""
+
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ def test_minimum_of_a_curved_valley():
     assert best.gradient_norm < 1e-10
 
 
-def test_directions_in_which_nothing_changes_are_left_alone():
+def test_flat_directions_are_left_alone():
     best = minimize(lambda x: (x[0] * x[1] - 2) ** 2, torch.tensor([0.5, 0.7]).double())
     assert best.argument.prod().item() == pytest.approx(2, abs=1e-13)
 
@@ -24,7 +26,7 @@ def test_saddle_is_left():
     assert best.converged
 
 
-def test_minimum_at_infinity_is_told():
+def test_minimum_at_infinity_is_not_converged():
     best = minimize(lambda x: torch.exp(-x[0]) + x[1] ** 2, torch.tensor([0.0, 1.0]).double())
     assert best.gradient_norm < 1e-9
     assert not best.converged

@@ -1,3 +1,5 @@
+"""The law of an RBM and its divergence from a target."""
+
 import itertools
 import math
 
@@ -19,7 +21,7 @@ def random_weights(spins, hidden, seed=0):
 
 
 @pytest.mark.parametrize(("spins", "hidden"), [(1, 1), (3, 2), (4, 1), (2, 4)])
-def test_law_is_the_sum_of_the_definition(spins, hidden):
+def test_law_is_that_of_the_definition(spins, hidden):
     w = random_weights(spins, hidden)
     weights = {}
     for s in itertools.product((1, -1), repeat=spins):

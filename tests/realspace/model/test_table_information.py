@@ -1,3 +1,5 @@
+"""Mutual information of tables of probabilities."""
+
 import math
 
 import pytest
@@ -29,7 +31,7 @@ def test_spins_become_independent_given_the_block_variable():
     before = pair_information(joint.logsumexp(1, keepdim=True))[apart]
     assert before.min() > 0.05
     assert pair_information(joint)[apart].abs().max() < 1e-14
-    # of the model itself the block variable explains nearly all
+    # given the block variable, spins of the model itself are nearly independent
     assert total_correlation(joint).item() == pytest.approx(0, abs=1e-14)
     law = PLAQUETTE.log_prob(0.44)[:, None]
     given = law + joint - joint.logsumexp(1, keepdim=True)
@@ -44,19 +46,19 @@ def test_pair_information_of_two_spins_is_the_mutual_information():
     assert table[0, 0].item() == pytest.approx(entropy)
 
 
-def test_total_correlation_sees_what_pairs_do_not():
+def test_total_correlation_of_spins_with_independent_pairs():
     # three spins of product +1: pairs are independent, all three are not
     states = torch.tensor([1.0, 0, 0, 1, 0, 1, 1, 0], dtype=torch.float64) / 4
     log_joint = (states + 1e-300).log()[:, None]
     apart = ~torch.eye(3, dtype=torch.bool)
     assert pair_information(log_joint)[apart].abs().max() < 1e-12
     assert total_correlation(log_joint).item() == pytest.approx(math.log(2))
-    # of two spins it is their mutual information
+    # for two spins it is their mutual information
     joint = torch.tensor([0.4, 0.1, 0.2, 0.3], dtype=torch.float64).log()
     expected = mutual_information(joint.view(2, 2)).item()
     assert total_correlation(joint[:, None]).item() == pytest.approx(expected)
 
 
-def test_one_channel_for_each_spin():
+def test_wrong_number_of_channels_is_refused():
     with pytest.raises(ValueError, match="got 3 channels"):
         information_through(torch.zeros(16, 2), [torch.zeros(2, 2)] * 3)

@@ -1,3 +1,5 @@
+"""The parts of the report that are computed exactly agree with exact values."""
+
 import pytest
 import torch
 
@@ -15,7 +17,7 @@ SECTIONS = {
     "flow": exact_report.flow_section,
     "cutoff": lambda: cutoff_section(torch.Generator().manual_seed(0)),
 }
-# compared with another theory, hence not equal
+# rows beside the exact answer of the Ising model, which the map only approximates
 APPROXIMATE = ("against the exact", "3x3 blocks", "nu fitted")
 
 
@@ -24,7 +26,7 @@ def section(request):
     return request.param()
 
 
-def test_numbers_are_the_exact_ones(section):
+def test_numbers_agree_with_exact_values(section):
     compared = [
         row
         for row in section.rows
@@ -35,7 +37,7 @@ def test_numbers_are_the_exact_ones(section):
         assert row.value == pytest.approx(row.exact, abs=1e-9), row.quantity
 
 
-def test_information_moves_the_fixed_point_and_not_the_exponent_to_the_exact_one():
+def test_information_makes_the_fixed_point_exact_but_not_the_exponent():
     found = rows(exact_report.information_section())
     assert found["J* there"].value == pytest.approx(found["J* there"].exact, abs=1e-10)
     assert found["nu there"].value == pytest.approx(1.2187542, abs=1e-6)
@@ -56,12 +58,12 @@ def test_one_hidden_unit_coarse_grains_and_two_do_not():
     assert plateau.value > 0.999
 
 
-def test_decoy_is_picked_up_to_a_beta():
+def test_decoy_is_learned_up_to_a_switching_beta():
     generator = torch.Generator().manual_seed(0)
     section = exact_report.decoy_section(generator, decoy=0.6, decoys=(0.6,), betas=(0.0,))
     share = [row.value for row in section.rows if "share of spins" in row.quantity]
     assert share == pytest.approx([0, 0, 1], abs=1e-9)
-    (switch,) = [row.value for row in section.rows if "from which on" in row.quantity]
+    (switch,) = [row.value for row in section.rows if "beta above which" in row.quantity]
     assert switch == pytest.approx(1.24267, abs=1e-4)
     assert len(section.figures["decoy"].axes) == 3
 

@@ -1,3 +1,5 @@
+"""scripts/ising_rg.py: a small run, and mistakes of the user."""
+
 import pytest
 import torch
 from PIL import Image
@@ -7,7 +9,7 @@ from rgflow.realspace.report import exact_report, sampling_report
 from rgflow.realspace.report.report import Row, Section
 from rgflow.realspace.samples.neural_information import Bounds, LearnedFilter
 
-# those of their own tests, which take longer
+# sections that have their own tests; they would take too long here
 EXACT = ("rbm", "hidden_units", "causal", "flow", "information", "decoy")
 
 
@@ -33,7 +35,7 @@ def test_mistake_is_one_line_before_any_work(arguments, words, script, tmp_path,
     assert not (tmp_path / "new").exists()
 
 
-def test_folder_that_cannot_be_is_refused_before_any_work(script, tmp_path, capsys):
+def test_impossible_folder_is_refused_before_any_work(script, tmp_path, capsys):
     (tmp_path / "file").touch()
     for folder, words in (("file", "expected a folder"), ("file/below", "file")):
         assert call_script(script, "--out", tmp_path / folder) == 1

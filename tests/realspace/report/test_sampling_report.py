@@ -1,9 +1,11 @@
+"""The parts of the report that are estimated from configurations."""
+
 import torch
 
 from rgflow.realspace.report import sampling_report
 
 
-def test_small_run_of_all_parts():
+def test_exponents_of_a_small_run():
     generator = torch.Generator().manual_seed(0)
     spins = sampling_report.critical_configurations(generator, side=32, sweeps=1200)
     assert spins.shape == (600, 8, 32, 32)
@@ -16,7 +18,7 @@ def test_small_run_of_all_parts():
         "learned filter, 16 to 8, 7 couplings",
     ]
     second = [row for row in section.rows if "16 to 8, 4" in row.quantity]
-    assert len(second) == 2  # the majority and the filter
+    assert len(second) == 2  # for the majority rule and for the filter
     for row in second:
         assert row.error < 0.03
         assert abs(row.value - 1) < 4 * row.error

@@ -1,3 +1,5 @@
+"""Block spins drawn by a filter."""
+
 import pytest
 import torch
 
@@ -10,14 +12,14 @@ def random_spins(*shape, seed=0):
     return (2 * coin - 1).to(torch.int8)
 
 
-def test_large_equal_weights_are_the_majority():
+def test_large_equal_weights_give_the_majority_rule():
     spins = random_spins(50, 12, 12)
     odd = filter_spins(spins, torch.full((3, 3), 30.0), generator=torch.Generator())
     assert odd.dtype == torch.int8
     assert torch.equal(odd, block_spins(spins, 3, generator=torch.Generator()))
 
 
-def test_weights_look_at_their_own_spin():
+def test_a_single_large_weight_copies_its_spin():
     spins = random_spins(4, 6, 8)
     for row in range(2):
         for column in range(2):
@@ -27,7 +29,7 @@ def test_weights_look_at_their_own_spin():
             assert torch.equal(got, spins[:, row::2, column::2])
 
 
-def test_frequencies_are_the_law():
+def test_frequencies_follow_the_law_of_the_block_spin():
     spins = torch.ones(1, 200, 200)
     got = filter_spins(spins, torch.full((2, 2), 0.1), generator=torch.Generator().manual_seed(0))
     mean = torch.tanh(torch.tensor(0.4))

@@ -1,3 +1,5 @@
+"""Monte-Carlo renormalization group: operators, Swendsen's matrix, the exponent."""
+
 import itertools
 
 import pytest
@@ -8,16 +10,16 @@ from rgflow.montecarlo.blocking import block_spins
 from rgflow.montecarlo.cluster import swendsen_wang
 from rgflow.realspace.samples.mcrg import (
     EVEN_COUPLINGS,
-    images,
     linearised_map,
-    measure,
     measure_levels,
+    measure_operators,
+    symmetry_images,
     thermal_exponent,
 )
 
 
-def test_numbers_of_images():
-    counts = {name: len(images(sites)) for name, sites in EVEN_COUPLINGS.items()}
+def test_numbers_of_symmetry_images():
+    counts = {name: len(symmetry_images(sites)) for name, sites in EVEN_COUPLINGS.items()}
     assert counts == {
         "nearest": 2,
         "diagonal": 2,
@@ -29,7 +31,7 @@ def test_numbers_of_images():
     }
 
 
-def test_sums_by_hand():
+def test_operators_by_explicit_loops():
     coin = torch.randint(0, 2, (5, 6), generator=torch.Generator().manual_seed(0))
     s = (2 * coin - 1).to(torch.int8)
     values = dict.fromkeys(EVEN_COUPLINGS, 0)
@@ -49,10 +51,10 @@ def test_sums_by_hand():
                 for down, right in shape:
                     product *= s[(r + down) % 5, (c + right) % 6].item()
                 values[name] += product
-    assert measure(s).tolist() == [values[name] for name in EVEN_COUPLINGS]
+    assert measure_operators(s).tolist() == [values[name] for name in EVEN_COUPLINGS]
 
 
-def test_no_blocking_changes_no_coupling():
+def test_map_without_blocking_is_the_identity():
     generator = torch.Generator().manual_seed(0)
     spins = torch.randint(0, 2, (500, 6, 6), generator=generator) * 2 - 1
     fine, coarse = measure_levels(spins, lambda s: s, 1)

@@ -1,3 +1,5 @@
+"""Exact mutual information of a block variable on small tori."""
+
 import math
 
 import pytest
@@ -8,7 +10,7 @@ from rgflow.realspace.samples.torus_information import torus_information
 
 
 def test_one_spin_as_the_block_variable():
-    # a torus of 1 x 2 has two equal bonds (and bonds of sites with themselves): P(=) = 1/(1+e^-4J)
+    # a 1 x 2 torus has a double bond: P(equal) = 1 / (1 + e^-4J); bonds of a site to itself drop
     J = 0.3
     same = 1 / (1 + math.exp(-4 * J))
     exact = math.log(2) + same * math.log(same) + (1 - same) * math.log(1 - same)

@@ -1,3 +1,5 @@
+"""Views and films of a configuration at growing scales."""
+
 import pytest
 import torch
 from PIL import Image

@@ -1,4 +1,4 @@
-"""Pictures of the flow beside Monte Carlo are an extra: no training ends for want of one."""
+"""Training goes on if a picture of the flow beside Monte Carlo cannot be drawn."""
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

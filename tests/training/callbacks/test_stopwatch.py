@@ -14,7 +14,7 @@ STEP, VALIDATION, MONTE_CARLO, REPORT = 1, 10, 100, 1000
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Steps, validations, the first call for Monte Carlo and the report take their time."""
+    """A clock that steps, validations, the first call for Monte Carlo and the report advance."""
     clock = SimpleNamespace(now=0.0, perf_counter=lambda: clock.now)
     monkeypatch.setattr(stopwatch, "time", clock)
     durations = {"training_loss": STEP, "validation_step": VALIDATION}
