@@ -23,9 +23,9 @@ from rgflow.runtime.json_text import write_json
 
 CHANGES: dict[str, tuple[str, ...]] = {
     "none": (),
-    "reverse KL, no path gradient": ("training.objective=reverse",),
-    "forward KL on Monte-Carlo states": ("training.objective=forward",),
-    "half forward, half path": ("training.objective=mixture",),
+    "reverse KL, no path gradient": ("objective=reverse",),
+    "forward KL on Monte-Carlo states": ("objective=forward",),
+    "half forward, half path": ("objective=mixture",),
     "coupling annealed from 0.8 in 500 steps": (
         "training.anneal_from=0.8",
         "training.anneal_steps=500",

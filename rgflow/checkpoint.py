@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rgflow.runtime.annotations import first_misfit
-from rgflow.runtime.config import build, check_target
+from rgflow.runtime.config import build, check_target, with_trusted
 from rgflow.runtime.files import check_archive, write_atomically
 from rgflow.runtime.moved import present_config
 
@@ -72,7 +72,7 @@ def load_config(path: str | os.PathLike[str]) -> dict[str, Any]:
 def load_flow(
     path: str | os.PathLike[str],
     device: str | torch.device = "cpu",
-    trust: Sequence[str] = (),
+    trust: str | Sequence[str] = (),
 ) -> "Flow":
     """Build the flow of a checkpoint and load its weights, strictly.
 
@@ -99,7 +99,7 @@ def load_flow(
     _check_device(device)
     content = read_checkpoint(path)
     try:
-        flow = build(content["config"]["flow"], "flow", within=(*MAKERS, *trust))
+        flow = build(content["config"]["flow"], "flow", within=with_trusted(MAKERS, trust))
     except ValueError:
         raise
     except Exception as error:  # for instance a side for which there is no memory
@@ -124,7 +124,7 @@ def save_flow(
     flow: "Flow",
     flow_config: dict[str, Any],
     path: str | os.PathLike[str],
-    trust: Sequence[str] = (),
+    trust: str | Sequence[str] = (),
 ) -> None:
     """Write a flow so that `load_flow` can read it. The file is there whole or not at all.
 
@@ -137,7 +137,7 @@ def save_flow(
     Raises:
         ValueError: If the node's target is neither in `rgflow.models` nor trusted.
     """
-    check_target(flow_config.get("_target_"), "flow", (*MAKERS, *trust))
+    check_target(flow_config.get("_target_"), "flow", with_trusted(MAKERS, trust))
     state = {PREFIX + name: value for name, value in flow.state_dict().items()}
     content = {"config": {"flow": flow_config}, "state_dict": state}
     write_atomically(path, lambda file: torch.save(content, file))

@@ -159,7 +159,7 @@ def test_a_flow_an_energy_and_an_objective(package, monkeypatch, capsys):
     with pytest.raises(ValueError, match=r"mypackage.my_flow', expected .*trust"):
         rgflow.load_flow(last)
     assert "mypackage" not in sys.modules
-    flow = rgflow.load_flow(last, trust=["mypackage"])
+    flow = rgflow.load_flow(last, trust="mypackage")
     (log_scale,) = flow.parameters()
     assert (log_scale - math.log(2)).abs().max() < 0.1  # the springs have the width 1/2
     forget(monkeypatch)

@@ -8,7 +8,7 @@ import torch
 from rgflow.energies.base import Energy
 from rgflow.energies.symmetries import probe_fields
 from rgflow.energies.user import UserEnergy, as_energy
-from rgflow.runtime.config import build, is_inside
+from rgflow.runtime.config import build, is_inside, with_trusted
 from rgflow.runtime.seeds import generator_for
 
 MAKERS = ("rgflow.energies",)
@@ -21,7 +21,7 @@ PROBE_TOLERANCE = 1e-5
 far above the noise of float32."""
 
 
-def build_energy(node: Mapping[str, Any], trust: Sequence[str] = ()) -> Energy:
+def build_energy(node: Mapping[str, Any], trust: str | Sequence[str] = ()) -> Energy:
     """The energy of a configuration node, ``{"_target_": "rgflow.energies.Ising", "side": 8}``.
 
     Args:
@@ -36,7 +36,7 @@ def build_energy(node: Mapping[str, Any], trust: Sequence[str] = ()) -> Energy:
     >>> build_energy({"_target_": "rgflow.energies.GaussianField", "side": 4, "m2": 0.5}).m2
     0.5
     """
-    energy = build(node, "energy", within=(*MAKERS, *trust))
+    energy = build(node, "energy", within=with_trusted(MAKERS, trust))
     is_ours = is_inside(node["_target_"], MAKERS)
     if is_ours and not isinstance(energy, Energy):
         raise ValueError(f"energy: got a {type(energy).__name__}, expected an Energy")

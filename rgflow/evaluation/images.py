@@ -9,7 +9,7 @@ from torch import Tensor
 from rgflow.bijectors.pixels import bits_per_dim, dequantize
 from rgflow.flow import Flow
 from rgflow.objectives import negative_log_likelihood
-from rgflow.runtime.config import build
+from rgflow.runtime.config import build, with_trusted
 
 
 class Estimate(NamedTuple):
@@ -56,7 +56,7 @@ def evaluate_split(
     *,
     limit: int | None = None,
     seed: int = 0,
-    trust: Sequence[str] = (),
+    trust: str | Sequence[str] = (),
 ) -> dict[str, Any]:
     """Report of bits per dimension on a split of a data set, in plain numbers.
 
@@ -73,7 +73,7 @@ def evaluate_split(
             are fewer than two images.
         FileNotFoundError: If the data are not there.
     """
-    data = build(node, "data", within=("rgflow.data", *trust))
+    data = build(node, "data", within=with_trusted(["rgflow.data"], trust))
     data.prepare_data()
     data.setup("test")
     images = data.images(split)[:limit]

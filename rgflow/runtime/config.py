@@ -129,6 +129,15 @@ def build(
         ) from error
 
 
+def with_trusted(ours: Sequence[str], trust: str | Sequence[str]) -> tuple[str, ...]:
+    """Our modules, and those that a user trusts: a list of names, or one name.
+
+    >>> with_trusted(["rgflow.models"], "mypackage")
+    ('rgflow.models', 'mypackage')
+    """
+    return (*ours, trust) if isinstance(trust, str) else (*ours, *trust)
+
+
 def is_inside(target: Any, modules: Sequence[str]) -> bool:
     """Whether a dotted name is of something inside one of some modules.
 

@@ -42,7 +42,7 @@ class RBMModule(FlowTraining):
         ValueError: If the RBM has another number of spins than four, a number is out of its range,
             or there is an energy.
 
-    Reference: the lecture's steps 3 and 5; arXiv:1704.06279.
+    Reference: mutual information with the environment, arXiv:1704.06279.
     """
 
     monitor = "validation/loss_nats"
