@@ -150,13 +150,12 @@ def test_the_faster_ways_are_switched_off_and_on():
     assert hand_written_gradients()
 
 
-@pytest.mark.parametrize(("value", "expected"), [("1", "False"), ("0", "True"), ("", "True")])
-def test_an_environment_variable_switches_them_off(value, expected):
+def test_an_environment_variable_switches_them_off():
     code = "from rgflow.ops.choice import hand_written_gradients as h; print(h())"
-    environment = os.environ | {"RGFLOW_PLAIN": value}
+    environment = os.environ | {"RGFLOW_PLAIN": "1"}
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == expected
+    assert found.stdout.strip() == "False"
 
 
 def test_what_was_computed_plainly_is_differentiated_plainly(monkeypatch):
