@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 __all__ = ["Flow", "Hierarchy", "load_flow"]
 
 _HOMES = {"Flow": "flow", "Hierarchy": "hierarchy", "load_flow": "checkpoint"}
-_PARTS = ("analysis", "bijectors", "energies", "montecarlo", "objectives", "priors", "realspace",
-          "statistics")  # fmt: skip
+_PARTS = ("analysis", "bijectors", "conditioners", "energies", "models", "montecarlo",
+          "objectives", "priors", "realspace", "statistics", "testing")  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -69,7 +69,7 @@ class Flow(nn.Module):
         return self.bijector.hierarchy
 
     def known_hierarchy(self) -> Hierarchy:
-        """The hierarchy, for whoever cannot do without.
+        """The hierarchy, for callers that need one.
 
         Raises:
             ValueError: If the flow has none.

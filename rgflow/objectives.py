@@ -189,7 +189,7 @@ class Likelihood(Objective):
 
 
 def check_objective(objective: Objective, numbers: Iterable[str]) -> None:
-    """Refuse what is no objective, or one that no validation can pick the best checkpoint for.
+    """Check that this is an `Objective` and that a validation computes its `monitor`.
 
     Args:
         objective: What a configuration has built.
@@ -203,6 +203,11 @@ def check_objective(objective: Objective, numbers: Iterable[str]) -> None:
         raise ValueError(
             f"objective: got a {type(objective).__name__}, expected a class derived from "
             "rgflow.objectives.Objective"
+        )
+    if not isinstance(getattr(objective, "monitor", None), str):
+        raise ValueError(
+            f"objective: got {type(objective).__name__} without a monitor, expected the name of "
+            f"a number of a validation: {', '.join(numbers)}"
         )
     given = [n for n in numbers if objective.needs_states or n != "cross_entropy"]
     objective.monitored(dict.fromkeys(given, math.nan))
@@ -286,7 +291,7 @@ def path_gradient(
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Inside, parameters ask for no gradients; those that did before do so again afterwards."""
+    """Inside, parameters do not require gradients; ``requires_grad`` is restored afterwards."""
     asking = [p for p in module.parameters() if p.requires_grad]
     try:
         for parameter in asking:

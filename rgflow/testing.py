@@ -172,8 +172,8 @@ def assert_symmetry(
         tolerance: Largest difference allowed, relative where the number is above 1.
 
     Raises:
-        AssertionError: If the energy of a field changes, or no field does, with which the check
-            would say nothing.
+        AssertionError: If E(T x) differs from E(x), or if T leaves every field unchanged, so that
+            nothing is tested.
 
     >>> from rgflow.energies import Ising
     >>> assert_symmetry(Ising(4), lambda x: -x)

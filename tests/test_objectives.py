@@ -14,7 +14,9 @@ from rgflow.objectives import (
     Batch,
     ForwardKL,
     Likelihood,
+    Loss,
     Mixture,
+    Objective,
     PathGradient,
     ReverseKL,
     check_objective,
@@ -24,6 +26,7 @@ from rgflow.objectives import (
 )
 from rgflow.priors import Gaussian
 from rgflow.testing import perturbed
+from rgflow.training import EnergyModule
 
 ESTIMATES = (reverse_kl, path_gradient)
 
@@ -154,3 +157,29 @@ def test_an_objective_has_to_monitor_what_a_validation_gives():
     for weight in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match=r"objective.forward_weight: got .* in \[0, 1\]"):
             Mixture(weight)
+
+
+class Forgetful(Objective):
+    """Learns from states without saying so."""
+
+    monitor = "free_energy_bound"
+
+    def loss(self, flow, energy, batch):
+        nats = -flow(batch.states()).mean()
+        return Loss(nats, {})
+
+
+class Unmonitored(Objective):
+    def loss(self, flow, energy, batch):
+        raise AssertionError("not called")
+
+
+def test_an_objective_says_what_it_needs_and_what_it_is_monitored_by():
+    with pytest.raises(ValueError, match="without a monitor, expected the name of"):
+        check_objective(Unmonitored(), ["bits_per_dim"])
+    flow = flow_of("conv_flow", side=4, channels=1, couplings=1, prior="gaussian")
+    module = EnergyModule(flow, Ising(4), objective=Forgetful())
+    with pytest.raises(ValueError, match="Forgetful asks for states of the target, expected"):
+        module._draw_states(3, torch.Generator())
+    with pytest.raises(ValueError, match=r"objective.loss: got a float, expected a rgflow"):
+        module.log_loss(1.0)

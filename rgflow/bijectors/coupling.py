@@ -9,12 +9,14 @@ from torch import Tensor, nn
 from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.transforms import Affine, RationalQuadratic, Transform
 from rgflow.ops import Halves, apply_couplings, apply_transform
+from rgflow.ops.contract import HasFasterWay
 
 
-class Coupling(Bijector):
+class Coupling(HasFasterWay, Bijector):
     """``(a, b) -> (a, f(b; theta(a)))`` with an elementwise, invertible f.
 
-    The log_det is the sum of the log-slopes of f over all entries of b.
+    The log_det is the sum of the log-slopes of f over all entries of b. Where transform and
+    conditioner have a faster way, hooks on them are not called.
 
     Args:
         split: Channels ``(A, B)`` of the two halves.
@@ -37,6 +39,8 @@ class Coupling(Bijector):
     (torch.Size([1, 2]), torch.Size([1, 3]), torch.Size([1]))
     """
 
+    fast = True  # it is nothing but its transform and its conditioner
+
     def __init__(
         self,
         split: tuple[int, int],
@@ -52,7 +56,7 @@ class Coupling(Bijector):
         self.conditioner = conditioner
         self.read_half = reads
 
-    def apply_plainly(
+    def apply_with(
         self, halves: Halves, net: Callable[[Tensor], Tensor], *, inverse: bool
     ) -> tuple[Halves, Tensor]:
         """The coupling or its inverse, with a function in place of its conditioner."""

@@ -16,8 +16,7 @@ class MERA(Bijector):
 
     Level ``h`` maps ``(B, C, L_h, L_h)`` to itself, ``L_h = L / 2**h``; its sub-lattice of even
     sites goes up, the rest is emitted at its place in the latent layout. The last level emits
-    all. A step
-    costs 1 + 1/4 + 1/16 + ... of its finest level.
+    all. A step costs 1 + 1/4 + 1/16 + ... of its finest level.
 
     Args:
         levels: Fine to coarse, with event shapes ``(C, L, L)``, ``(C, L/2, L/2)``, ...
@@ -45,10 +44,14 @@ class MERA(Bijector):
         channels, side, _ = self.event_shape
         for level, bijector in enumerate(levels):
             expected = (channels, side >> level, side >> level)
-            if bijector.event_shape != expected or (level + 1 < len(levels) and expected[1] % 2):
+            if bijector.event_shape != expected:
                 raise ValueError(
                     f"level {level} acts on {bijector.event_shape}, expected {expected}"
-                    + (" with an even side below the top" if expected[1] % 2 else "")
+                )
+            if level + 1 < len(levels) and expected[1] % 2:
+                raise ValueError(
+                    f"level {level} has the odd side {expected[1]}, expected an even side on "
+                    "every level but the last"
                 )
         self._count = len(levels)
         reaches = [level.reaches for level in levels]

@@ -1,7 +1,7 @@
 """Elementwise maps for couplings: an invertible function of one number with parameters.
 
-To add one, write a class with ``parameters_per_entry``, ``forward`` and ``inverse``: nothing else
-is needed to train, sample and differentiate a coupling that is made of it.
+To add one, derive a class from `Transform` with ``parameters_per_entry``, ``forward`` and
+``inverse``: nothing else is needed to train, sample and differentiate a coupling made of it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Affine(Transform):
 
     def __init__(self, scale_bound: float = 2.0) -> None:
         if not 0 < scale_bound < math.inf:
-            raise ValueError(f"scale_bound must be positive, got {scale_bound}")
+            raise ValueError(f"scale_bound: got {scale_bound}, expected a positive finite number")
         self.scale_bound = scale_bound
         self._fast = FastAffine(scale_bound)
 

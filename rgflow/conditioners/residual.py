@@ -49,7 +49,9 @@ class ResidualMLP(HasFasterWay, nn.Module):
     ) -> None:
         super().__init__()
         width = inputs if width is None else width
-        check_at_least_one(inputs=inputs, outputs=outputs, width=width, hidden=hidden)
+        check_at_least_one(
+            inputs=inputs, outputs=outputs, width=width, hidden=hidden, blocks=blocks
+        )
         self.entry = None if width == inputs else nn.Linear(inputs, width)
         block = ((hidden, width), (hidden, hidden), (width, hidden))
         self.shapes = (*block * blocks, (outputs, width))

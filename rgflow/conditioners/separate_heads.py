@@ -29,7 +29,10 @@ class SeparateHeads(HasFasterWay, nn.Module):
 
     def __init__(self, nets: Sequence[nn.Module]) -> None:
         super().__init__()
-        kinds = {fast_net(net) or type(net).__name__ for net in nets}
+        kinds = {
+            fast_net(net) or (type(net).__name__, *(tuple(p.shape) for p in net.parameters()))
+            for net in nets
+        }
         if len(kinds) != 1:
             raise ValueError(f"got nets of the architectures {kinds}, expected one for all nets")
         self.nets = nn.ModuleList(nets)

@@ -199,6 +199,11 @@ class Scaled(Energy):
         return None if inner is None else inner / self.factor
 
     @property
+    def gaussian(self) -> bool:
+        """Whether the law of E is: a Gaussian law stays one at another temperature."""
+        return self.inner.gaussian
+
+    @property
     def even(self) -> bool | None:
         """Whether E declares itself even."""
         return self.inner.even

@@ -63,7 +63,7 @@ def apply_couplings(
     total: Tensor | None = None
     for coupling in couplings:
         net = coupling.conditioner
-        halves, log_det = coupling.apply_plainly(
+        halves, log_det = coupling.apply_with(
             halves, lambda x, net=net: apply_net(net, x), inverse=inverse
         )
         total = log_det if total is None else total + log_det
@@ -75,7 +75,8 @@ def has_faster_way(coupling: Coupling) -> bool:
     transform, net = coupling.transform.fast, fast_net(coupling.conditioner)
     changed = coupling.event_shape[1 - coupling.read_half][0]
     return (
-        transform is not None
+        bool(coupling.fast)
+        and transform is not None
         and net is not None
         and net.outputs == transform.parameters_per_entry * changed
     )

@@ -13,7 +13,8 @@ from torch.autograd import forward_ad
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 _SWITCHED_OFF: ContextVar[bool] = ContextVar(
-    "rgflow_plain", default=os.environ.get("RGFLOW_PLAIN", "0") not in ("", "0")
+    "rgflow_plain",
+    default=os.environ.get("RGFLOW_PLAIN", "").lower() not in ("", "0", "false", "no", "off"),
 )
 
 
@@ -21,8 +22,9 @@ _SWITCHED_OFF: ContextVar[bool] = ContextVar(
 def plain() -> Iterator[None]:
     """Inside, everything is computed in plain torch: no hand-written gradient, no machine code.
 
-    It holds for this thread; the environment variable ``RGFLOW_PLAIN=1`` does the same for a whole
-    process. What is differentiated later keeps the way in which it was computed.
+    It holds for this thread; the environment variable ``RGFLOW_PLAIN=1``, which is read when
+    the package is imported, does the same for a whole process. What is differentiated later
+    keeps the way in which it was computed.
 
     >>> from rgflow.bijectors import AffineCoupling
     >>> from rgflow.conditioners import MLP
@@ -42,8 +44,8 @@ def plain() -> Iterator[None]:
 def hand_written_gradients() -> bool:
     """Whether functions with a hand-written gradient may be used here.
 
-    Compilers, the transforms of torch.func and derivatives in forward mode want operations that
-    they know.
+    Compilers, the transforms of torch.func and derivatives in forward mode cannot see through a
+    hand-written backward pass.
     """
     return not (
         torch.compiler.is_compiling()
@@ -56,8 +58,7 @@ def hand_written_gradients() -> bool:
 def machine_code(*tensors: Tensor) -> bool:
     """Whether machine code may be used on these tensors.
 
-    They must be float32 and in the memory of a CPU, and nobody may follow the single operations,
-    as dispatch modes do.
+    They must be float32 and in the memory of a CPU, and no dispatch mode may be active.
     """
     return (
         all(

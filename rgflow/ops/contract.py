@@ -132,14 +132,16 @@ class Coupling(Protocol):
         event_shape: Shapes of the halves without the batch axis.
         transform: The elementwise map.
         conditioner: The net; one with a faster way has ``fast`` and ``parameter_list()``.
+        fast: Whether the coupling is nothing but its transform and its conditioner.
     """
 
     read_half: int
     event_shape: tuple[tuple[int, ...], tuple[int, ...]]
     transform: Transform
     conditioner: nn.Module
+    fast: bool | None
 
-    def apply_plainly(
+    def apply_with(
         self, halves: Halves, net: Callable[[Tensor], Tensor], *, inverse: bool
     ) -> tuple[Halves, Tensor]:
         """The coupling or its inverse, with a function in place of its conditioner."""
@@ -147,10 +149,10 @@ class Coupling(Protocol):
 
 
 class HasFasterWay:
-    """Base of transforms and nets that may have a faster way beside plain torch.
+    """Base of transforms, nets and couplings that may have a faster way beside plain torch.
 
-    A subclass that computes something else, by a ``forward`` or an ``inverse`` of its own, does
-    not inherit the faster way of its parent: it has none unless it says so.
+    A class that overrides a method of the one that declares ``fast``, itself or by a mix-in, may
+    compute something else. It does not inherit the faster way: it has none unless it declares one.
 
     Attributes:
         fast: The faster way, or None.
@@ -160,7 +162,11 @@ class HasFasterWay:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if vars(cls).keys() & {"forward", "inverse"} and "fast" not in vars(cls):
+        mro = cls.__mro__
+        owner = next(base for base in mro if "fast" in vars(base))
+        above = mro[: mro.index(owner)]
+        names = {name for base in above for name in vars(base) if not name.startswith("__")}
+        if any(callable(getattr(owner, name, None)) for name in names):
             cls.fast = None
 
 

@@ -18,7 +18,7 @@ from rgflow.ops.contract import Coupling, Halves, Prepared
 from rgflow.ops.saved import Structure, flatten, rebuilt, unflatten
 from rgflow.ops.tensors import gradients_of, stacked
 
-LARGEST = 2**16
+MAX_STACKED_PARAMETERS = 2**16
 """Parameters of a net that is prepared together with others; to stack larger ones would cost more
 than it saves."""
 
@@ -189,7 +189,7 @@ def _alike(
         return [[0]]
     groups: dict[Hashable, list[int]] = {}
     for i, (coupling, own) in enumerate(zip(couplings, parameters, strict=True)):
-        is_large = sum(tensor.numel() for tensor in own) > LARGEST
+        is_large = sum(tensor.numel() for tensor in own) > MAX_STACKED_PARAMETERS
         groups.setdefault(i if is_large else coupling.conditioner.fast, []).append(i)
     return list(groups.values())
 
@@ -249,14 +249,16 @@ def gradients_in_torch(
         low: Type in which the nets computed, None for that of the halves.
     """
     device = inputs[0].device.type
-    rest = iter(inputs[2:])
-    halves, total = (inputs[0], inputs[1]), None
     autocast = torch.autocast(device, dtype=low, enabled=low is not None)
     with plain(), torch.enable_grad(), autocast:
+        # a net that is used twice stands twice among the inputs, each time with its own share
+        inputs = [tensor.view_as(tensor) for tensor in inputs]
+        rest = iter(inputs[2:])
+        halves, total = (inputs[0], inputs[1]), None
         for coupling in couplings:
             net = coupling.conditioner
             own = list(islice(rest, len(net.parameter_list())))
-            halves, log_det = coupling.apply_plainly(
+            halves, log_det = coupling.apply_with(
                 halves, with_parameters(net, own), inverse=inverse
             )
             total = log_det if total is None else total + log_det

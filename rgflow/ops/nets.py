@@ -48,6 +48,8 @@ class _Net(torch.autograd.Function):
         if torch.is_grad_enabled():
             autocast = torch.autocast(x.device.type, dtype=ctx.low, enabled=ctx.low is not None)
             with plain(), torch.enable_grad(), autocast:
+                # what stands twice among the inputs gets its own share each time
+                x, *parameters = (tensor.view_as(tensor) for tensor in (x, *parameters))
                 output = with_parameters(ctx.net, parameters)(x)
             found = gradients_of([output], (x, *parameters), wanted, [grad.to(output.dtype)])
             return None, None, *found

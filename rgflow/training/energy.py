@@ -141,13 +141,22 @@ class EnergyModule(FlowTraining):
         ]
 
     def training_loss(self, batch: Tensor, generator: torch.Generator) -> Tensor:
-        """What the objective minimises, in nats per site, of as many samples as the batch has."""
-        drawn = Batch(len(batch), generator, partial(self.states.batch, len(batch)))
+        """What the objective minimises for as many samples, in nats per entry of a sample."""
+        drawn = Batch(len(batch), generator, partial(self._draw_states, len(batch)))
         loss = self.objective.loss(self.flow, self.current_energy(), drawn)
         if not self.annealing.is_over(self.global_step):  # the bound is that of another coupling
             names = {"free_energy_bound": "annealed_bound"}
             loss = loss._replace(metrics={names.get(n, n): v for n, v in loss.metrics.items()})
         return self.log_loss(loss)
+
+    def _draw_states(self, count: int, generator: torch.Generator) -> Tensor:
+        """States of the target, for objectives that said that they need some."""
+        if not self.objective.needs_states:
+            raise ValueError(
+                f"objective: {type(self.objective).__name__} asks for states of the target, "
+                "expected needs_states = True in its class"
+            )
+        return self.states.batch(count, generator)
 
     def current_energy(self) -> Energy:
         """The energy at this step's coupling."""

@@ -69,6 +69,10 @@ class FlowTraining(LightningModule, ABC):
 
     def log_loss(self, loss: Loss) -> Tensor:
         """Log the metrics of an objective; returns its loss in nats per entry of a sample."""
+        if not isinstance(loss, Loss):
+            raise ValueError(
+                f"objective.loss: got a {type(loss).__name__}, expected a rgflow.objectives.Loss"
+            )
         for name, value in loss.metrics.items():
             self.log(f"train/{name}", value, prog_bar=True)
         return loss.nats / math.prod(self.flow.event_shape)

@@ -120,7 +120,9 @@ def test_scaled_energies():
     model = Phi4(4, -4.0, 6.0)
     assert model.scaled(1.0) is model
     scaled = GaussianField(4, 0.5).scaled(2.0)
-    assert scaled.log_z is None
+    # 16 normal numbers whose variances are halved
+    assert abs(scaled.log_z - (GaussianField(4, 0.5).log_z - 8 * math.log(2))) < 1e-12
+    assert model.scaled(0.5).log_z is None
     assert torch.equal(scaled.spectrum, GaussianField(4, 0.5).spectrum / 2)
     ising = Ising(4, 0.4, margin=0.2).scaled(0.5)
     assert (ising.coupling, ising.margin) == (0.2, 0.2)

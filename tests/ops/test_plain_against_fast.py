@@ -7,8 +7,9 @@ import sys
 import pytest
 import torch
 from all_couplings import CHAINS, make_chain, random_halves, some_loss
+from support import perturbed
 
-from rgflow.bijectors import Affine, AffineCoupling, CouplingChain
+from rgflow.bijectors import Affine, AffineCoupling, CouplingChain, RationalQuadratic
 from rgflow.conditioners import MLP, SeparateHeads
 from rgflow.ops import fast_net, has_faster_way, plain
 from rgflow.ops.choice import hand_written_gradients, machine_code
@@ -102,6 +103,19 @@ def test_gradients_in_the_parameters_by_sample(name):
             torch.testing.assert_close(got[i], value)
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_net_that_several_couplings_share(order):
+    net = MLP(2, 4, (4,), "tanh")
+    made = perturbed(
+        CouplingChain([AffineCoupling((2, 2), net, reads=i % 2) for i in range(3)]), 0.3
+    )
+    fast = results(made, torch.float64, False, order=order)
+    with plain():
+        expected = results(made, torch.float64, False, order=order)
+    for got, wanted in zip(fast, expected, strict=True):
+        torch.testing.assert_close(got, wanted)
+
+
 def test_a_new_transform_needs_plain_torch_alone():
     made = make_chain("sinh_arcsinh", "mlp")
     assert made.bijectors[0].transform.fast is None
@@ -136,6 +150,32 @@ def test_a_subclass_that_computes_something_else_has_no_faster_way():
     whole = made.bijectors[0](x)[1]
     coupling.transform = Doubled(1.5)
     torch.testing.assert_close(coupling(x)[1], 2 * whole)
+
+
+class Shifted:
+    def forward(self, b, theta):
+        return b + theta[1], torch.zeros_like(b)
+
+
+class ShiftedAffine(Shifted, Affine):
+    """Another map by a mix-in."""
+
+
+class FlatSpline(RationalQuadratic):
+    def _knots(self, theta):
+        return super()._knots(0 * theta)
+
+
+class Reversed(AffineCoupling):
+    def apply_with(self, halves, net, *, inverse):
+        return super().apply_with(halves, net, inverse=not inverse)
+
+
+def test_nor_has_one_with_a_mixin_or_with_another_part():
+    assert ShiftedAffine().fast is None
+    assert FlatSpline().fast is None
+    assert not has_faster_way(Reversed((3, 2), MLP(3, 4)))
+    assert has_faster_way(AffineCoupling((3, 2), MLP(3, 4)))
 
 
 def test_the_faster_ways_are_switched_off_and_on():
