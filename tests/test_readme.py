@@ -79,7 +79,17 @@ def run_block(language: str, content: str) -> None:
         assert language == "text", f"a block in {language} runs in no test"
 
 
-@pytest.mark.parametrize("title", sections())
+def trains(blocks: list[tuple[str, str]]) -> bool:
+    return any("rgflow.train" in content for _, content in blocks)
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        pytest.param(title, marks=pytest.mark.trains if trains(blocks) else ())
+        for title, blocks in sections().items()
+    ],
+)
 def test_the_code_of_a_section_runs_from_top_to_bottom(title):
     for language, content in sections()[title]:
         run_block(language, content)

@@ -53,8 +53,15 @@ def compose_preset(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
         with initialize_config_dir(str(config_dir()), version_base="1.3"):
             return plain_config(compose(name, list(overrides)))
     except (HydraException, OmegaConfBaseException) as error:
-        # where Hydra looked for presets is of no use to somebody who misspelt one
-        raise ValueError(str(error).partition("Config search path")[0]) from error
+        raise ValueError(told_by_hydra(error)) from error
+
+
+def told_by_hydra(error: Exception) -> str:
+    """The message of an error of Hydra, without the folders in which it looked for presets.
+
+    Hydra appends that list to the message; it is of no use to somebody who misspelt a name.
+    """
+    return str(error).partition("Config search path")[0]
 
 
 def plain_config(cfg: "DictConfig") -> dict[str, Any]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rgflow.runtime.command_line import USER_MISTAKES, DivergedError, fail, is_first_process
-from rgflow.runtime.config import config_dir, plain_config
+from rgflow.runtime.config import config_dir, plain_config, told_by_hydra
 from rgflow.runtime.moved import refuse_moved_settings
 from rgflow.runtime.run_folder import RunFolder
 from rgflow.runtime.signals import Interrupted, early_exit
@@ -67,8 +67,7 @@ def run_hydra_command(work: Callable[[dict[str, Any], RunFolder], None]) -> None
         except (HydraException, OmegaConfBaseException, *USER_MISTAKES) as error:
             if started and isinstance(error, USER_MISTAKES):
                 raise  # from a run under way, where it is no mistake in the command
-            # where Hydra looked for presets is of no use to somebody who misspelt one
-            fail(ValueError(str(error).partition("Config search path")[0]))
+            fail(ValueError(told_by_hydra(error)))
     if status:
         raise SystemExit(status)
 

@@ -45,16 +45,18 @@ class EnergyModule(FlowTraining):
         energy: E; see ``rgflow.energies.as_energy`` for one's own.
         objective: What is minimised; `PathGradient` if None.
         batch_size: Samples per step and process.
-        eval_samples: Samples of a validation.
+        eval_samples: Samples of a validation in each process; above 2,048 they are rounded up to
+            whole batches of so many.
         report_samples: Samples of the final evaluation.
         reference_states: States of the target that Monte Carlo draws once, for comparison and for
             the upper bound on ln Z, and as many others for an objective that learns from them; 0
             for none. Where they cannot be drawn there is no comparison, and a warning.
         anneal_from: Factor on the coupling at the first step; 1 for no annealing.
         anneal_steps: Steps until the factor is 1; 0 for no annealing.
-        z2: Whether the energy is even, so that states of the target may be turned in sign.
+        z2: Whether the energy is even, so that states of the target may have their sign
+            flipped.
         translations: Whether it does not change under lattice translations, so that states of
-            the target may be moved.
+            the target may be translated.
         seed: Seed of all random numbers.
         compile: Whether to compile the flow's call.
         settings: Fields of `OptimizerSettings`.
