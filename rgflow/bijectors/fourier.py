@@ -63,7 +63,7 @@ class CirculantRoot(Bijector):
         """Take another spectrum, ``(L, L)`` as at construction.
 
         Raises:
-            ValueError: As the class, or for another side.
+            ValueError: If the spectrum is not as at construction, or has another side.
         """
         spectrum = torch.as_tensor(spectrum, dtype=torch.float64, device=self.counts.device)
         check_spectrum(spectrum, square=True)

@@ -29,7 +29,7 @@ class PatchMLP(HasFasterWay, nn.Module):
         outputs: Channels given.
         kernel: Odd side k of the patch.
         hidden: Widths of the hidden layers.
-        nonlinearities: As those of `MLP`.
+        nonlinearities: Name of the pointwise function, or one name for each hidden layer.
 
     Raises:
         ValueError: For an even kernel, and as `MLP`.

@@ -76,8 +76,8 @@ class _Saved(NamedTuple):
 
     Attributes:
         halves: The two halves as they were given.
-        parameters: Of each coupling's net.
-        prepared: Of each group of nets that are alike.
+        parameters: Parameters of each coupling's net.
+        prepared: Prepared weights of each group of nets that are alike.
         transforms: What the transform of each coupling saved.
         nets: What the net of each coupling saved.
     """
@@ -243,7 +243,7 @@ def gradients_in_torch(
     Args:
         couplings: In the order of application.
         inputs: The halves, then the parameters of all nets.
-        wanted: Of which of them gradients are wanted.
+        wanted: For each input, whether its gradient is wanted.
         grads: Gradients of the images and of the log_det.
         inverse: Whether each coupling's inverse was applied.
         low: Type in which the nets computed, None for that of the halves.

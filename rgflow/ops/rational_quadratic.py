@@ -114,8 +114,8 @@ class FastSpline(FastTransform):
         Args:
             grad: Gradient of the image.
             log_slope_grad: Gradient of the log-slope, of a shape that broadcasts.
-            saved: As the forward pass gave it.
-            inverse: As the forward pass was told.
+            saved: Tensors that the forward pass saved.
+            inverse: Whether the forward pass computed the inverse function.
         """
         if isinstance(saved, SavedArguments):
             if not are_batched((grad, log_slope_grad)):
