@@ -1,12 +1,14 @@
 """A plugin: each test starts from the same random numbers, whichever ran before and where."""
 
+import os
 import random
+
+# tests run in parallel, each on small arrays; read when NumPy and PyTorch are imported
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 import numpy as np
 import pytest
 import torch
-
-torch.set_num_threads(1)  # tests run in parallel, each in small tensors
 
 
 @pytest.fixture(autouse=True)

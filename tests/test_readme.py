@@ -13,7 +13,7 @@ from tiny_run import train
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
 
-SMALL = ["debug=fast", "quick.samples=64", "max_steps=4"]
+SMALL = ["debug=fast", "quick.samples=64", "max_steps=4", "validation_every=4"]
 """Settings for every training of the README."""
 SMALL_FLOW = ["flow.couplings=[1]", "flow.hidden=[4]", "flow.top_couplings=1", "flow.top_hidden=4"]
 SMALL_SCRIPTS = {

@@ -152,6 +152,7 @@ def forget(monkeypatch):
     monkeypatch.delitem(sys.modules, "mypackage")
 
 
+@pytest.mark.usefixtures("small_figures")
 def test_a_flow_an_energy_and_an_objective(package, monkeypatch, capsys):
     assert run("run", "my_fields") == 0
     last = package / "run/checkpoints/last.ckpt"
@@ -191,6 +192,7 @@ def test_a_flow_a_data_module_and_an_objective(package, monkeypatch, capsys):
     assert checkpoint(package / "more")["global_step"] == 25
 
 
+@pytest.mark.usefixtures("small_figures")
 def test_the_parts_are_named_on_the_command_line_as_well(package):
     own = ["flow=user", "flow._target_=mypackage.my_flow", "+flow.side=8", "+flow.pixels=true"]
     own += ["data=user", "data._target_=mypackage.Noise", "+data.side=8"]

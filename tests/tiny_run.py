@@ -9,6 +9,7 @@ from pathlib import Path
 from unittest import mock
 
 import torch
+from hydra._internal.hydra import Hydra
 
 from rgflow.train import main
 from rgflow.training.callbacks.progress import Throughput
@@ -56,8 +57,10 @@ def train(*overrides, tiny=True):
     overrides = [*(TINY if tiny else []), *map(str, overrides)]
     # argparse wants -m in front of all overrides or behind them
     arguments = ["train", *sorted(overrides, key=lambda text: text != "-m")]
+    # Hydra composes everything twice, at first only to ask for a mode that no preset of ours sets
+    mode = mock.patch.object(Hydra, "get_mode", return_value=None)
     try:
-        with mock.patch.object(sys, "argv", arguments), mock.patch.dict(os.environ):
+        with mode, mock.patch.object(sys, "argv", arguments), mock.patch.dict(os.environ):
             main()
     except SystemExit as end:
         return end.code
