@@ -5,8 +5,7 @@ from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.blocks import BlockLayer, BlockLevel
 from rgflow.bijectors.chain import Chain, Inverse
 from rgflow.bijectors.conv import ConvLevel
-from rgflow.bijectors.coupling import AffineCoupling, Coupling, SplineCoupling
-from rgflow.bijectors.coupling_chain import CouplingChain
+from rgflow.bijectors.coupling import AffineCoupling, Coupling, CouplingChain, SplineCoupling
 from rgflow.bijectors.fourier import CirculantRoot
 from rgflow.bijectors.mera import MERA
 from rgflow.bijectors.pixels import PixelLogit, bits_per_dim, dequantize, to_image

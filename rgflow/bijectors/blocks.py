@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.chain import Chain
-from rgflow.bijectors.coupling_chain import CouplingChain
+from rgflow.bijectors.coupling import CouplingChain
 from rgflow.bijectors.memory import Memory
 from rgflow.bijectors.polyphase import CouplingFactory
 from rgflow.hierarchy import Reach, checkerboard

@@ -90,10 +90,8 @@ class ConvLevel(Bijector):
         if site_affine:
             layers.append(ElementwiseAffine((4 * channels, half, half), per_site=True))
         self.layers = Chain(layers, memory)
-        self._batch_innermost = all(
-            has_faster_way(layer.coupling)
-            for layer in layers
-            if isinstance(layer, PolyphaseCoupling)
+        self._batch_innermost = has_faster_way(
+            layer.coupling for layer in layers if isinstance(layer, PolyphaseCoupling)
         )
 
     @property

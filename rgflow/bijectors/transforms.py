@@ -112,8 +112,10 @@ class RationalQuadratic(Transform):
     """
 
     def __init__(self, bins: int = 8, bound: float = 4.0) -> None:
-        if bins < 2 or not 0 < bound < math.inf:
-            raise ValueError(f"a spline needs bins >= 2 and bound > 0, got {bins} and {bound}")
+        if bins < 2:
+            raise ValueError(f"bins: got {bins}, expected at least 2")
+        if not 0 < bound < math.inf:
+            raise ValueError(f"bound: got {bound}, expected a positive finite number")
         self.bins, self.bound = bins, bound
         self.parameters_per_entry = 3 * bins - 1
         self._fast = FastSpline(bins, bound)

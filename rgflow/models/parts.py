@@ -9,13 +9,14 @@ import torch
 from torch import nn
 
 from rgflow.bijectors import (
-    AffineCoupling,
+    Affine,
     Bijector,
     Chain,
     CirculantRoot,
     Coupling,
     PixelLogit,
-    SplineCoupling,
+    RationalQuadratic,
+    Transform,
 )
 from rgflow.bijectors.polyphase import CouplingFactory
 from rgflow.conditioners.lattice import Equivariant
@@ -30,7 +31,8 @@ class CouplingKind:
     """The elementwise map of all couplings of a flow.
 
     Attributes:
-        coupling: ``"affine"``, or ``"spline"`` for monotone rational-quadratic splines.
+        coupling: ``"affine"``, or ``"spline"`` for monotone rational-quadratic splines, or a
+            `Transform` of your own.
         scale_bound: Largest absolute log-scale of an affine coupling, in nats.
         bins: Number of bins of a spline.
 
@@ -40,17 +42,24 @@ class CouplingKind:
     Reference: Real NVP, arXiv:1605.08803; neural spline flows, arXiv:1906.04032.
     """
 
-    coupling: str = "affine"
+    coupling: str | Transform = "affine"
     scale_bound: float = 2.0
     bins: int = 8
 
     def __post_init__(self) -> None:
-        if self.coupling not in ("affine", "spline"):
-            raise ValueError(f"coupling: got {self.coupling!r}, expected 'affine' or 'spline'")
-        if not self.scale_bound > 0:
-            raise ValueError(f"scale_bound: got {self.scale_bound}, expected a number above 0")
-        if self.coupling == "spline" and self.bins < 2:
-            raise ValueError(f"bins: got {self.bins}, expected at least 2")
+        self.transform()
+
+    def transform(self) -> Transform:
+        """The elementwise map itself."""
+        if isinstance(self.coupling, Transform):
+            return self.coupling
+        if self.coupling == "affine":
+            return Affine(self.scale_bound)
+        if self.coupling == "spline":
+            return RationalQuadratic(self.bins)
+        raise ValueError(
+            f"coupling: got {self.coupling!r}, expected 'affine', 'spline' or a Transform"
+        )
 
 
 @dataclass(frozen=True)
@@ -112,20 +121,18 @@ def coupling_factory(
     Raises:
         ValueError: If equivariant couplings are not affine.
     """
-    if equivariant and kind.coupling != "affine":
+    transform = kind.transform()
+    if equivariant and not isinstance(transform, Affine):
         raise ValueError(
             f"coupling: got {kind.coupling!r} with symmetry='equivariant', expected 'affine', as "
             "equivariant couplings are affine"
         )
 
     def make(split: tuple[int, int], lattice: tuple[int, ...], reads: int) -> Coupling:
-        inputs, changed = split[reads], split[1 - reads]
-        if kind.coupling == "affine":
-            net = make_net(inputs, 2 * changed, lattice)
-            net = Equivariant(net) if equivariant else net
-            return AffineCoupling(split, net, lattice, reads, kind.scale_bound)
-        net = make_net(inputs, (3 * kind.bins - 1) * changed, lattice)
-        return SplineCoupling(split, net, lattice, reads, kind.bins)
+        changed = split[1 - reads]
+        net = make_net(split[reads], transform.parameters_per_entry * changed, lattice)
+        net = Equivariant(net) if equivariant else net
+        return Coupling(split, transform, net, lattice, reads)
 
     return make
 

@@ -6,7 +6,8 @@ says whichever way is taken. `plain` switches all faster ways off.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -56,22 +57,20 @@ def apply_couplings(
         halves: ``(N, A, *lattice)`` and ``(N, B, *lattice)``.
         inverse: Whether each coupling's inverse is applied.
     """
-    if hand_written_gradients() and all(map(has_faster_way, couplings)):
+    if hand_written_gradients() and has_faster_way(couplings):
         if coupling_chain_numba.suits(couplings, halves):
             return coupling_chain_numba.run_in_machine_code(couplings, halves, inverse=inverse)
         return coupling_chain.run_in_torch(couplings, halves, inverse=inverse)
-    total: Tensor | None = None
-    for coupling in couplings:
-        net = coupling.conditioner
-        halves, log_det = coupling.apply_with(
-            halves, lambda x, net=net: apply_net(net, x), inverse=inverse
-        )
-        total = log_det if total is None else total + log_det
-    return halves, total
+    nets = (partial(apply_net, coupling.conditioner) for coupling in couplings)
+    return coupling_chain.one_by_one(couplings, nets, halves, inverse=inverse)
 
 
-def has_faster_way(coupling: Coupling) -> bool:
-    """Whether a coupling's transform and conditioner both have a faster way, and fit together."""
+def has_faster_way(couplings: Iterable[Coupling]) -> bool:
+    """Whether all transforms and conditioners have a faster way, and fit together."""
+    return all(map(_has_faster_way, couplings))
+
+
+def _has_faster_way(coupling: Coupling) -> bool:
     transform, net = coupling.transform.fast, fast_net(coupling.conditioner)
     changed = coupling.event_shape[1 - coupling.read_half][0]
     return (

@@ -6,7 +6,7 @@ nets have a faster way, one coupling, or a chain of them, is a single node of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -45,6 +45,21 @@ def run_in_torch(
     return with_images(couplings, halves, images), log_det
 
 
+def one_by_one(
+    couplings: Sequence[Coupling],
+    nets: Iterable[Callable[[Tensor], Tensor]],
+    halves: Halves,
+    *,
+    inverse: bool,
+) -> tuple[Halves, Tensor]:
+    """The same as `run_in_torch`, coupling by coupling, with these functions as their nets."""
+    total: Tensor | None = None
+    for coupling, net in zip(couplings, nets, strict=True):
+        halves, log_det = coupling.apply_with(halves, net, inverse=inverse)
+        total = log_det if total is None else total + log_det
+    return halves, total
+
+
 def low_precision(x: Tensor) -> torch.dtype | None:
     """The type in which autocast wants nets to compute, None without autocast."""
     device = x.device.type
@@ -56,6 +71,14 @@ def with_parameters(net: nn.Module, tensors: Sequence[Tensor]) -> Callable[[Tens
     names = {id(parameter): name for name, parameter in net.named_parameters()}
     own = {names[id(p)]: given for p, given in zip(net.parameter_list(), tensors, strict=True)}
     return lambda x: torch.func.functional_call(net, own, (x,))
+
+
+def _by_net(
+    couplings: Sequence[Coupling], parameters: Iterable[Tensor]
+) -> tuple[tuple[Tensor, ...], ...]:
+    """The parameters of each coupling's net, out of those of all nets."""
+    rest = iter(parameters)
+    return tuple(tuple(islice(rest, len(c.conditioner.parameter_list()))) for c in couplings)
 
 
 def changing_halves(couplings: Sequence[Coupling]) -> list[int]:
@@ -98,10 +121,7 @@ class _Couplings(torch.autograd.Function):
         low: torch.dtype | None,
         *inputs: Tensor,
     ) -> tuple[Tensor, ...]:
-        rest = iter(inputs[2:])
-        parameters = tuple(
-            tuple(islice(rest, len(c.conditioner.parameter_list()))) for c in couplings
-        )
+        parameters = _by_net(couplings, inputs[2:])
         groups = _alike(couplings, parameters)
         halves = list(inputs[:2])
         total: Tensor | None = None
@@ -253,14 +273,9 @@ def gradients_in_torch(
     with plain(), torch.enable_grad(), autocast:
         # a net that is used twice stands twice among the inputs, each time with its own share
         inputs = [tensor.view_as(tensor) for tensor in inputs]
-        rest = iter(inputs[2:])
-        halves, total = (inputs[0], inputs[1]), None
-        for coupling in couplings:
-            net = coupling.conditioner
-            own = list(islice(rest, len(net.parameter_list())))
-            halves, log_det = coupling.apply_with(
-                halves, with_parameters(net, own), inverse=inverse
-            )
-            total = log_det if total is None else total + log_det
+        conditioners = [coupling.conditioner for coupling in couplings]
+        own = _by_net(couplings, inputs[2:])
+        nets = map(with_parameters, conditioners, own)
+        halves, total = one_by_one(couplings, nets, (inputs[0], inputs[1]), inverse=inverse)
     images = [halves[half] for half in changing_halves(couplings)]
     return gradients_of((*images, total), inputs, wanted, grads)

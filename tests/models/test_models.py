@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from all_couplings import SinhArcsinh
 
 from rgflow.models import (
     BlockLevels,
@@ -79,7 +80,7 @@ def test_blocks_that_do_not_tile_are_refused(side, block):
         ),
         (
             lambda: conv_flow(8, 1, ConvLevels(1), kind=CouplingKind("cubic")),
-            "'affine' or 'spline'",
+            "'affine', 'spline' or a Transform",
         ),
         (
             lambda: conv_flow(8, 1, ConvLevels(1), outside=Outside(prior="cauchy")),
@@ -112,6 +113,17 @@ def test_blocks_that_do_not_tile_are_refused(side, block):
 def test_unknown_choices_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    "make", [lambda kind: conv_flow(8, kind=kind), lambda kind: block_flow(8, kind=kind)]
+)
+def test_the_elementwise_map_may_be_ones_own(make):
+    flow = perturbed(make(CouplingKind(SinhArcsinh())))
+    x = torch.rand(2, 3, 8, 8, dtype=torch.float64)
+    flow = flow.double()
+    torch.testing.assert_close(flow.decode(flow.encode(x)), x)
+    assert any(type(m.transform) is SinhArcsinh for m in flow.modules() if hasattr(m, "transform"))
 
 
 @pytest.mark.parametrize("side", [4, 8, 12, 16, 28])

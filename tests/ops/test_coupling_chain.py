@@ -10,9 +10,7 @@ from rgflow.bijectors import AffineCoupling, CouplingChain
 from rgflow.conditioners import MLP, ConvNet, PatchMLP
 from rgflow.ops import FastPerceptron, has_faster_way, plain
 
-WITH_A_FASTER_WAY = [
-    name for name, make in CHAINS.items() if all(map(has_faster_way, make().bijectors))
-]
+WITH_A_FASTER_WAY = [name for name, make in CHAINS.items() if has_faster_way(make().bijectors)]
 every_fast_chain = pytest.mark.parametrize("name", WITH_A_FASTER_WAY)
 
 
@@ -118,8 +116,8 @@ def test_a_half_that_nobody_changes_is_the_tensor_that_was_given():
 def test_other_couplings_run_one_by_one():
     affine = AffineCoupling((1, 1), PatchMLP(1, 2), (4, 4))
     conv = AffineCoupling((1, 1), ConvNet(1, 2), (4, 4), 1)
-    assert has_faster_way(affine)
-    assert not has_faster_way(conv)
+    assert has_faster_way([affine])
+    assert not has_faster_way([conv])
     assert not CouplingChain([affine, conv]).batch_innermost
     assert not CouplingChain([affine, affine], "recompute").batch_innermost
     wrong = [AffineCoupling(SPLIT, MLP(4, 4)), AffineCoupling(SPLIT, MLP(2, 5), reads=1)]

@@ -174,7 +174,7 @@ def test_no_machine_code_where_plain_operations_are_wanted():
 def test_parameters_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="expected 14 along the first axis"):
         plain_spline(torch.zeros(2, 3), torch.zeros(13, 2, 3))
-    with pytest.raises(ValueError, match="bins >= 2"):
+    with pytest.raises(ValueError, match="bins: got 1, expected at least 2"):
         RationalQuadratic(1)
 
 

@@ -55,7 +55,10 @@ def test_a_group_of_another_package_is_filled_too(tmp_path, monkeypatch):
         ({"hidden": "wide"}, r"flow\.hidden: got 'wide', expected int"),
         ({"bins": 2.5}, r"flow\.bins: got 2\.5, expected int"),
         ({"pixels": "yes"}, r"flow\.pixels: got 'yes', expected bool"),
-        ({"coupling": "cubic"}, "coupling: got 'cubic', expected 'affine' or 'spline'"),
+        (
+            {"coupling": "cubic"},
+            "coupling: got 'cubic', expected 'affine', 'spline'",
+        ),
         ({"levels": {"hidden": 8}}, "levels: got .*, expected .* one by one: couplings, hidden"),
         ({"side": None}, r"flow\.side: got None, expected int"),
     ],
