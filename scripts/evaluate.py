@@ -1,15 +1,14 @@
-"""Evaluate a trained flow and print the report as JSON. A flow of images has bits per dimension; a
-flow trained on an energy has free energies, weights and observables, with a summary on stderr.
+"""Evaluate a trained flow: bits per dimension of a flow of images, or free energies, weights and
+observables of a flow that was trained on an energy.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from rgflow.checkpoint import load_config, load_flow
 from rgflow.energies.from_config import build_energy
 from rgflow.evaluation import draw_weighted, evaluate_energy, evaluate_split, evaluation_figure
-from rgflow.evaluation.summary import evaluation_summary
+from rgflow.evaluation.printed import evaluation_table, images_table
 from rgflow.montecarlo.reference import reference_samples
 from rgflow.plotting.images import save_figure
 from rgflow.runtime.command_line import (
@@ -19,8 +18,8 @@ from rgflow.runtime.command_line import (
     refuse_options,
     trusted_modules,
 )
-from rgflow.runtime.files import check_output, write_stdout
-from rgflow.runtime.json_text import json_text, write_json
+from rgflow.runtime.files import check_output
+from rgflow.runtime.json_text import add_json, check_json, write_report
 
 DRAWN = {"samples": 100_000, "chains": 64, "states": 256}
 IMAGE_OPTIONS = ("split", "limit", "data_root")
@@ -32,7 +31,7 @@ def main() -> None:
     parser.add_argument("checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="seed of noise and samples")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--json", help="also write the report here")
+    add_json(parser)
     add_trust(parser)
     images = parser.add_argument_group("images")
     splits = ["train", "validation", "test"]
@@ -47,15 +46,13 @@ def main() -> None:
     energies.add_argument("--out", help="PNG file for the figure")
     with one_line_errors():
         args = parser.parse_args()
-        check_output(args.json)
+        check_json(args)
         check_output(args.out, ".png")
         config = load_config(args.checkpoint)
-        report = physics(args, config) if config.get("energy") else bits(args, config)
-        if args.json:
-            write_json(args.json, report)
         if config.get("energy"):
-            print(evaluation_summary(report), file=sys.stderr)
-        write_stdout(json_text(report))
+            write_report(args, physics(args, config), evaluation_table)
+        else:
+            write_report(args, bits(args, config), images_table)
 
 
 def bits(args: argparse.Namespace, config: dict) -> dict:

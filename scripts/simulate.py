@@ -15,12 +15,13 @@ from rgflow.energies import Energy, as_energy
 from rgflow.energies.from_config import build_energy
 from rgflow.evaluation.fields import reference_report
 from rgflow.evaluation.figure import reference_figure
+from rgflow.evaluation.printed import chains_table
 from rgflow.montecarlo.reference import Reference, flow_chains, reference_samples
 from rgflow.plotting.images import save_figure
 from rgflow.runtime.command_line import Parser, add_trust, one_line_errors, refuse_options
 from rgflow.runtime.config import build, compose_preset
-from rgflow.runtime.files import check_output, write_stdout
-from rgflow.runtime.json_text import json_text, write_json
+from rgflow.runtime.files import check_output
+from rgflow.runtime.json_text import add_json, check_json, write_report
 
 METHODS = ("auto", "exact", "cluster", "hmc")
 METHODS_OF_FLOWS = ("metropolis", "latent_hmc")
@@ -38,7 +39,7 @@ def main() -> None:
     budget.add_argument("--states", type=int, default=256, help="states of each chain")
     budget.add_argument("--seconds", type=float, help="draw states for so long after the warm-up")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", help="also write the report here")
+    add_json(parser)
     parser.add_argument("--out", help="PNG file for the figure")
     with one_line_errors():
         simulate(parser.parse_args())
@@ -46,15 +47,13 @@ def main() -> None:
 
 def simulate(args: argparse.Namespace) -> None:
     check_output(args.out, ".png")
-    check_output(args.json)
+    check_json(args)
     sys.path.insert(0, os.getcwd())  # as for python -m rgflow.train: what a user names is trusted
     energy, states = by_flow(args) if args.flow else by_energy(args)
     report = reference_report(energy, states, seed=args.seed)
     if args.out:
         save_figure(reference_figure(energy, states), args.out)
-    if args.json:
-        write_json(args.json, report)
-    write_stdout(json_text(report))
+    write_report(args, report, chains_table)
 
 
 def by_energy(args: argparse.Namespace) -> tuple[Energy, Reference]:

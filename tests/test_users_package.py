@@ -169,7 +169,7 @@ def test_a_flow_an_energy_and_an_objective(package, monkeypatch, capsys):
     assert call_script("evaluate", last, *count) == 1
     assert "--trust" in capsys.readouterr().err
     trust = ["--trust", "mypackage"]
-    assert call_script("evaluate", last, *count, *trust) == 0
+    assert call_script("evaluate", last, *count, *trust, "--json", "-") == 0
     assert json.loads(capsys.readouterr().out)["energy"]["name"] == "Springs"
     assert call_script("sample", last, "--count", 4, "--out", "x.png", *trust) == 0
     assert call_script("simulate", "--flow", last, "--chains", 4, "--states", 8, *trust) == 0
@@ -184,7 +184,7 @@ def test_a_flow_a_data_module_and_an_objective(package, monkeypatch, capsys):
     capsys.readouterr()
     assert call_script("evaluate", best) == 1
     assert "--trust" in capsys.readouterr().err
-    assert call_script("evaluate", best, "--trust", "mypackage") == 0
+    assert call_script("evaluate", best, "--trust", "mypackage", "--json", "-") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["images"] == 24
     assert report["bits_per_dim"] == pytest.approx(found["bits_per_dim"], abs=0.02)  # other noise

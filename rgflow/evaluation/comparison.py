@@ -149,8 +149,8 @@ def comparison_table(flow: Report, chains: Report, training: float | None = None
     rates = sampling_rates(flow, chains, training)
     title = _line("observable", "flow, reweighted", _title(chains))
     lines = [f"{title}{'sigmas':>8}{'exact':>14}"]
-    measured = _rows(chains)
-    for name, mine in _rows(flow).items():
+    measured = rows_by_name(chains)
+    for name, mine in rows_by_name(flow).items():
         other = measured.get(name)
         if other is not None:
             difference = _sigmas(mine, other)
@@ -186,10 +186,16 @@ def _line(name: str, flow: str, chains: str = "") -> str:
     return f"{name:<31}{flow:>24}{chains:>24}"
 
 
-def _rows(report: Report) -> dict[str, Report]:
-    """The rows of observables by name, then those of the two-point function."""
-    points = {f"G(r = {point['r']})": point for point in report.get("two_point", ())}
-    return dict(report["observables"]) | points
+def rows_by_name(report: Report, whose: str = "") -> dict[str, Report]:
+    """The rows of observables by name, then those of the two-point function.
+
+    Args:
+        report: Of a flow or of chains.
+        whose: ``"reference_"`` for the rows of Monte Carlo in the report of a flow.
+    """
+    points = report.get(f"{whose}two_point", ())
+    named = {f"G(r = {point['r']})": point for point in points}
+    return dict(report.get(f"{whose}observables", {})) | named
 
 
 def _quality(flow: Report) -> list[str]:

@@ -1,11 +1,15 @@
 """Reports as JSON, which has no infinity and nothing that is not a number."""
 
+import argparse
 import json
 import math
 import os
+from collections.abc import Callable
 from typing import Any
 
-from rgflow.runtime.files import write_atomically
+from rgflow.runtime.files import check_output, write_atomically, write_stdout
+
+STDOUT = "-"
 
 
 def json_text(report: Any) -> str:
@@ -25,6 +29,38 @@ def write_json(path: str | os.PathLike[str], report: Any) -> None:
     """
     text = json_text(report) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Give a script the option ``--json FILE``."""
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        help="file for the report with all its numbers; - prints it in place of the table",
+    )
+
+
+def check_json(args: argparse.Namespace) -> None:
+    """Refuse a file of ``--json`` that could not be written, before any work is done.
+
+    Raises:
+        OSError: See `check_output`.
+    """
+    if args.json != STDOUT:
+        check_output(args.json)
+
+
+def write_report(args: argparse.Namespace, report: Any, table: Callable[[Any], str]) -> None:
+    """Print a report as a table, or as JSON with ``--json -``; write it to a file of ``--json``.
+
+    Args:
+        args: With the option of `add_json`.
+        report: In plain numbers.
+        table: Makes a text for a reader out of the report.
+    """
+    if args.json not in (None, STDOUT):
+        write_json(args.json, report)
+    write_stdout(json_text(report) if args.json == STDOUT else table(report))
 
 
 def _finite(value: Any) -> Any:

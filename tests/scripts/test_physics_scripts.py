@@ -65,18 +65,24 @@ def run(tmp_path, monkeypatch):
 def test_flow_and_monte_carlo_side_by_side(run, capsys):
     assert run("evaluate", "flow.ckpt", "--samples", 20000, "--json", "flow.json",
                "--out", "flow.png", "--chains", 32, "--states", 100) == 0  # fmt: skip
-    captured = capsys.readouterr()
-    flow = json.loads(captured.out)
-    assert flow == json.loads(Path("flow.json").read_text())
-    assert captured.err.startswith("GaussianField, 1 x 4 x 4: 20000 samples")
+    flow, table = json.loads(Path("flow.json").read_text()), capsys.readouterr().out
+    assert "GaussianField, 1 x 4 x 4: 20000 samples" in table
+    row, _ = [line.split() for line in table.splitlines() if line.startswith("m2 ")]
+    measured, drawn = (
+        flow[key]["m2"]["value"] for key in ("observables", "reference_observables")
+    )
+    assert float(row[1]) == pytest.approx(measured, rel=1e-2)
+    assert float(row[4]) == pytest.approx(drawn, rel=1e-2)
+    assert float(row[7]) == pytest.approx(flow["observables"]["m2"]["exact"], rel=1e-5)
     assert flow["log_z_lower"] < flow["log_z_exact"] < flow["log_z_upper"]
     assert flow["reference"]["method"] == "exact"
     assert (flow["reference"]["chains"], flow["reference"]["states"]) == (32, 100)
     overrides = ["energy=gaussian_field", "energy.side=4", "energy.m2=0.3"]
     assert run("simulate", *overrides, "--states", 64, "--method", "hmc", "--json", "mc.json",
                "--out", "mc.png") == 0  # fmt: skip
-    chains = json.loads(capsys.readouterr().out)
-    assert chains == json.loads(Path("mc.json").read_text())
+    chains, table = json.loads(Path("mc.json").read_text()), capsys.readouterr().out
+    assert table.startswith("GaussianField, 1 x 4 x 4: 64 chains of 64 states by hmc in ")
+    assert "\nG(r = 2) " in table
     assert (chains["method"], chains["states"]) == ("hmc", 64)
     for name in ("flow.png", "mc.png"):
         assert Path(name).stat().st_size > 10_000
@@ -101,8 +107,7 @@ def test_chains_that_a_flow_makes_fast_have_the_law_of_the_energy(
         run("simulate", "--flow", "stiff.ckpt", "--trust", "wells", "--method", method, *arguments)
         == 0
     )
-    report = json.loads(capsys.readouterr().out)
-    assert report == json.loads(Path("chains.json").read_text())
+    report = json.loads(Path("chains.json").read_text())
     assert (report["method"], report["states"]) == (method, states)
     per_site = report["observables"]["energy_per_site"]
     assert abs(per_site["value"] - 0.5) < 4 * per_site["error"] < 0.1  # of any Gaussian
@@ -144,7 +149,7 @@ def test_fields_are_mixed_by_scale(run):
 def test_evaluation_follows_the_seed(run, capsys):
     values = []
     for seed in (0, 0, 1):
-        arguments = ["--samples", 500, "--seed", seed, "--no-reference"]
+        arguments = ["--samples", 500, "--seed", seed, "--no-reference", "--json", "-"]
         assert run("evaluate", "flow.ckpt", *arguments) == 0
         report = json.loads(capsys.readouterr().out)
         assert report["samples"] == 500
@@ -159,12 +164,14 @@ def test_an_energy_of_ones_own(run, capsys):
     assert "wells.Wells" in line
     assert "--trust" in line
     assert "wells" not in sys.modules
-    assert run("evaluate", "mine.ckpt", "--samples", 300, "--trust", "wells") == 0
+    as_json = ["--json", "-"]
+    assert run("evaluate", "mine.ckpt", "--samples", 300, "--trust", "wells", *as_json) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["energy"]["name"] == "Wells"
     assert report["reference"]["method"] == "hmc"
     assert report["kl_nats"] is None
-    assert run("simulate", "energy=user", "energy._target_=wells.Wells", "--seconds", 0.01) == 0
+    mine = ["energy=user", "energy._target_=wells.Wells"]
+    assert run("simulate", *mine, "--seconds", 0.01, *as_json) == 0
     assert json.loads(capsys.readouterr().out)["energy"]["name"] == "Wells"
 
 

@@ -102,14 +102,19 @@ def test_misspelt_option_is_one_line(script, run, capsys):
     assert "--help" in line
 
 
-def test_evaluate_prints_json(run, capsys):
+def test_evaluate_prints_a_line_or_json(run, capsys):
     assert run("evaluate", "flow.ckpt", "--split", "test") == 0
+    line = capsys.readouterr().out
+    assert run("evaluate", "flow.ckpt", "--split", "test", "--json", "-") == 0
     result = json.loads(capsys.readouterr().out)
     assert result["split"] == "test"
     assert result["images"] == 10
     assert 0 < result["standard_error"] < result["bits_per_dim"] < 12
+    assert line.endswith(" bits per dim on the 10 images of the test split\n")
+    assert float(line.split()[0]) == pytest.approx(result["bits_per_dim"], rel=0.01)
     Path("x").mkdir()
-    assert run("evaluate", "flow.ckpt", "--split", "train", "--limit", 5, "--data-root", "x") == 0
+    assert run("evaluate", "flow.ckpt", "--split", "train", "--limit", 5, "--data-root", "x",
+               "--json", "-") == 0  # fmt: skip
     assert json.loads(capsys.readouterr().out)["images"] == 5
 
 
