@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from rgflow.flow import Flow
     from rgflow.hierarchy import Hierarchy
 
-__all__ = ["Flow", "Hierarchy", "load_flow"]
-
 _HOMES = {"Flow": "flow", "Hierarchy": "hierarchy", "load_flow": "checkpoint"}
 _PARTS = ("analysis", "bijectors", "conditioners", "energies", "models", "montecarlo",
-          "objectives", "priors", "realspace", "statistics", "testing")  # fmt: skip
+          "objectives", "observables", "priors", "realspace", "statistics", "testing")  # fmt: skip
+
+__all__ = ["Flow", "Hierarchy", "load_flow"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +21,11 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(f"rgflow.{_HOMES[name]}"), name)
     if name in _PARTS:
         return import_module(f"rgflow.{name}")
+    if name == "__version__":
+        return import_module("importlib.metadata").version("rgflow")
     raise AttributeError(f"module 'rgflow' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names, imported or not."""
+    return sorted([*__all__, *_PARTS, "__version__"])
