@@ -74,7 +74,8 @@ def run_block(language: str, content: str) -> None:
         if name:
             Path(name[1]).write_text(content)
         else:
-            exec(compile(content, "README.md", "exec"), {})
+            few_steps = content.replace("range(300)", "range(3)")
+            exec(compile(few_steps, "README.md", "exec"), {})
     else:
         assert language == "text", f"a block in {language} runs in no test"
 
