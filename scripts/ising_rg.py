@@ -14,17 +14,16 @@ from rgflow.realspace.report.cutoff_report import cutoff_section
 from rgflow.realspace.report.report import Section, format_rows
 from rgflow.realspace.samples.zoom import save_film
 from rgflow.runtime.command_line import Parser, one_line_errors
-from rgflow.runtime.files import write_atomically, write_stdout
+from rgflow.runtime.files import make_last_folder, write_atomically, write_stdout
 from rgflow.runtime.seeds import generator_for
 
+DEFAULT_FOLDER = Path("outputs/ising_rg")
 MAX_SPINS = 2**31  # in all configurations together, one byte each
 
 
 def main() -> None:
     parser = Parser(description=__doc__)
-    parser.add_argument(
-        "--out", default="outputs/ising_rg", help="folder for the table and figures"
-    )
+    parser.add_argument("--out", default=DEFAULT_FOLDER, help="folder for the table and figures")
     parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
     parser.add_argument(
         "--side", type=int, default=64, help="lattice side of the Monte-Carlo part"
@@ -53,7 +52,9 @@ def check_range(name: str, value: int, least: int, factor: int, most: int) -> No
 def prepare_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out: got the file {folder}, expected a folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder == DEFAULT_FOLDER:
+        folder.parent.mkdir(exist_ok=True)
+    make_last_folder(folder)
     tempfile.TemporaryFile(dir=folder).close()  # raises if the folder cannot be written
 
 

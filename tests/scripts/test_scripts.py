@@ -159,6 +159,21 @@ MISTAKES = {
         "--samples: got 9, expected a checkpoint of an energy",
     ),
     "arrays not an npz": ("sample", ["flow.ckpt", "--out", "x.png", "--npz", "x.txt"], ".npz"),
+    "picture in folders that are not there": (
+        "sample",
+        ["flow.ckpt", "--out", "slip/of/x.png"],
+        "at most one folder is made",
+    ),
+    "arrays in folders that are not there": (
+        "make_msds",
+        [1, "--out", "slip/of/x.npz"],
+        "at most one folder is made",
+    ),
+    "report in folders that are not there": (
+        "evaluate",
+        ["flow.ckpt", "--json", "slip/of/x.json"],
+        "at most one folder is made",
+    ),
     "picture below a file": (
         "sample",
         ["flow.ckpt", "--npz", "x.npz", "--out", "flow.ckpt/x.png"],
