@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from script_calls import SCRIPTS, call_script
+from script_calls import SCRIPTS, call_script, load_script
 
 from rgflow.checkpoint import save_flow
 from rgflow.runtime.config import build
@@ -56,6 +56,20 @@ def test_sample_writes_a_seeded_grid_and_arrays(run):
     assert np.array_equal(grid[68:132:8, 134:198:8].transpose(2, 0, 1), images[5])
     assert Path("a.png").read_bytes() == Path("c.png").read_bytes()
     assert not np.array_equal(images, np.load("b.npz")["images"])
+
+
+def test_many_samples_are_written_as_they_come_and_few_are_shown(run, monkeypatch):
+    script = load_script("sample")
+    monkeypatch.setattr(script, "PART", 4)
+    monkeypatch.setattr(script, "SHOWN", 6)
+    sizes = []
+    monkeypatch.setattr(
+        script, "write_npz", lambda _, count, parts: sizes.extend(len(p["images"]) for p in parts)
+    )
+    assert run(script, "flow.ckpt", "--count", 11, "--out", "a.png", "--npz", "a.npz") == 0
+    assert sizes == [4, 4, 3]
+    assert run(script, "flow.ckpt", "--count", 6, "--out", "b.png") == 0
+    assert np.array_equal(np.asarray(Image.open("a.png")), np.asarray(Image.open("b.png")))
 
 
 def test_temperature_zero_gives_one_image(run):
