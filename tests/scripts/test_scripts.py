@@ -88,6 +88,26 @@ def test_mix_of_seeds_and_of_images(run):
         assert np.asarray(Image.open(f"{name}.png")).std() > 0
 
 
+def test_mixed_images_stand_beside_what_they_decode_to(run, monkeypatch, capsys):
+    flow = build(FLOW, "flow")
+    with torch.no_grad():
+        for parameter in flow.parameters():  # the latents of any image lie far out
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    save_flow(flow, FLOW, "far.ckpt")
+    for name, colour in (("a", "red"), ("b", "blue")):
+        Image.new("RGB", (8, 8), colour).save(f"{name}.png")
+    script, rows = load_script("mix"), []
+    monkeypatch.setattr(script, "save_figure", lambda *_: None)
+    monkeypatch.setattr(script, "labelled_grid", lambda *arguments: rows.extend(arguments))
+    pair = ["--images", "a.png", "b.png"]
+    assert run(script, "far.ckpt", *pair, "--level", 0, "--out", "x.png") == 0
+    (originals, decoded, _), names, labels, _ = rows
+    assert names[0] == "originals"
+    assert labels[1][:2] == ["A, decoded", "B, decoded"]
+    assert originals[0, :, 0, 0].tolist() == [255, 0, 0]
+    assert (decoded[:2].int() - originals.int()).abs().max() <= 2
+
+
 def test_mix_of_images_in_double_precision(run):
     save_flow(build(FLOW, "flow").double(), FLOW, "double.ckpt")
     Image.new("RGB", (8, 8), "red").save("a.png")
