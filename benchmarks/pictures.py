@@ -34,7 +34,7 @@ def main() -> None:
         names.append(f"mixing, pair {pair + 1}")
     cutoffs = ["cut-off h = 0 (A)", *(f"h = {h}" for h in range(1, columns - 1))]
     titles = [*cutoffs, f"h = {columns - 1} (B)"]
-    figure = labelled_grid(rows, names, [[], [], titles, []])
+    figure = labelled_grid(rows, names, [[], [], titles, []], "latents at temperature 1")
     save_figure(figure, args.out)
 
 

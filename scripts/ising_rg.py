@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from rgflow.plotting.images import save_figure, save_image, tile
+from rgflow.plotting.grids import Panel, grid_figure
+from rgflow.plotting.images import save_figure
 from rgflow.realspace.report import exact_report as exact
 from rgflow.realspace.report import sampling_report as sampling
 from rgflow.realspace.report.cutoff_report import cutoff_section
@@ -85,7 +86,9 @@ def report(args: argparse.Namespace) -> None:
     views, figure, film = sampling.zoom_pictures(generator, args.zoom_side)
     save_figure(figure, out / "zoom.png")
     for name, images in views.items():
-        save_image(tile(images, len(images), scale=3), out / f"zoom_{name.split(',')[0]}.png")
+        across = ", ".join(str(images.shape[-1] << n) for n in range(len(images)))
+        panel = Panel(f"{name}: views {across} spins across", images)
+        save_figure(grid_figure([panel], len(images)), out / f"zoom_{name.split(',')[0]}.png")
     save_film(film, out / "zoom.gif")
     table = "\n\n".join(texts) + "\n"
     write_atomically(out / "table.txt", lambda file: file.write(table.encode()))

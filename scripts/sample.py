@@ -12,14 +12,13 @@ import torch
 
 from rgflow.bijectors.pixels import acts_on_pixels
 from rgflow.checkpoint import load_flow
-from rgflow.plotting.images import sample_image, save_image, tile
+from rgflow.plotting.grids import most_shown, samples_figure
+from rgflow.plotting.images import sample_image, save_figure
 from rgflow.runtime.array_files import write_npz
 from rgflow.runtime.command_line import Parser, add_trust, one_line_errors, trusted_modules
 from rgflow.runtime.files import check_output
 
 PART = 256  # samples drawn at a time
-SHOWN = 1024  # samples in the picture
-MAX_SIDE = 4096  # pixels of a grid up to which small samples are enlarged
 
 
 def main() -> None:
@@ -59,7 +58,8 @@ def draw(args: argparse.Namespace) -> None:
     generator = torch.Generator(args.device).manual_seed(args.seed)
     temperature = args.temperature[0] if len(args.temperature) == 1 else args.temperature
     shown: list[torch.Tensor] = []
-    count = min(args.count, SHOWN)
+    side = flow.event_shape[-1]
+    count = min(args.count, most_shown(side))
 
     def parts(number: int) -> Iterator[dict[str, np.ndarray]]:
         """Samples in parts, of which only those in the picture stay in memory."""
@@ -79,10 +79,11 @@ def draw(args: argparse.Namespace) -> None:
         write_npz(args.npz, args.count, parts(args.count))
     else:
         list(parts(count))
-    x = torch.cat(shown)
-    side, columns = x.shape[-1], round(count**0.5)
-    scale = max(1, min(max(2, 64 // side), MAX_SIDE // (columns * side)))
-    save_image(tile(sample_image(flow, x), columns, scale), args.out)
+    number = f"{count} samples" if count == args.count else f"the first {count} of {args.count}"
+    several = len(args.temperature) > 1
+    factors = ", ".join(f"{t:g}" for t in args.temperature)
+    title = f"{number}, {'temperatures by level' if several else 'temperature'} {factors}"
+    save_figure(samples_figure(flow, torch.cat(shown), title), args.out)
 
 
 if __name__ == "__main__":

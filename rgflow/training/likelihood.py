@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback
 from torch import Tensor
 
-from rgflow.analysis.levels import latents_by_level
+from rgflow.analysis import latents_by_level, nearest_images
 from rgflow.bijectors.pixels import bits_per_dim, dequantize, to_image
 from rgflow.flow import Flow
 from rgflow.objectives import (
@@ -120,11 +120,21 @@ class LikelihoodModule(FlowTraining):
         return to_image(self.flow.sample(count, temperature=temperature, generator=generator))
 
     def report(self, directory: Path) -> None:
-        """Write ``samples.png``."""
-        from rgflow.plotting.images import save_image, tile
+        """Write ``samples.png``: samples, and the nearest training images beside them."""
+        from rgflow.plotting.grids import Panel, grid_figure
+        from rgflow.plotting.images import save_figure
 
         images = self.sample_images(64, self.temperatures[-1])
-        save_image(tile(images, 8, scale=2), directory / "samples.png")
+        panels = [Panel(f"samples at temperature {self.temperatures[-1]:g}", images.cpu())]
+        data = self.trainer.datamodule
+        if hasattr(data, "images"):  # which is optional in a data module of users
+            whole = data.split("train").parts() if hasattr(data, "split") else data.images("train")
+            nearest, apart = nearest_images(images, whole)
+            title = "nearest training images\n"
+            title += f"(root mean squares of the differences: {apart.min():.1f} to "
+            title += f"{apart.max():.1f} shades)"
+            panels.append(Panel(title, nearest.cpu()))
+        save_figure(grid_figure(panels), directory / "samples.png")
 
     def scores(self) -> dict[str, float | None]:
         """Bits per dimension of the test set, as far as known, and of the latest validation."""

@@ -8,6 +8,7 @@ from PIL import Image
 from script_calls import SCRIPTS, call_script, load_script
 
 from rgflow.checkpoint import save_flow
+from rgflow.plotting import grids
 from rgflow.runtime.config import build
 
 FLOW = {
@@ -50,10 +51,11 @@ def test_sample_writes_a_seeded_grid_and_arrays(run):
     images = np.load("a.npz")["images"]
     assert images.shape == (9, 3, 8, 8)
     assert images.dtype == np.uint8
-    grid = np.asarray(Image.open("a.png"))
-    assert grid.shape == (3 * 66 + 2, 3 * 66 + 2, 3)
-    # the grid shows the images of the arrays eight times as large: row 1, column 2
-    assert np.array_equal(grid[68:132:8, 134:198:8].transpose(2, 0, 1), images[5])
+    picture = np.asarray(Image.open("a.png"))[..., :3]
+    grid = picture[grids.MARGIN + grids.TITLE :, grids.MARGIN :]
+    # the grid shows the images of the arrays 32 times as large: row 1, column 2
+    assert np.array_equal(grid[260:516:32, 518:774:32].transpose(2, 0, 1), images[5])
+    assert picture[: grids.MARGIN + grids.TITLE].min() < 100  # the title
     assert Path("a.png").read_bytes() == Path("c.png").read_bytes()
     assert not np.array_equal(images, np.load("b.npz")["images"])
 
@@ -61,7 +63,7 @@ def test_sample_writes_a_seeded_grid_and_arrays(run):
 def test_many_samples_are_written_as_they_come_and_few_are_shown(run, monkeypatch):
     script = load_script("sample")
     monkeypatch.setattr(script, "PART", 4)
-    monkeypatch.setattr(script, "SHOWN", 6)
+    monkeypatch.setattr(script, "most_shown", lambda side: 6)
     sizes = []
     monkeypatch.setattr(
         script, "write_npz", lambda _, count, parts: sizes.extend(len(p["images"]) for p in parts)
@@ -69,7 +71,9 @@ def test_many_samples_are_written_as_they_come_and_few_are_shown(run, monkeypatc
     assert run(script, "flow.ckpt", "--count", 11, "--out", "a.png", "--npz", "a.npz") == 0
     assert sizes == [4, 4, 3]
     assert run(script, "flow.ckpt", "--count", 6, "--out", "b.png") == 0
-    assert np.array_equal(np.asarray(Image.open("a.png")), np.asarray(Image.open("b.png")))
+    with_many, alone = (np.asarray(Image.open(f"{name}.png")) for name in "ab")
+    below = grids.MARGIN + grids.TITLE  # the titles differ
+    assert np.array_equal(with_many[below:], alone[below:])
 
 
 def test_temperature_zero_gives_one_image(run):
