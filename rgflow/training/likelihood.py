@@ -1,7 +1,7 @@
 """Maximum likelihood on images, reported in bits per dimension."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rgflow.analysis import latents_by_level, nearest_images
 from rgflow.bijectors.pixels import bits_per_dim, dequantize, to_image
+from rgflow.data.module import ImageDataModule
 from rgflow.flow import Flow
 from rgflow.objectives import (
     Batch,
@@ -126,10 +127,9 @@ class LikelihoodModule(FlowTraining):
 
         images = self.sample_images(64, self.temperatures[-1])
         panels = [Panel(f"samples at temperature {self.temperatures[-1]:g}", images.cpu())]
-        data = self.trainer.datamodule
-        if hasattr(data, "images"):  # which is optional in a data module of users
-            whole = data.split("train").parts() if hasattr(data, "split") else data.images("train")
-            nearest, apart = nearest_images(images, whole)
+        parts = self._training_images()
+        if parts is not None:
+            nearest, apart = nearest_images(images, parts)
             title = "nearest training images\n"
             title += f"(root mean squares of the differences: {apart.min():.1f} to "
             title += f"{apart.max():.1f} shades)"
@@ -143,6 +143,15 @@ class LikelihoodModule(FlowTraining):
             "bits_per_dim": scores.get("test"),
             "validation_bits_per_dim": scores.get("validation"),
         }
+
+    def _training_images(self) -> Iterable[Tensor] | None:
+        """The training images in parts; None if a data module of users does not offer them."""
+        data = self.trainer.datamodule
+        if isinstance(data, ImageDataModule):
+            return data.split("train").parts()
+        if callable(getattr(data, "images", None)):
+            return data.images("train").split(4096)
+        return None
 
     def _noisy(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Images mirrored at random if the data ask for it, with dequantization noise."""
