@@ -14,6 +14,7 @@ from measure import print_table
 from rgflow import load_flow
 from rgflow.bijectors import to_image
 from rgflow.runtime.command_line import Parser, one_line_errors
+from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import write_json
 
 TEMPERATURES = (1.0, 0.9, 0.8, 0.7)
@@ -25,6 +26,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=256, help="samples at each temperature")
     parser.add_argument("--out", default="broken_samples.json")
     args = parser.parse_args()
+    check_output(args.out)
     rows = []
     for path in args.checkpoints:
         flow, row = load_flow(path), {"checkpoint": path}

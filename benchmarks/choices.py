@@ -19,6 +19,7 @@ from pathlib import Path
 from measure import machine, print_table
 
 from rgflow.runtime.command_line import Parser
+from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import write_json
 
 CHANGES: dict[str, tuple[str, ...]] = {
@@ -84,6 +85,7 @@ def main() -> None:
         "settings", nargs="*", help="settings of all rows, such as flow.couplings=4"
     )
     args = parser.parse_args()
+    check_output(args.out)
     rows = []
     for name, changes in CHANGES.items():
         if args.only in name:

@@ -30,6 +30,7 @@ from rgflow.models import BlockLevels, BlockNet, Outside, block_flow
 from rgflow.objectives import reverse_kl
 from rgflow.runtime.allocator import keep_freed_memory
 from rgflow.runtime.command_line import Parser
+from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import write_json
 
 BATCH = 512
@@ -105,6 +106,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=10, help="timings of each step")
     args = parser.parse_args()
+    check_output(args.out)
     keep_freed_memory()  # as training does
     rows = [
         measure_side(

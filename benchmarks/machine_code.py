@@ -22,6 +22,7 @@ from rgflow.energies import Ising
 from rgflow.models import ConvLevels, CouplingKind, DenseTop, LatticeNet, Outside, conv_flow
 from rgflow.runtime.allocator import keep_freed_memory
 from rgflow.runtime.command_line import Parser
+from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import write_json
 
 PLACES = (
@@ -97,6 +98,7 @@ def main() -> None:
     parser.add_argument("--out", default="machine_code.json")
     parser.add_argument("--rounds", type=int, default=10, help="timings of each step")
     args = parser.parse_args()
+    check_output(args.out)
     keep_freed_memory()  # as training does
     rows = [measure_case(name, args.rounds) for name in CASES]
     print_table(rows)

@@ -13,6 +13,7 @@ from measure import machine, peak_memory_mib, print_table, training_step
 from rgflow.bijectors import dequantize
 from rgflow.models import BlockNet, ConvLevels, Outside, block_flow, conv_flow
 from rgflow.runtime.command_line import Parser
+from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import write_json
 
 
@@ -53,6 +54,7 @@ def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("--out", default="memory.json")
     args = parser.parse_args()
+    check_output(args.out)
     idle = peak_memory_mib(train_conv, 0, "store")
     rows = []
     for memory in ("store", "recompute", "rebuild"):

@@ -17,6 +17,7 @@ from rgflow.montecarlo import embedded_clusters
 from rgflow.montecarlo.integrator import Kinetic, leapfrog
 from rgflow.montecarlo.reference import reference_samples
 from rgflow.runtime.command_line import Parser
+from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import write_json
 
 
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("--chains", type=int, default=32, help="number of chains")
     parser.add_argument("--seed", type=int, default=0, help="seed of the chains")
     args = parser.parse_args()
+    check_output(args.out)
     rows = [
         row
         for side in args.sides

@@ -12,6 +12,7 @@ from rgflow.analysis import mixing_strip
 from rgflow.bijectors import to_image
 from rgflow.plotting.images import labelled_grid, save_figure
 from rgflow.runtime.command_line import Parser
+from rgflow.runtime.files import check_output
 
 
 @torch.no_grad()
@@ -21,6 +22,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, help="PNG file to write")
     parser.add_argument("--seed", type=int, default=0, help="seed of the samples")
     args = parser.parse_args()
+    check_output(args.out, ".png")
     flow = load_flow(args.checkpoint)
     generator = torch.Generator().manual_seed(args.seed)
     columns = flow.hierarchy.levels + 1
@@ -32,7 +34,7 @@ def main() -> None:
         names.append(f"mixing, pair {pair + 1}")
     cutoffs = ["cut-off h = 0 (A)", *(f"h = {h}" for h in range(1, columns - 1))]
     titles = [*cutoffs, f"h = {columns - 1} (B)"]
-    figure = labelled_grid(rows, names, [[], [], titles, []])
+    figure = labelled_grid(rows, names, [[], [], titles, []], "latents at temperature 1")
     save_figure(figure, args.out)
 
 

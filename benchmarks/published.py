@@ -28,6 +28,7 @@ from rgflow.hierarchy import checkerboard
 from rgflow.priors import make_prior
 from rgflow.runtime.allocator import keep_freed_memory
 from rgflow.runtime.command_line import Parser
+from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import write_json
 
 MakeNet = Callable[[int], nn.Module]
@@ -197,6 +198,7 @@ def main() -> None:
     parser.add_argument("--out", default="published.json")
     parser.add_argument("--rounds", type=int, default=20, help="timings of each step")
     args = parser.parse_args()
+    check_output(args.out)
     keep_freed_memory()  # as training does
     rows = [measure_case(name, args.rounds) for name in CASES]
     print_table(rows)

@@ -24,6 +24,7 @@ from rgflow.models import BlockNet, ConvLevels, Outside, block_flow, conv_flow
 from rgflow.runtime.allocator import keep_freed_memory
 from rgflow.runtime.command_line import Parser
 from rgflow.runtime.config import build, compose_preset
+from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import write_json
 
 PAPER_NET = BlockNet("residual", hidden=512, width=48, residual_blocks=4)
@@ -96,6 +97,7 @@ def main() -> None:
         "--compile", action="store_true", help="compile the flows by torch.compile"
     )
     args = parser.parse_args()
+    check_output(args.out)
     keep_freed_memory()  # as training does
     names = [n for n in CASES if not args.only or any(o in n for o in args.only)]
     rows = [measure_case(name, args.rounds, args.compile) for name in names]

@@ -14,6 +14,7 @@ from zuko.transforms import MonotonicRQSTransform
 
 from rgflow.ops import FastSpline
 from rgflow.runtime.command_line import Parser
+from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import write_json
 
 BINS, BOUND = 8, 4.0
@@ -56,6 +57,7 @@ def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("--out", default="splines.json")
     args = parser.parse_args()
+    check_output(args.out)
     times = interleaved_medians(
         {
             f"{name}, {direction}": make(transform)

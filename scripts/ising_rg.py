@@ -7,24 +7,24 @@ from pathlib import Path
 
 import torch
 
-from rgflow.plotting.images import save_figure, save_image, tile
+from rgflow.plotting.grids import Panel, grid_figure
+from rgflow.plotting.images import save_figure
 from rgflow.realspace.report import exact_report as exact
 from rgflow.realspace.report import sampling_report as sampling
 from rgflow.realspace.report.cutoff_report import cutoff_section
 from rgflow.realspace.report.report import Section, format_rows
 from rgflow.realspace.samples.zoom import save_film
 from rgflow.runtime.command_line import Parser, one_line_errors
-from rgflow.runtime.files import write_atomically, write_stdout
+from rgflow.runtime.files import make_last_folder, write_atomically, write_stdout
 from rgflow.runtime.seeds import generator_for
 
+DEFAULT_FOLDER = Path("outputs/ising_rg")
 MAX_SPINS = 2**31  # in all configurations together, one byte each
 
 
 def main() -> None:
     parser = Parser(description=__doc__)
-    parser.add_argument(
-        "--out", default="outputs/ising_rg", help="folder for the table and figures"
-    )
+    parser.add_argument("--out", default=DEFAULT_FOLDER, help="folder for the table and figures")
     parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
     parser.add_argument(
         "--side", type=int, default=64, help="lattice side of the Monte-Carlo part"
@@ -53,7 +53,9 @@ def check_range(name: str, value: int, least: int, factor: int, most: int) -> No
 def prepare_folder(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out: got the file {folder}, expected a folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder == DEFAULT_FOLDER:
+        folder.parent.mkdir(exist_ok=True)
+    make_last_folder(folder)
     tempfile.TemporaryFile(dir=folder).close()  # raises if the folder cannot be written
 
 
@@ -84,7 +86,9 @@ def report(args: argparse.Namespace) -> None:
     views, figure, film = sampling.zoom_pictures(generator, args.zoom_side)
     save_figure(figure, out / "zoom.png")
     for name, images in views.items():
-        save_image(tile(images, len(images), scale=3), out / f"zoom_{name.split(',')[0]}.png")
+        across = ", ".join(str(images.shape[-1] << n) for n in range(len(images)))
+        panel = Panel(f"{name}: views {across} spins across", images)
+        save_figure(grid_figure([panel], len(images)), out / f"zoom_{name.split(',')[0]}.png")
     save_film(film, out / "zoom.gif")
     table = "\n\n".join(texts) + "\n"
     write_atomically(out / "table.txt", lambda file: file.write(table.encode()))

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from rgflow.data import generate_msds
-from rgflow.plotting.images import save_image, tile
+from rgflow.plotting.grids import Panel, grid_figure
+from rgflow.plotting.images import save_figure
 from rgflow.runtime.command_line import Parser, one_line_errors
 from rgflow.runtime.files import check_output, write_atomically
 
@@ -34,7 +35,10 @@ def main() -> None:
         arrays = {"images": images.numpy(), "labels": labels.numpy()}
         write_atomically(arguments.out, lambda file: np.savez_compressed(file, **arrays))
         if arguments.preview is not None:
-            save_image(tile(images[:64], columns=8), arguments.preview)
+            shown = images[:64]
+            what = f"the first {len(shown)} of {len(images)} images of MSDS{arguments.kind}"
+            what += f", {arguments.split}, seed {arguments.seed}"
+            save_figure(grid_figure([Panel(what, shown)], columns=8), arguments.preview)
         print(f"{len(images)} images of {arguments.side}x{arguments.side} in {arguments.out}")
 
 

@@ -1,4 +1,7 @@
-"""Mix two samples or images by scale: latents of A at the levels >= h, of B below."""
+"""Mix two samples or images by scale: latents of A at the levels >= h, of B below.
+
+Images are cropped to their central squares, and encoded and decoded in float64.
+"""
 
 import argparse
 import math
@@ -7,8 +10,8 @@ from pathlib import Path
 import torch
 
 from rgflow import Flow
-from rgflow.analysis import mix, mixing_strip
-from rgflow.bijectors.pixels import acts_on_pixels, dequantize
+from rgflow.analysis import encode_images, mix, mixing_strip
+from rgflow.bijectors.pixels import acts_on_pixels
 from rgflow.checkpoint import load_flow
 from rgflow.data.image_files import read_image
 from rgflow.plotting.images import labelled_grid, sample_image, save_figure
@@ -48,34 +51,33 @@ def draw(args: argparse.Namespace) -> None:
     elif not 0 <= args.temperature < math.inf:
         raise ValueError(f"--temperature: got {args.temperature:g}, expected a finite number >= 0")
     flow = load_flow(args.checkpoint, trust=trusted_modules(args))
-    z_a, z_b = latents(flow, args)
+    originals, z_a, z_b = encoded(flow, args) if args.images else sampled(flow, args)
     h = args.level
     trio = torch.cat([z_a, z_b, mix(flow, z_a, z_b, h)])
     strip = mixing_strip(flow, z_a, z_b).flatten(0, 1)
-    levels = [f"h = {level}" for level in range(len(strip))]
     pictures = sample_image(flow, flow.decode(torch.cat([trio, strip])))
-    figure = labelled_grid(
-        [pictures[:3], pictures[3:]],
-        row_labels=[f"mixed at h = {h}", "all cut-offs h"],
-        image_labels=[["A", "B", "mix"], levels],
-        title="latents of A at levels >= h, of B below",
-    )
-    save_figure(figure, args.out)
+    rows, names = [pictures[:3], pictures[3:]], [f"mixed at h = {h}", "all cut-offs h"]
+    labels = [["A", "B", "mix"], [f"h = {level}" for level in range(len(strip))]]
+    if originals is not None:
+        rows, names = [originals, *rows], ["originals", *names]
+        labels = [["A", "B"], ["A, decoded", "B, decoded", "mix"], labels[1]]
+    what = "images" if args.images else f"samples at temperature {args.temperature:g}"
+    title = f"{what}: latents of A at levels >= h, of B below"
+    save_figure(labelled_grid(rows, names, labels, title), args.out)
 
 
-def latents(flow: Flow, args: argparse.Namespace) -> list[torch.Tensor]:
-    if args.images:
-        if not acts_on_pixels(flow.bijector):
-            raise ValueError(
-                "--images: got a flow of fields, expected --seeds or a flow of images"
-            )
-        channels, side, _ = flow.event_shape
-        images = [read_image(Path(path), side, channels)[None] for path in args.images]
-        noisy = [dequantize(x, torch.Generator().manual_seed(0)) for x in images]
-        weight = next(flow.parameters())  # the images take the precision of the weights
-        return [flow.encode(x.to(weight)) for x in noisy]
+def encoded(flow: Flow, args: argparse.Namespace) -> tuple[torch.Tensor, ...]:
+    if not acts_on_pixels(flow.bijector):
+        raise ValueError("--images: got a flow of fields, expected --seeds or a flow of images")
+    channels, side, _ = flow.event_shape
+    images = torch.stack([read_image(Path(path), side, channels) for path in args.images])
+    # with the digits of float32, drawings unlike the training set would not come back
+    return images, *encode_images(flow.double(), images).latents.split(1)
+
+
+def sampled(flow: Flow, args: argparse.Namespace) -> tuple[torch.Tensor | None, ...]:
     generators = [torch.Generator().manual_seed(seed) for seed in args.seeds]
-    return [flow.prior.sample(1, args.temperature, generator) for generator in generators]
+    return None, *(flow.prior.sample(1, args.temperature, generator) for generator in generators)
 
 
 if __name__ == "__main__":

@@ -5,23 +5,26 @@ Images are shown as they are, fields in colours: blue below zero and red above.
 
 import argparse
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 
 from rgflow.bijectors.pixels import acts_on_pixels
 from rgflow.checkpoint import load_flow
-from rgflow.plotting.images import sample_image, save_image, tile
+from rgflow.plotting.grids import most_shown, samples_figure
+from rgflow.plotting.images import sample_image, save_figure
+from rgflow.runtime.array_files import write_npz
 from rgflow.runtime.command_line import Parser, add_trust, one_line_errors, trusted_modules
-from rgflow.runtime.files import check_output, write_atomically
+from rgflow.runtime.files import check_output
 
-MAX_SIDE = 4096  # pixels of a grid up to which small samples are enlarged
+PART = 256  # samples drawn at a time
 
 
 def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("checkpoint", help="checkpoint of the flow")
-    parser.add_argument("--out", required=True, help="PNG file for the grid of samples")
+    parser.add_argument("--out", required=True, help="PNG file for a grid of up to 1024 samples")
     parser.add_argument("--count", type=int, default=64, help="number of samples")
     parser.add_argument(
         "--temperature",
@@ -54,22 +57,33 @@ def draw(args: argparse.Namespace) -> None:
     flow = load_flow(args.checkpoint, args.device, trusted_modules(args))
     generator = torch.Generator(args.device).manual_seed(args.seed)
     temperature = args.temperature[0] if len(args.temperature) == 1 else args.temperature
-    # drawn in parts, so that memory does not grow with the number of samples
-    parts = [min(256, args.count - start) for start in range(0, args.count, 256)]
-    log_prob = None
-    if args.npz and not acts_on_pixels(flow.bijector):
-        drawn = [flow.sample_and_log_prob(n, temperature, generator) for n in parts]
-        x, log_prob = (torch.cat(values).cpu() for values in zip(*drawn, strict=True))
-    else:
-        x = torch.cat([flow.sample(n, temperature, generator) for n in parts]).cpu()
-    pictures = sample_image(flow, x)
+    shown: list[torch.Tensor] = []
+    side = flow.event_shape[-1]
+    count = min(args.count, most_shown(side))
+
+    def parts(number: int) -> Iterator[dict[str, np.ndarray]]:
+        """Samples in parts, of which only those in the picture stay in memory."""
+        for start in range(0, number, PART):
+            n = min(PART, number - start)
+            if args.npz and not acts_on_pixels(flow.bijector):
+                x, log_prob = flow.sample_and_log_prob(n, temperature, generator)
+                arrays = {"fields": x.cpu().numpy(), "log_prob": log_prob.cpu().numpy()}
+            else:
+                x = flow.sample(n, temperature, generator)
+                arrays = {"images": sample_image(flow, x).cpu().numpy()}
+            if start < count:
+                shown.append(x[: count - start].cpu())
+            yield arrays
+
     if args.npz:
-        fields = {"fields": x, "log_prob": log_prob}
-        arrays = {"images": pictures} if log_prob is None else fields
-        write_atomically(args.npz, lambda file: np.savez(file, **arrays))
-    side, columns = x.shape[-1], round(args.count**0.5)
-    scale = max(1, min(max(2, 64 // side), MAX_SIDE // (columns * side)))
-    save_image(tile(pictures, columns, scale), args.out)
+        write_npz(args.npz, args.count, parts(args.count))
+    else:
+        list(parts(count))
+    number = f"{count} samples" if count == args.count else f"the first {count} of {args.count}"
+    several = len(args.temperature) > 1
+    factors = ", ".join(f"{t:g}" for t in args.temperature)
+    title = f"{number}, {'temperatures by level' if several else 'temperature'} {factors}"
+    save_figure(samples_figure(flow, torch.cat(shown), title), args.out)
 
 
 if __name__ == "__main__":

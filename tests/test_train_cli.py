@@ -26,7 +26,7 @@ def finished(tmp_path_factory):
 
 def test_run_directory_holds_all_results(finished):
     found = {str(p.relative_to(finished)) for p in finished.rglob("*") if p.is_file()}
-    wanted = {"metrics.json", "samples.png", "train.log", "checkpoints/last.ckpt"}
+    wanted = {"metrics.json", "samples.png", "loss.png", "train.log", "checkpoints/last.ckpt"}
     wanted |= {"checkpoints/best.ckpt", *(f".hydra/{n}.yaml" for n in HYDRA)}
     assert {name for name in found if "tfevents" not in name} == wanted
     assert any("tfevents" in name for name in found)

@@ -1,6 +1,15 @@
 """Looking into a trained flow: features by scale."""
 
+from rgflow.analysis.encoding import encode_images
 from rgflow.analysis.levels import latents_by_level, level_reconstructions
 from rgflow.analysis.mixing import mix, mixing_strip
+from rgflow.analysis.nearest import nearest_images
 
-__all__ = ["latents_by_level", "level_reconstructions", "mix", "mixing_strip"]
+__all__ = [
+    "encode_images",
+    "latents_by_level",
+    "level_reconstructions",
+    "mix",
+    "mixing_strip",
+    "nearest_images",
+]

@@ -13,18 +13,22 @@ from rgflow.bijectors.chain import Chain
 
 SHADES = 256
 BOUND = 6.0  # largest logit for which the map is the logistic function itself
+LEAST_NOISE = 2.0**-14  # four times the spacing of float32 below 256
 EDGE = 1 / (1 + math.exp(-BOUND))
 
 
 def dequantize(images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Adds uniform noise within a shade: ``x = (images + u - 1/2) / 255``, u uniform in [0, 1).
+    """Adds uniform noise within a shade: ``x = (images + u - 1/2) / 255``, u uniform in (0, 1).
+
+    u keeps a distance of 2^-14 from both ends, with which the rounding of float32 cannot carry an
+    intensity into the next shade: ``to_image`` gives the images back without an exception.
 
     Args:
         images: uint8, any shape.
         generator: Source of the noise, on the images' device; the global one if None.
 
     Returns:
-        Float tensor in ``[-1/510, 1 + 1/510)``.
+        Float tensor in ``(-1/510, 1 + 1/510)``.
 
     Raises:
         ValueError: For another type than uint8.
@@ -32,6 +36,7 @@ def dequantize(images: Tensor, generator: torch.Generator | None = None) -> Tens
     if images.dtype != torch.uint8:
         raise ValueError(f"got images of type {images.dtype}, expected torch.uint8")
     noise = torch.rand(images.shape, generator=generator, device=images.device)
+    noise.clamp_(LEAST_NOISE, 1 - LEAST_NOISE)
     return (images + noise - 0.5) / (SHADES - 1)
 
 

@@ -42,6 +42,11 @@ class ImageTensor(Dataset[Tensor]):
         """The images at ``positions`` ``(B,)`` int64, as one tensor ``(B, C, L, L)``."""
         return self._images[positions if self._index is None else self._index[positions]]
 
+    def parts(self, size: int = 4096) -> Iterator[Tensor]:
+        """All images of this set, at most `size` at a time."""
+        for positions in torch.arange(len(self)).split(size):
+            yield self.__getitems__(positions)
+
     def all(self) -> Tensor:
         """All images of this set, ``(n, C, L, L)`` uint8."""
         return self._images if self._index is None else self._images[self._index]

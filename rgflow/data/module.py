@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from rgflow.data.batches import ImageTensor, ResumableBatches, ResumableLoader, evaluation_batches
+from rgflow.data.decoding import MAX_MEGAPIXELS
 from rgflow.data.msds import SPLITS, check_msds
 from rgflow.data.registry import SOURCES
 from rgflow.data.splits import Request, Splits
+
+log = logging.getLogger(__name__)
 
 
 class ImageDataModule(lightning.LightningDataModule):
@@ -52,6 +56,10 @@ class ImageDataModule(lightning.LightningDataModule):
             ``folder``, where root is the user's own, ``rgflow-cache`` in ``$RGFLOW_DATA`` or, if
             that is not set, in ``data``.
         download: Whether torchvision may fetch missing files.
+        skip_broken: Whether to leave out image files that cannot be used (``folder`` and
+            ``celeba``), with a warning, and not refuse them.
+        max_megapixels: Largest image file of ``folder`` that is decoded, in millions of pixels;
+            JPEG files are reduced before that.
 
     Raises:
         ValueError: At construction for numbers or names that cannot be; in ``prepare_data`` and
@@ -77,6 +85,8 @@ class ImageDataModule(lightning.LightningDataModule):
         data_seed: int = 0,
         cache_dir: str | None = None,
         download: bool = False,
+        skip_broken: bool = False,
+        max_megapixels: float = MAX_MEGAPIXELS,
     ) -> None:
         super().__init__()
         if dataset not in SOURCES:
@@ -95,6 +105,7 @@ class ImageDataModule(lightning.LightningDataModule):
             ("test_size", test_size, 1),
             ("steps_per_epoch", steps_per_epoch, 1),
             ("num_workers", num_workers, 0),
+            ("max_megapixels", max_megapixels, 1),
         ):
             if number is not None and number < least:
                 raise ValueError(f"{dataset} {name}: got {number}, expected at least {least}")
@@ -112,6 +123,8 @@ class ImageDataModule(lightning.LightningDataModule):
             test_size=test_size,
             data_seed=data_seed,
             download=download,
+            skip_broken=skip_broken,
+            max_megapixels=max_megapixels,
         )
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.steps_per_epoch, self.num_workers = steps_per_epoch, num_workers
@@ -151,6 +164,8 @@ class ImageDataModule(lightning.LightningDataModule):
         if self._splits is None:
             request = replace(self._request, download=False)
             self._splits = SOURCES[request.dataset].load(request)
+            if self._splits.note and self._place()[0] == 0:
+                log.info("%s", self._splits.note)
 
     def train_dataloader(self) -> ResumableLoader:
         """Batches from the step that the trainer has reached."""

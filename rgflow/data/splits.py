@@ -12,12 +12,13 @@ from rgflow.data.batches import ImageTensor
 
 @dataclass(frozen=True)
 class Splits:
-    """The three sets, disjoint, and for MSDS the labels of each set by its name."""
+    """The three sets, disjoint, for MSDS the labels of each set by its name, and a line to log."""
 
     train: ImageTensor
     validation: ImageTensor
     test: ImageTensor
     labels: dict[str, Tensor] = field(default_factory=dict)
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Request:
     test_size: int | None
     data_seed: int
     download: bool
+    skip_broken: bool
+    max_megapixels: float
 
 
 def taken(order: Tensor, size: int | None, what: str) -> Tensor:

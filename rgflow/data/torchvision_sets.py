@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rgflow.data.batches import ImageTensor, permutation
+from rgflow.data.decoding import Form
 from rgflow.data.image_files import read_images, resized
 from rgflow.data.splits import Request, Splits, carved, taken
 from rgflow.data.tensor_cache import load_or_build
@@ -116,10 +117,13 @@ def _celeba_part(part: str, request: Request) -> Tensor:
         raise ValueError(f"celeba: got no {part} image in {folder}/list_eval_partition.txt")
     paths = [folder / "img_align_celeba" / name for name in names]
     listing = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    form = Form(request.side, 3, CELEBA_CROP)
+    broken = request.cache_dir / f"celeba-{part}-broken.txt"
+    skipping = " without broken files" if request.skip_broken else ""
     built = load_or_build(
         request.cache_dir / f"celeba-{part}-{request.side}x{request.side}.cache",
-        f"celeba v1 {part} {request.side} {CELEBA_CROP} {listing}",
-        lambda: {"images": read_images(paths, request.side, 3, CELEBA_CROP)},
+        f"celeba v1 {part} {request.side} {CELEBA_CROP} {listing}{skipping}",
+        lambda: {"images": read_images(paths, form, broken, request.skip_broken).images},
     )
     return built["images"]
 

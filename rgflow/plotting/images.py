@@ -65,11 +65,16 @@ def field_image(fields: Tensor) -> Tensor:
     """
     from matplotlib import colormaps
 
+    values = fields[:, 0].detach().double().cpu() / largest_value(fields)
+    colours = colormaps["RdBu_r"]((values / 2 + 0.5).numpy(), bytes=True)
+    return torch.from_numpy(colours[..., :3]).permute(0, 3, 1, 2).contiguous()
+
+
+def largest_value(fields: Tensor) -> float:
+    """The largest finite ``|phi|`` of the first component, which has the strongest colour."""
     values = fields[:, 0].detach().double().cpu()
     finite = values[values.isfinite()].abs()
-    largest = finite.max().clamp_min(torch.finfo(finite.dtype).tiny) if len(finite) else 1.0
-    colours = colormaps["RdBu_r"]((values / largest / 2 + 0.5).numpy(), bytes=True)
-    return torch.from_numpy(colours[..., :3]).permute(0, 3, 1, 2).contiguous()
+    return float(finite.max().clamp_min(torch.finfo(finite.dtype).tiny)) if len(finite) else 1.0
 
 
 def save_image(image: Tensor, path: str | os.PathLike[str]) -> None:

@@ -1,5 +1,6 @@
 """Files that are there whole or not at all and are checked, and output that may end early."""
 
+import logging
 import os
 import secrets
 import sys
@@ -9,6 +10,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+log = logging.getLogger(__name__)
+
+
+def make_last_folder(folder: Path) -> None:
+    """Make a folder if it is not there, and say so, but none of those above it.
+
+    Raises:
+        FileNotFoundError: If the folder above it is not there either, as after a slip of the pen.
+    """
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        raise _no_folder(folder) from None
+    log.warning("made the folder %s", folder)
+
+
+def _no_folder(folder: Path) -> FileNotFoundError:
+    return FileNotFoundError(
+        f"got {folder} to write to, expected a folder in {folder.absolute().parent}, which is "
+        "not there: at most one folder is made"
+    )
+
 
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], Any]) -> None:
     """Write a file so that it is either there whole or not at all, even after a loss of power.
@@ -17,14 +42,14 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], A
     that write the same file at once leave one whole file, and an error leaves the old one.
 
     Args:
-        path: The file; its folder is made if need be.
+        path: The file; its folder is made if need be, as `make_last_folder` does.
         write: Called with a binary file that takes the content.
 
     Raises:
         OSError: If the file cannot be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_last_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "xb") as file:
@@ -59,14 +84,19 @@ def check_output(path: str | os.PathLike[str] | None, suffix: str = "") -> None:
 
     Raises:
         ValueError: If the name ends otherwise.
-        OSError: If there is a folder of that name, or if its own folder takes no files.
+        OSError: If there is a folder of that name, or if its own folder takes no files, or if it
+            and the folder above it are not there.
     """
     if path is None:
         return
     check_suffix(path, suffix)
     if Path(path).is_dir():
         raise IsADirectoryError(f"got the folder {path}, expected the name of a file")
-    folder = next(parent for parent in Path(path).absolute().parents if parent.exists())
+    folder = Path(path).parent
+    if not folder.exists():
+        if not folder.absolute().parent.exists():
+            raise _no_folder(folder)
+        folder = folder.absolute().parent
     try:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:

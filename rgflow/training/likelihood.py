@@ -1,7 +1,7 @@
 """Maximum likelihood on images, reported in bits per dimension."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ import torch
 from lightning.pytorch import Callback
 from torch import Tensor
 
-from rgflow.analysis.levels import latents_by_level
+from rgflow.analysis import latents_by_level, nearest_images
 from rgflow.bijectors.pixels import bits_per_dim, dequantize, to_image
+from rgflow.data.module import ImageDataModule
 from rgflow.flow import Flow
 from rgflow.objectives import (
     Batch,
@@ -120,11 +121,20 @@ class LikelihoodModule(FlowTraining):
         return to_image(self.flow.sample(count, temperature=temperature, generator=generator))
 
     def report(self, directory: Path) -> None:
-        """Write ``samples.png``."""
-        from rgflow.plotting.images import save_image, tile
+        """Write ``samples.png``: samples, and the nearest training images beside them."""
+        from rgflow.plotting.grids import Panel, grid_figure
+        from rgflow.plotting.images import save_figure
 
         images = self.sample_images(64, self.temperatures[-1])
-        save_image(tile(images, 8, scale=2), directory / "samples.png")
+        panels = [Panel(f"samples at temperature {self.temperatures[-1]:g}", images.cpu())]
+        parts = self._training_images()
+        if parts is not None:
+            nearest, apart = nearest_images(images, parts)
+            title = "nearest training images\n"
+            title += f"(root mean squares of the differences: {apart.min():.1f} to "
+            title += f"{apart.max():.1f} shades)"
+            panels.append(Panel(title, nearest.cpu()))
+        save_figure(grid_figure(panels), directory / "samples.png")
 
     def scores(self) -> dict[str, float | None]:
         """Bits per dimension of the test set, as far as known, and of the latest validation."""
@@ -133,6 +143,15 @@ class LikelihoodModule(FlowTraining):
             "bits_per_dim": scores.get("test"),
             "validation_bits_per_dim": scores.get("validation"),
         }
+
+    def _training_images(self) -> Iterable[Tensor] | None:
+        """The training images in parts; None if a data module of users does not offer them."""
+        data = self.trainer.datamodule
+        if isinstance(data, ImageDataModule):
+            return data.split("train").parts()
+        if callable(getattr(data, "images", None)):
+            return data.images("train").split(4096)
+        return None
 
     def _noisy(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Images mirrored at random if the data ask for it, with dequantization noise."""

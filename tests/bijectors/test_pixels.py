@@ -43,6 +43,14 @@ def test_every_shade_survives_dequantization_and_the_way_back():
     assert torch.equal(to_image(PixelLogit((1, 16, 16)).inverse(z)[0]), shades)
 
 
+@pytest.mark.parametrize("u", [0.0, 2**-24, 2**-17, 1 - 2**-17, 1 - 2**-24])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_noise_at_the_ends_of_a_shade_stays_in_it(u, dtype, monkeypatch):
+    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.full(shape, u))
+    shades = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(to_image(dequantize(shades).to(dtype)), shades)
+
+
 def test_all_latents_decode_to_a_picture():
     x, log_det = PixelLogit((1, 1, 2)).inverse(torch.tensor([-50.0, 50.0]).view(1, 1, 1, 2))
     assert to_image(x).flatten().tolist() == [0, 255]

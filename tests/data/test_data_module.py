@@ -9,6 +9,7 @@ from script_calls import call_script
 
 from rgflow.data import ImageDataModule
 from rgflow.data.registry import SOURCES
+from rgflow.plotting.grids import MARGIN, TITLE
 from rgflow.runtime.config import compose_preset
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -149,10 +150,12 @@ def test_make_msds_script(tmp_path, capsys):
     with np.load(out) as arrays:
         assert arrays["images"].shape == (12, 3, 16, 16)
         assert arrays["labels"].shape == (12, 4, 6)
-    grid = np.asarray(Image.open(preview))
-    assert grid.shape == (2 * 18 + 2, 8 * 18 + 2, 3)
-    with np.load(out) as arrays:  # row 1, column 3
-        assert np.array_equal(grid[20:36, 56:72].transpose(2, 0, 1), arrays["images"][11])
+    grid = np.asarray(Image.open(preview).convert("RGB"))[MARGIN + TITLE :, MARGIN:]
+    scale, width = 8, 8 * 16 + 2
+    assert grid.shape[1] >= 8 * width + 2
+    row, column = slice(width + 2, 2 * width, scale), slice(3 * width + 2, 4 * width, scale)
+    with np.load(out) as arrays:
+        assert np.array_equal(grid[row, column].transpose(2, 0, 1), arrays["images"][11])
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["new", "x.npz", "x.png"]
 
 

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from rgflow.data import ImageDataModule
-from rgflow.data.folder import list_images
+from rgflow.data.folder import find_images
 from rgflow.data.image_files import read_image
 
 SIZES = [(40, 30), (16, 64), (33, 33), (8, 8), (100, 20)]
@@ -103,7 +103,8 @@ def test_changed_files_are_decoded_again(pictures, monkeypatch, caplog):
     noise((20, 20), 99).save(pictures / "new.png")
     with caplog.at_level("INFO"):
         loaded(pictures)
-    assert caplog.messages[-1].endswith(f"the folder {pictures} has changed")
+    what = f"the folder {pictures} or what is used of it has changed"
+    assert caplog.messages[0].endswith(what)
     assert sum(len(loaded(pictures).images(s)) for s in ("train", "validation", "test")) == 41
 
 
@@ -132,11 +133,78 @@ def test_broken_images_are_named_at_once(pictures, cache):
         loaded(pictures)
     for name in names:
         (pictures / name).write_bytes(b"no picture")
-    with pytest.raises(ValueError, match=r"got 5 images of 40 that .*; and 2 more$") as many:
+    with pytest.raises(ValueError, match=r"got 5 images of 40 that .*; and 2 more ") as many:
         loaded(pictures)
     assert "more" not in str(two.value)
     assert [name in str(many.value) for name in names] == [True, True, True, False, False]
-    assert list(cache.iterdir()) == []
+    (listed,) = cache.iterdir()
+    assert str(listed) in str(many.value)
+    assert [name in line for name, line in zip(names, lines(listed), strict=True)] == [True] * 5
+
+
+def lines(path):
+    return path.read_text().splitlines()
+
+
+def test_broken_images_are_left_out_if_asked_for(pictures, cache, caplog):
+    names = ["p0.png", "p10.png", "p20.png", "p30.png"]
+    for name in names:
+        (pictures / name).write_bytes(b"no picture")
+    module = loaded(pictures, skip_broken=True)
+    parts = [contents(module, split) for split in ("train", "validation", "test")]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 36
+    assert "left out 4 of 40 images" in caplog.text
+    assert len(lines(next(cache.glob("*-broken.txt")))) == 4
+    with pytest.raises(ValueError, match=r"data\.skip_broken=true leaves them out"):
+        loaded(pictures)  # not from the cache
+    for name in names:
+        shutil.copy(pictures / "p4.PNG", pictures / name)
+    assert sum(len(loaded(pictures).images(s)) for s in ("train", "validation", "test")) == 36
+    assert not list(cache.glob("*-broken.txt"))
+
+
+def test_one_line_says_what_is_used(pictures, caplog):
+    (pictures / "film.mov").touch()
+    (pictures / "film.mpg").touch()  # Pillow knows the name alone
+    (pictures / "README").touch()
+    (pictures / "away.png").symlink_to(pictures / "nowhere.png")
+    shutil.copy(pictures / "p0.png", pictures / "copy.png")
+    with caplog.at_level("INFO"):
+        loaded(pictures)
+    start, _, passed_over = caplog.messages[-1].partition("; passed over what is no image: ")
+    assert start == (
+        f"using 40 of 41 images below {pictures} (1 copies of others), each cropped to its "
+        "central square"
+    )
+    kinds = {"1 .txt", "1 .mov", "1 .mpg", "1 no suffix", "1 links to nothing and the like"}
+    assert set(passed_over.split(", ")) == kinds
+
+
+def test_links_are_followed_but_not_in_circles(pictures, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for i in range(5):
+        noise((9, 9), 100 + i).save(elsewhere / f"{i}.png")
+    (elsewhere / "back").symlink_to(pictures)
+    (elsewhere / "self").symlink_to(elsewhere)
+    (pictures / "linked").symlink_to(elsewhere)
+    (pictures / "again").symlink_to(elsewhere)
+    before = loaded(pictures)
+    assert sum(len(before.images(s)) for s in ("train", "validation", "test")) == 45
+    assert len(find_images(pictures).paths) == 45
+    noise((9, 9), 200).save(elsewhere / "new.png")
+    after = loaded(pictures)  # the cache notices
+    assert sum(len(after.images(s)) for s in ("train", "validation", "test")) == 46
+
+
+def test_all_that_pillow_decodes_is_used(tmp_path):
+    root = tmp_path / "kinds"
+    root.mkdir()
+    names = ["a.tif", "b.TIFF", "c.gif", "d.avif", "e.jp2", "f.ppm", "g.tga", "h.jfif", "i.qoi"]
+    for i, name in enumerate(names):
+        noise((12, 9), i).save(root / name)
+    module = loaded(root)
+    assert sum(len(module.images(s)) for s in ("train", "validation", "test")) == 9
 
 
 def test_nothing_is_written_among_the_pictures(pictures, cache, tmp_path):
@@ -214,4 +282,4 @@ def test_too_few_images(tmp_path, pictures):
 
 def test_missing_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere; expected one with images"):
-        list_images(tmp_path / "nowhere")
+        find_images(tmp_path / "nowhere")

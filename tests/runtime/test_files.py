@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from rgflow.runtime.files import write_atomically
+from rgflow.runtime.files import check_output, write_atomically
 
 
 def test_a_failing_write_keeps_the_old_file(tmp_path):
@@ -22,6 +22,20 @@ def test_a_failing_write_keeps_the_old_file(tmp_path):
     write_atomically(str(path), lambda file: file.write(b"newer"))
     assert path.read_bytes() == b"newer"
     assert [p.name for p in path.parent.iterdir()] == ["x"]
+
+
+def test_one_folder_is_made_and_no_more(tmp_path, caplog):
+    for path in (tmp_path / "new" / "x.png", tmp_path / "y.png"):
+        check_output(path, ".png")
+        write_atomically(path, lambda file: file.write(b""))
+    assert caplog.messages == [f"made the folder {tmp_path / 'new'}"]
+    wrong = tmp_path / "slip" / "of" / "x.png"
+    for write in (check_output, lambda path: write_atomically(path, lambda file: None)):
+        with pytest.raises(
+            FileNotFoundError, match=r"got .*slip/of to write to, expected a folder"
+        ):
+            write(wrong)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "y.png"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")

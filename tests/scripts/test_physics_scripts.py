@@ -133,11 +133,11 @@ def test_samples_of_fields_come_with_their_density(run):
         z, log_det = flow.bijector(fields)
     assert log_det.std() > 0.1  # unlike that of a flow at its start
     assert torch.allclose(flow.prior.log_prob(z, 0.7) + log_det, log_prob, atol=1e-9)
-    red, _, blue = np.asarray(Image.open("a.png")).astype(int).transpose(2, 0, 1)
+    red, _, blue = np.asarray(Image.open("a.png").convert("RGB")).astype(int).transpose(2, 0, 1)
     assert (red > blue + 50).any()
     assert (red < blue - 50).any()
     assert run("sample", "flow.ckpt", "--count", 2, "--temperature", 0, "--out", "b.png") == 0
-    assert np.asarray(Image.open("b.png")).shape == (134, 68, 3)
+    assert Image.open("b.png").height > Image.open("b.png").width  # two in one column
 
 
 def test_fields_are_mixed_by_scale(run):

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from script_calls import SCRIPTS, call_script
+from script_calls import SCRIPTS, call_script, load_script
 
 from rgflow.checkpoint import save_flow
+from rgflow.plotting import grids
 from rgflow.runtime.config import build
 
 FLOW = {
@@ -50,12 +51,29 @@ def test_sample_writes_a_seeded_grid_and_arrays(run):
     images = np.load("a.npz")["images"]
     assert images.shape == (9, 3, 8, 8)
     assert images.dtype == np.uint8
-    grid = np.asarray(Image.open("a.png"))
-    assert grid.shape == (3 * 66 + 2, 3 * 66 + 2, 3)
-    # the grid shows the images of the arrays eight times as large: row 1, column 2
-    assert np.array_equal(grid[68:132:8, 134:198:8].transpose(2, 0, 1), images[5])
+    picture = np.asarray(Image.open("a.png"))[..., :3]
+    grid = picture[grids.MARGIN + grids.TITLE :, grids.MARGIN :]
+    # the grid shows the images of the arrays 32 times as large: row 1, column 2
+    assert np.array_equal(grid[260:516:32, 518:774:32].transpose(2, 0, 1), images[5])
+    assert picture[: grids.MARGIN + grids.TITLE].min() < 100  # the title
     assert Path("a.png").read_bytes() == Path("c.png").read_bytes()
     assert not np.array_equal(images, np.load("b.npz")["images"])
+
+
+def test_many_samples_are_written_as_they_come_and_few_are_shown(run, monkeypatch):
+    script = load_script("sample")
+    monkeypatch.setattr(script, "PART", 4)
+    monkeypatch.setattr(script, "most_shown", lambda side: 6)
+    sizes = []
+    monkeypatch.setattr(
+        script, "write_npz", lambda _, count, parts: sizes.extend(len(p["images"]) for p in parts)
+    )
+    assert run(script, "flow.ckpt", "--count", 11, "--out", "a.png", "--npz", "a.npz") == 0
+    assert sizes == [4, 4, 3]
+    assert run(script, "flow.ckpt", "--count", 6, "--out", "b.png") == 0
+    with_many, alone = (np.asarray(Image.open(f"{name}.png")) for name in "ab")
+    below = grids.MARGIN + grids.TITLE  # the titles differ
+    assert np.array_equal(with_many[below:], alone[below:])
 
 
 def test_temperature_zero_gives_one_image(run):
@@ -72,6 +90,26 @@ def test_mix_of_seeds_and_of_images(run):
     assert run("mix", "flow.ckpt", *pair, "--level", 0, "--out", "images.png") == 0
     for name in ("seeds", "images"):
         assert np.asarray(Image.open(f"{name}.png")).std() > 0
+
+
+def test_mixed_images_stand_beside_what_they_decode_to(run, monkeypatch, capsys):
+    flow = build(FLOW, "flow")
+    with torch.no_grad():
+        for parameter in flow.parameters():  # the latents of any image lie far out
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    save_flow(flow, FLOW, "far.ckpt")
+    for name, colour in (("a", "red"), ("b", "blue")):
+        Image.new("RGB", (8, 8), colour).save(f"{name}.png")
+    script, rows = load_script("mix"), []
+    monkeypatch.setattr(script, "save_figure", lambda *_: None)
+    monkeypatch.setattr(script, "labelled_grid", lambda *arguments: rows.extend(arguments))
+    pair = ["--images", "a.png", "b.png"]
+    assert run(script, "far.ckpt", *pair, "--level", 0, "--out", "x.png") == 0
+    (originals, decoded, _), names, labels, _ = rows
+    assert names[0] == "originals"
+    assert labels[1][:2] == ["A, decoded", "B, decoded"]
+    assert originals[0, :, 0, 0].tolist() == [255, 0, 0]
+    assert (decoded[:2].int() - originals.int()).abs().max() <= 2
 
 
 def test_mix_of_images_in_double_precision(run):
@@ -159,6 +197,21 @@ MISTAKES = {
         "--samples: got 9, expected a checkpoint of an energy",
     ),
     "arrays not an npz": ("sample", ["flow.ckpt", "--out", "x.png", "--npz", "x.txt"], ".npz"),
+    "picture in folders that are not there": (
+        "sample",
+        ["flow.ckpt", "--out", "slip/of/x.png"],
+        "at most one folder is made",
+    ),
+    "arrays in folders that are not there": (
+        "make_msds",
+        [1, "--out", "slip/of/x.npz"],
+        "at most one folder is made",
+    ),
+    "report in folders that are not there": (
+        "evaluate",
+        ["flow.ckpt", "--json", "slip/of/x.json"],
+        "at most one folder is made",
+    ),
     "picture below a file": (
         "sample",
         ["flow.ckpt", "--npz", "x.npz", "--out", "flow.ckpt/x.png"],

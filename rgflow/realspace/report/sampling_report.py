@@ -183,8 +183,14 @@ def zoom_pictures(
         views[name] = black_and_white(torch.stack(seen))[:, None]
         frames, sizes = zoom_frames(spins, levels, window, 10, generator)
         films.append(caption(frames, [f"{name}: {size} spins across" for size in sizes]))
-    labels = [f"{window << n} spins" for n in range(levels + 1)]
-    figure = labelled_grid(list(views.values()), list(views), [labels, *[[""] * len(labels)] * 2])
+    labels = [f"{window << n} spins across" for n in range(levels + 1)]
+    title = (
+        "the middle of a lattice, blocked by majorities of 2x2 spins:\n"
+        "only at the critical coupling do all views look alike"
+    )
+    figure = labelled_grid(
+        list(views.values()), list(views), [labels, *[[""] * len(labels)] * 2], title
+    )
     figure.set_size_inches(2 * figure.get_size_inches())  # more than one pixel per spin
     gap = torch.full_like(films[0][:, :, :12], 128)
     film = torch.cat([films[0], gap, films[1], gap, films[2]], 2)

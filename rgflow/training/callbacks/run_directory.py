@@ -15,6 +15,7 @@ from rgflow.runtime.command_line import DivergedError
 from rgflow.runtime.json_text import write_json
 from rgflow.runtime.run_folder import RunFolder
 from rgflow.runtime.signals import Interrupted
+from rgflow.training.callbacks.loss_curve import draw_loss_curve
 from rgflow.training.callbacks.progress import Throughput
 from rgflow.training.callbacks.stopwatch import Stopwatch
 
@@ -101,6 +102,8 @@ class RunDirectory(Callback):
             "torch": torch.__version__,
         }
         write_json(self.path / "metrics.json", metrics)
+        trainer.logger.save()
+        draw_loss_curve(self.path, module.monitor)
         log.info("run directory: %s", self.path)
 
 

@@ -1,0 +1,42 @@
+"""The images of a set that are nearest to given ones, in which copies of them would be seen."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class NearestImages(NamedTuple):
+    """The nearest images, uint8 ``(N, C, L, L)``, and how far they are, in shades ``(N,)``."""
+
+    images: Tensor
+    differences: Tensor
+
+
+@torch.no_grad()
+def nearest_images(images: Tensor, parts: Iterable[Tensor]) -> NearestImages:
+    """For each image the nearest of a set, by the root of the mean squared difference of shades.
+
+    Args:
+        images: uint8 ``(N, C, L, L)``.
+        parts: The set in parts ``(n, C, L, L)`` of uint8, one of which is in memory at a time.
+
+    Raises:
+        ValueError: If the set is empty.
+    """
+    wanted = images.flatten(1).float()  # (N, D)
+    best = images.new_full((len(images),), torch.inf, dtype=torch.float32)
+    nearest = torch.zeros_like(images)
+    for part in parts:
+        known = part.to(images.device).flatten(1).float()  # (n, D)
+        # |a - b|^2 = |a|^2 - 2 a b + |b|^2, of which the first term is the same for all b
+        squares = known.square().sum(1) - 2 * wanted @ known.T  # (N, n)
+        smallest, where = squares.min(1)
+        closer = smallest < best
+        best = torch.where(closer, smallest, best)
+        nearest[closer] = part.to(images.device)[where[closer]]
+    if not bool(best.isfinite().all()):
+        raise ValueError("got an empty set of images, expected one image or more")
+    differences = (nearest.flatten(1).float() - wanted).square().mean(1).sqrt()
+    return NearestImages(nearest, differences)
