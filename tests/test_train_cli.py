@@ -176,7 +176,7 @@ MISTAKES = {
     "no epochs": (["trainer.max_epochs=0"], "max_epochs: got 0", "a step"),
     "no batches": (["+trainer.limit_train_batches=0"], "limit_train_batches: got 0", "a step"),
     "large seed": (["seed=99999999999999"], "seed: got 99999999999999", "at most 4294967295"),
-    "no room for scales": (["flow.scale_bound=0"], "scale_bound: got 0", "above 0"),
+    "no room for scales": (["flow.scale_bound=0"], "scale_bound: got 0", "positive"),
     "no bins": (["flow.coupling=spline", "flow.bins=0"], "bins: got 0", "at least 2"),
     "no steps between validations": (["validation_every=0"], "0", "at least 1"),
 }

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from script_calls import SCRIPTS, call_script, load_script
+from script_calls import SCRIPTS, call_script
 
 from rgflow.checkpoint import save_flow
 from rgflow.plotting import grids
@@ -61,16 +61,16 @@ def test_sample_writes_a_seeded_grid_and_arrays(run):
 
 
 def test_many_samples_are_written_as_they_come_and_few_are_shown(run, monkeypatch):
-    script = load_script("sample")
-    monkeypatch.setattr(script, "PART", 4)
-    monkeypatch.setattr(script, "most_shown", lambda side: 6)
+    monkeypatch.setattr("rgflow.commands.sample.PART", 4)
+    monkeypatch.setattr("rgflow.commands.sample.most_shown", lambda side: 6)
     sizes = []
     monkeypatch.setattr(
-        script, "write_npz", lambda _, count, parts: sizes.extend(len(p["images"]) for p in parts)
+        "rgflow.commands.sample.write_npz",
+        lambda _, count, parts: sizes.extend(len(p["images"]) for p in parts),
     )
-    assert run(script, "flow.ckpt", "--count", 11, "--out", "a.png", "--npz", "a.npz") == 0
+    assert run("sample", "flow.ckpt", "--count", 11, "--out", "a.png", "--npz", "a.npz") == 0
     assert sizes == [4, 4, 3]
-    assert run(script, "flow.ckpt", "--count", 6, "--out", "b.png") == 0
+    assert run("sample", "flow.ckpt", "--count", 6, "--out", "b.png") == 0
     with_many, alone = (np.asarray(Image.open(f"{name}.png")) for name in "ab")
     below = grids.MARGIN + grids.TITLE  # the titles differ
     assert np.array_equal(with_many[below:], alone[below:])
@@ -100,11 +100,11 @@ def test_mixed_images_stand_beside_what_they_decode_to(run, monkeypatch, capsys)
     save_flow(flow, FLOW, "far.ckpt")
     for name, colour in (("a", "red"), ("b", "blue")):
         Image.new("RGB", (8, 8), colour).save(f"{name}.png")
-    script, rows = load_script("mix"), []
-    monkeypatch.setattr(script, "save_figure", lambda *_: None)
-    monkeypatch.setattr(script, "labelled_grid", lambda *arguments: rows.extend(arguments))
+    rows = []
+    monkeypatch.setattr("rgflow.commands.mix.save_figure", lambda *_: None)
+    monkeypatch.setattr("rgflow.commands.mix.labelled_grid", lambda *given: rows.extend(given))
     pair = ["--images", "a.png", "b.png"]
-    assert run(script, "far.ckpt", *pair, "--level", 0, "--out", "x.png") == 0
+    assert run("mix", "far.ckpt", *pair, "--level", 0, "--out", "x.png") == 0
     (originals, decoded, _), names, labels, _ = rows
     assert names[0] == "originals"
     assert labels[1][:2] == ["A, decoded", "B, decoded"]

@@ -1,0 +1,1 @@
+"""The commands beside training: each reads its arguments and calls the package."""

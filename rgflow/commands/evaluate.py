@@ -1,0 +1,92 @@
+"""Evaluate a trained flow: bits per dimension of a flow of images, or free energies, weights and
+observables of a flow that was trained on an energy.
+"""
+
+import argparse
+from pathlib import Path
+
+from rgflow.checkpoint import load_config, load_flow
+from rgflow.energies.from_config import build_energy
+from rgflow.evaluation import draw_weighted, evaluate_energy, evaluate_split, evaluation_figure
+from rgflow.evaluation.printed import evaluation_table, images_table
+from rgflow.montecarlo.reference import reference_samples
+from rgflow.plotting.images import save_figure
+from rgflow.runtime.command_line import (
+    Parser,
+    add_trust,
+    one_line_errors,
+    refuse_options,
+    trusted_modules,
+)
+from rgflow.runtime.files import check_output
+from rgflow.runtime.json_text import add_json, check_json, write_report
+
+DRAWN = {"samples": 100_000, "chains": 64, "states": 256}
+IMAGE_OPTIONS = ("split", "limit", "data_root")
+ENERGY_OPTIONS = (*DRAWN, "no_reference", "out")
+
+
+def main() -> None:
+    parser = Parser(description=__doc__)
+    parser.add_argument("checkpoint")
+    parser.add_argument("--seed", type=int, default=0, help="seed of noise and samples")
+    parser.add_argument("--device", default="cpu")
+    add_json(parser)
+    add_trust(parser)
+    images = parser.add_argument_group("images")
+    splits = ["train", "validation", "test"]
+    images.add_argument("--split", choices=splits, help="split of the data, test if not given")
+    images.add_argument("--limit", type=int, help="number of images, all if not given")
+    images.add_argument("--data-root", help="folder of the data, that of training if not given")
+    energies = parser.add_argument_group("energies")
+    energies.add_argument("--samples", type=int, help="samples of the flow, 100000 if not given")
+    energies.add_argument("--no-reference", action="store_true", help="draw no Monte-Carlo states")
+    energies.add_argument("--chains", type=int, help="Monte-Carlo chains, 64 if not given")
+    energies.add_argument("--states", type=int, help="states of each chain, 256 if not given")
+    energies.add_argument("--out", help="PNG file for the figure")
+    with one_line_errors():
+        args = parser.parse_args()
+        check_json(args)
+        check_output(args.out, ".png")
+        config = load_config(args.checkpoint)
+        if config.get("energy"):
+            write_report(args, physics(args, config), evaluation_table)
+        else:
+            write_report(args, bits(args, config), images_table)
+
+
+def bits(args: argparse.Namespace, config: dict) -> dict:
+    refuse_options(args, ENERGY_OPTIONS, "expected a checkpoint of an energy with it")
+    if args.limit is not None and args.limit < 2:
+        raise ValueError(f"--limit: got {args.limit}, expected at least 2 images")
+    trust = trusted_modules(args)
+    flow = load_flow(args.checkpoint, args.device, trust)
+    if "_target_" not in (config.get("data") or {}):
+        raise ValueError(f"{args.checkpoint}: got a config without data or energy")
+    node = config["data"]
+    if args.data_root:
+        if not Path(args.data_root).is_dir():
+            raise ValueError(f"--data-root: got {args.data_root}, expected a folder that is there")
+        node = node | {"root": args.data_root}
+    counts = {"limit": args.limit, "seed": args.seed}
+    return evaluate_split(flow, node, args.split or "test", **counts, trust=trust)
+
+
+def physics(args: argparse.Namespace, config: dict) -> dict:
+    refuse_options(args, IMAGE_OPTIONS, "expected a checkpoint of images with it")
+    given = {name: getattr(args, name) for name in DRAWN if getattr(args, name) is not None}
+    counts = DRAWN | given | {"seed": args.seed}
+    samples = counts.pop("samples")
+    if samples < 2:
+        raise ValueError(f"--samples: got {samples}, expected at least 2")
+    if args.no_reference:
+        refuse_options(args, ("chains", "states"), "expected none with --no-reference")
+    trust = trusted_modules(args)
+    flow = load_flow(args.checkpoint, args.device, trust)
+    energy = build_energy(config["energy"], trust).to(args.device)
+    reference = None if args.no_reference else reference_samples(energy, **counts)
+    report = evaluate_energy(flow, energy, samples=samples, reference=reference, seed=args.seed)
+    if args.out:
+        shown = draw_weighted(flow, energy, min(samples, 10_000), seed=args.seed)
+        save_figure(evaluation_figure(energy, shown, reference), args.out)
+    return report

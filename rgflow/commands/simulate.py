@@ -1,0 +1,91 @@
+"""Monte Carlo on an energy: rgflow-simulate energy=ising energy.side=16 --states 256.
+
+The energies are those of conf/energy; your own is energy=user energy._target_=mypackage.MyEnergy.
+With --flow CHECKPOINT the chains are on the energy of that training, and the flow makes them fast:
+its samples are the proposals (--method metropolis), or Hamiltonian Monte Carlo moves its latents
+(--method latent_hmc).
+"""
+
+import argparse
+import os
+import sys
+
+from rgflow.checkpoint import load_config, load_flow
+from rgflow.energies import Energy, as_energy
+from rgflow.energies.from_config import build_energy
+from rgflow.evaluation.fields import reference_report
+from rgflow.evaluation.figure import reference_figure
+from rgflow.evaluation.printed import chains_table
+from rgflow.montecarlo.reference import Reference, flow_chains, reference_samples
+from rgflow.plotting.images import save_figure
+from rgflow.runtime.command_line import Parser, add_trust, one_line_errors, refuse_options
+from rgflow.runtime.config import build, compose_preset
+from rgflow.runtime.files import check_output
+from rgflow.runtime.json_text import add_json, check_json, write_report
+
+METHODS = ("auto", "exact", "cluster", "hmc")
+METHODS_OF_FLOWS = ("metropolis", "latent_hmc")
+
+
+def main() -> None:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("overrides", nargs="*", help="energy=NAME energy.FIELD=VALUE ...")
+    parser.add_argument("--method", choices=METHODS + METHODS_OF_FLOWS, default="auto")
+    parser.add_argument("--flow", help="checkpoint of a flow, for metropolis and latent_hmc")
+    parser.add_argument("--chains", type=int, default=64, help="number of chains")
+    add_trust(parser)
+    parser.add_argument("--device", help="device of a flow's chains, cpu if not given")
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--states", type=int, default=256, help="states of each chain")
+    budget.add_argument("--seconds", type=float, help="draw states for so long after the warm-up")
+    parser.add_argument("--seed", type=int, default=0)
+    add_json(parser)
+    parser.add_argument("--out", help="PNG file for the figure")
+    with one_line_errors():
+        simulate(parser.parse_args())
+
+
+def simulate(args: argparse.Namespace) -> None:
+    check_output(args.out, ".png")
+    check_json(args)
+    sys.path.insert(0, os.getcwd())  # as for python -m rgflow.train: what a user names is trusted
+    energy, states = by_flow(args) if args.flow else by_energy(args)
+    report = reference_report(energy, states, seed=args.seed)
+    if args.out:
+        save_figure(reference_figure(energy, states), args.out)
+    write_report(args, report, chains_table)
+
+
+def by_energy(args: argparse.Namespace) -> tuple[Energy, Reference]:
+    if args.method in METHODS_OF_FLOWS:
+        raise ValueError(f"--method {args.method}: expected a checkpoint in --flow with it")
+    refuse_options(args, ("device", "trust"), "expected a checkpoint in --flow with it")
+    energy = as_energy(build(compose_preset("simulate", args.overrides)["energy"], "energy"))
+    return energy, reference_samples(
+        energy,
+        chains=args.chains,
+        states=args.states,
+        seed=args.seed,
+        method=args.method,
+        seconds=args.seconds,
+    )
+
+
+def by_flow(args: argparse.Namespace) -> tuple[Energy, Reference]:
+    method = METHODS_OF_FLOWS[0] if args.method == "auto" else args.method
+    if method not in METHODS_OF_FLOWS:
+        raise ValueError(f"--method {method}: got a flow, expected one of {METHODS_OF_FLOWS}")
+    if args.overrides or args.seconds is not None:
+        raise ValueError(
+            "--flow: got settings of an energy or --seconds, expected --states alone: the energy "
+            "is that of the flow's training"
+        )
+    node = load_config(args.flow).get("energy")
+    if not node:
+        raise ValueError(f"{args.flow}: got a config without energy, expected a flow of fields")
+    device = args.device or "cpu"
+    flow = load_flow(args.flow, device, args.trust)
+    energy = build_energy(node, args.trust).to(device)
+    counts = {"chains": args.chains, "states": args.states, "seed": args.seed}
+    states = flow_chains(flow, energy, method, **counts)
+    return energy.cpu(), states
