@@ -4,7 +4,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from rgflow.runtime.command_line import USER_MISTAKES, DivergedError, fail, is_first_process
@@ -42,6 +42,8 @@ def run_hydra_command(work: Callable[[dict[str, Any], RunFolder], None]) -> None
         from hydra.errors import HydraException
         from omegaconf.errors import OmegaConfBaseException
 
+        from rgflow.runtime.hydra_folders import Refused
+
         # otherwise Hydra prints its errors itself, on several lines
         os.environ["HYDRA_FULL_ERROR"] = "1"
         process, status, started = os.getpid(), 0, False
@@ -64,6 +66,8 @@ def run_hydra_command(work: Callable[[dict[str, Any], RunFolder], None]) -> None
             refuse_moved_settings(sys.argv[1:])
             presets = str(config_dir())
             hydra.main(version_base="1.3", config_path=presets, config_name="config")(job)()
+        except Refused as refused:
+            fail(refused.mistake)
         except (HydraException, OmegaConfBaseException, *USER_MISTAKES) as error:
             if started and isinstance(error, USER_MISTAKES):
                 raise  # from a run under way, where it is no mistake in the command
@@ -76,7 +80,8 @@ def run_hydra_command(work: Callable[[dict[str, Any], RunFolder], None]) -> None
 def _one_line_ends(folder: RunFolder) -> Iterator[None]:
     """Inside, whatever ends a run but a bug becomes one line, said by the first process alone."""
     try:
-        yield
+        with folder.in_use() if is_first_process() else nullcontext():
+            yield
     except Interrupted as stop:
         if not is_first_process():
             # an error would make Lightning kill the first process
