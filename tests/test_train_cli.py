@@ -216,7 +216,7 @@ def test_mistake_in_the_folder_of_an_older_run_removes_nothing(finished, capfd):
     assert {p: p.read_bytes() for p in before} == before
 
 
-@pytest.mark.parametrize("damage", ["truncated", "foreign", "other architecture", "finished"])
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "other architecture", "beyond"])
 def test_checkpoint_that_cannot_be_resumed(damage, finished, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     good = finished / "checkpoints/last.ckpt"
@@ -224,7 +224,7 @@ def test_checkpoint_that_cannot_be_resumed(damage, finished, tmp_path, monkeypat
     content = good.read_bytes()
     bad.write_bytes({"truncated": content[:5000], "foreign": b"hello"}.get(damage, content))
     more = ["flow.hidden=[16]"] if damage == "other architecture" else []
-    steps = 3 if damage == "finished" else 9
+    steps = 2 if damage == "beyond" else 9
     assert train(f"ckpt_path={bad}", f"max_steps={steps}", *more, f"data.root={tmp_path}") == 1
     (line,) = capfd.readouterr().err.splitlines()
     assert "bad.ckpt" in line

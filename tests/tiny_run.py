@@ -59,7 +59,7 @@ def train(*overrides, tiny=True):
 
 def command(work, *overrides):
     """As `train`, with a function of one's own in the place of training."""
-    return _command(lambda: run_hydra_command(work), overrides)
+    return _command(lambda: run_hydra_command(work, lambda path: {}), overrides)
 
 
 def _command(call, overrides):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rgflow.runtime.command_line import USER_MISTAKES, DivergedError, fail, is_first_process
 from rgflow.runtime.config import config_dir, plain_config, told_by_hydra
 from rgflow.runtime.moved import refuse_moved_settings
+from rgflow.runtime.resumed_config import chosen_presets, composition
 from rgflow.runtime.run_folder import RunFolder
 from rgflow.runtime.signals import Interrupted, early_exit
 
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
 FAILED = 1
 
 
-def run_hydra_command(work: Callable[[dict[str, Any], RunFolder], None]) -> None:
+def run_hydra_command(
+    work: Callable[[dict[str, Any], RunFolder], None],
+    load_config: Callable[[str], dict[str, Any]],
+) -> None:
     """Compose the configuration from the command line, and do the work in Hydra's folder.
 
     Args:
         work: Called, once for each job of a sweep, with the resolved configuration as plain
-            containers, and with the folder, which goes if it has not `begun` at the end.
+            containers, and with the folder, which goes if it has not `begun` at the end. The
+            configuration says under ``presets`` what was chosen.
+        load_config: Reads the configuration of the checkpoint ``ckpt_path``.
 
     Raises:
         SystemExit: With status 1 after a user's mistake or a failed run, which one line on stderr
@@ -54,7 +60,8 @@ def run_hydra_command(work: Callable[[dict[str, Any], RunFolder], None]) -> None
             started, folder = True, RunFolder.of_hydra()
             try:
                 with _one_line_ends(folder):
-                    work(plain_config(cfg), folder)
+                    config = plain_config(cfg)
+                    work({"presets": chosen_presets(), **config}, folder)
             except SystemExit as end:
                 if end.code != FAILED or os.getpid() != process:
                     raise
@@ -64,8 +71,9 @@ def run_hydra_command(work: Callable[[dict[str, Any], RunFolder], None]) -> None
 
         try:
             refuse_moved_settings(sys.argv[1:])
+            name, sys.argv[1:] = composition(sys.argv[1:], load_config)
             presets = str(config_dir())
-            hydra.main(version_base="1.3", config_path=presets, config_name="config")(job)()
+            hydra.main(version_base="1.3", config_path=presets, config_name=name)(job)()
         except Refused as refused:
             fail(refused.mistake)
         except (HydraException, OmegaConfBaseException, *USER_MISTAKES) as error:

@@ -56,6 +56,11 @@ class Throughput(Callback):
         self._clock = None
 
 
+def curve_step(trainer: Trainer) -> int:
+    """Where a picture belongs on the axis of the curves: Lightning counts steps from 0 there."""
+    return max(0, trainer.global_step - 1)
+
+
 class Curves(TensorBoardLogger):
     """TensorBoard's files without ``hparams.yaml``, as ``.hydra`` has all settings."""
 
