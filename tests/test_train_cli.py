@@ -75,7 +75,8 @@ def test_default_run_directory_is_below_the_working_folder(tmp_path, monkeypatch
 def test_sweep_makes_a_folder_for_each_job(tmp_path):
     jobs = ["-m", "seed=1,2", "max_steps=1", f"hydra.sweep.dir={tmp_path}/sweep"]
     assert train(*jobs, f"data.root={tmp_path}") == 0
-    metrics = [json.loads((tmp_path / f"sweep/{i}/metrics.json").read_text()) for i in (0, 1)]
+    paths = [tmp_path / f"sweep/{job}/metrics.json" for job in ("0_seed=1", "1_seed=2")]
+    metrics = [json.loads(path.read_text()) for path in paths]
     assert [m["seed"] for m in metrics] == [1, 2]
     assert metrics[0]["bits_per_dim"] != metrics[1]["bits_per_dim"]
 
@@ -84,8 +85,9 @@ def test_a_job_that_fails_does_not_stop_the_others_of_a_sweep(tmp_path, capfd):
     jobs = ["-m", "training.lr=-1,0.01", "max_steps=1", f"hydra.sweep.dir={tmp_path}/sweep"]
     assert train(*jobs, f"data.root={tmp_path}") == 1
     assert "training.lr: got -1" in capfd.readouterr().err
-    assert not (tmp_path / "sweep/0").exists()
-    assert json.loads((tmp_path / "sweep/1/metrics.json").read_text())["status"] == "finished"
+    (metrics,) = tmp_path.glob("sweep/*/metrics.json")
+    assert metrics.parent.name == "1_training.lr=0.01"
+    assert json.loads(metrics.read_text())["status"] == "finished"
 
 
 @pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])

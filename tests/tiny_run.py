@@ -59,7 +59,8 @@ def train(*overrides, tiny=True):
 
 def command(work, *overrides):
     """As `train`, with a function of one's own in the place of training."""
-    return _command(lambda: run_hydra_command(work, lambda path: {}), overrides)
+    resumed = {"training": {}, "trainer": {}}
+    return _command(lambda: run_hydra_command(work, lambda path: resumed), overrides)
 
 
 def _command(call, overrides):

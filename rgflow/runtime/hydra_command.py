@@ -13,6 +13,7 @@ from rgflow.runtime.moved import refuse_moved_settings
 from rgflow.runtime.resumed_config import chosen_presets, composition
 from rgflow.runtime.run_folder import RunFolder
 from rgflow.runtime.signals import Interrupted, early_exit
+from rgflow.runtime.sweep import Job, results_of_sweep
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -34,7 +35,8 @@ def run_hydra_command(
 
     Raises:
         SystemExit: With status 1 after a user's mistake or a failed run, which one line on stderr
-            explains, and with 128 plus the signal after an interruption.
+            explains, and with 128 plus the signal after an interruption. A job that fails does
+            not stop the other ones of a sweep; the line names all that failed.
     """
     folder: RunFolder | None = None
 
@@ -52,20 +54,18 @@ def run_hydra_command(
 
         # otherwise Hydra prints its errors itself, on several lines
         os.environ["HYDRA_FULL_ERROR"] = "1"
-        process, status, started = os.getpid(), 0, False
+        started = False
+        failures: list[str] = []
 
         @functools.wraps(work)
         def job(cfg: "DictConfig") -> None:
-            nonlocal folder, started, status
+            nonlocal folder, started
             started, folder = True, RunFolder.of_hydra()
+            of_sweep = Job.of_hydra()
             try:
-                with _one_line_ends(folder):
+                with _one_line_ends(folder), of_sweep.recorded() if of_sweep else nullcontext():
                     config = plain_config(cfg)
                     work({"presets": chosen_presets(), **config}, folder)
-            except SystemExit as end:
-                if end.code != FAILED or os.getpid() != process:
-                    raise
-                status = FAILED  # the other jobs of a sweep go on
             finally:
                 folder = None
 
@@ -73,15 +73,18 @@ def run_hydra_command(
             refuse_moved_settings(sys.argv[1:])
             name, sys.argv[1:] = composition(sys.argv[1:], load_config)
             presets = str(config_dir())
-            hydra.main(version_base="1.3", config_path=presets, config_name=name)(job)()
+            with results_of_sweep(failures):
+                hydra.main(version_base="1.3", config_path=presets, config_name=name)(job)()
         except Refused as refused:
-            fail(refused.mistake)
+            if not isinstance(refused.error, USER_MISTAKES):
+                raise
+            fail(refused.error)
         except (HydraException, OmegaConfBaseException, *USER_MISTAKES) as error:
             if started and isinstance(error, USER_MISTAKES):
                 raise  # from a run under way, where it is no mistake in the command
             fail(ValueError(told_by_hydra(error)))
-    if status:
-        raise SystemExit(status)
+    if failures:
+        fail(ValueError("; ".join(failures)))
 
 
 @contextmanager

@@ -64,11 +64,7 @@ class RunFolder:
         if self.begun or not self._was_fresh:
             return
         shutil.rmtree(self.path, ignore_errors=True)
-        for parent in list(self.path.parents)[:2]:
-            if parent == Path.cwd():
-                return
-            with suppress(OSError):  # it is not empty
-                parent.rmdir()
+        remove_empty(*list(self.path.parents)[:2])
 
 
 def claim(path: Path, *, is_named: bool, mark: str = ".hydra") -> Path:
@@ -101,6 +97,14 @@ def claim(path: Path, *, is_named: bool, mark: str = ".hydra") -> Path:
                 "go on with that run"
             )
     raise AssertionError("never ends")
+
+
+def remove_empty(*folders: Path) -> None:
+    """Remove those of some folders that are empty, but not the working folder."""
+    for folder in folders:
+        if folder.absolute() != Path.cwd():
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
 
 
 def _is_fresh(path: Path) -> bool:

