@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rgflow.runtime.command_line import USER_MISTAKES, DivergedError, fail, is_first_process
 from rgflow.runtime.config import config_dir, plain_config, told_by_hydra
 from rgflow.runtime.moved import refuse_moved_settings
+from rgflow.runtime.overrides import with_quoted_paths
 from rgflow.runtime.resumed_config import chosen_presets, composition
 from rgflow.runtime.run_folder import RunFolder
 from rgflow.runtime.signals import Interrupted, early_exit
@@ -71,7 +72,8 @@ def run_hydra_command(
 
         try:
             refuse_moved_settings(sys.argv[1:])
-            name, sys.argv[1:] = composition(sys.argv[1:], load_config)
+            arguments = with_quoted_paths(sys.argv[1:])
+            name, sys.argv[1:] = composition(arguments, load_config)
             presets = str(config_dir())
             with results_of_sweep(failures):
                 hydra.main(version_base="1.3", config_path=presets, config_name=name)(job)()

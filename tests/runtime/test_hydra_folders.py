@@ -107,3 +107,19 @@ def test_a_folder_that_cannot_be_made_is_one_line(capfd):
     assert command(work, "hydra.run.dir=file/run") == 1
     (line,) = capfd.readouterr().err.splitlines()
     assert "file/run" in line
+
+
+def test_paths_that_are_there_need_no_quotes(monkeypatch):
+    name = "0_seed=1,lr=2 é (a) it's \"b\" [x]: y"
+    folder = Path("sub") / name
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(Path().absolute()))
+    read = []
+    assert command(lambda config, _: read.append(config), f"data.root={folder}") == 0
+    assert command(lambda config, _: read.append(config), f"data.root=~/{folder}") == 0
+    assert [config["data"]["root"] for config in read] == [str(folder), str(folder.absolute())]
+    folder.joinpath("checkpoints").mkdir()
+    folder.joinpath("checkpoints/last.ckpt").touch()
+    resumed = [f"ckpt_path={folder}/checkpoints/last.ckpt", f"hydra.run.dir={folder}"]
+    assert command(work, *resumed) == 0
+    assert (folder / "metrics.json").exists()
