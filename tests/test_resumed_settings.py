@@ -157,6 +157,11 @@ def scalars(run, tag):
     return [(e.step, e.value) for e in EventAccumulator(str(run)).Reload().Scalars(tag)]
 
 
+def test_the_final_numbers_of_an_energy_stand_beside_the_curves(first):
+    (point,) = scalars(first, "test/free_energy_bound")
+    assert point == (2, pytest.approx(metrics(first)["free_energy_bound"]))
+
+
 def test_after_ctrl_c_the_printed_command_goes_on_in_the_same_folder(tmp_path, monkeypatch):
     run = tmp_path / "my run"
     common = ["max_steps=6", "validation_every=2", f"data.root={tmp_path}"]

@@ -59,10 +59,38 @@ def test_the_last_step_is_validated_and_tensorboard_has_curves_and_pictures(fini
     tags = events.Tags()
     assert "hp_metric" not in tags["scalars"]
     scalars = {"train/bits_per_dim", "train/lr", "train/gradient_norm", "test/bits_per_dim"}
-    assert scalars | {"latents/level0_std", "train/samples_per_second"} <= set(tags["scalars"])
+    assert scalars | {"validation_latents/level0_std", "train/samples_per_second"} <= set(
+        tags["scalars"]
+    )
     assert {"samples/temperature_0.6", "samples/temperature_1"} <= set(tags["images"])
     assert "reconstructions/original_then_levels_from_h" in tags["images"]
     assert len(events.Scalars("validation/bits_per_dim")) == 2  # after steps 2 and 3
+
+
+def test_tensorboard_has_the_settings_the_final_numbers_and_pictures_to_look_at(finished):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    events = EventAccumulator(str(finished)).Reload()
+    (text,) = events.Tensors("configuration/text_summary")
+    shown = text.tensor_proto.string_val[0].decode()
+    config = load_config(finished / "checkpoints/last.ckpt")
+    assert f"    max_steps: {config['max_steps']}\n" in shown
+    assert f"      lr: {config['training']['lr']}\n" in shown
+    hparams = events.PluginTagToContent("hparams")
+    data = HParamsPluginData.FromString(hparams["_hparams_/session_start_info"])
+    settings = data.session_start_info.hparams
+    assert settings["training.lr"].number_value == config["training"]["lr"]
+    assert settings["flow.couplings"].string_value == "[2]"
+    data = HParamsPluginData.FromString(hparams["_hparams_/experiment"])
+    named = {info.name.tag for info in data.experiment.metric_infos}
+    assert named == {"test/bits_per_dim", "validation/bits_per_dim"}
+    metrics = json.loads((finished / "metrics.json").read_text())
+    (final,) = events.Scalars("test/bits_per_dim")
+    assert final.value == pytest.approx(metrics["bits_per_dim"])
+    for tag in events.Tags()["images"]:
+        for image in events.Images(tag):
+            assert min(image.width, image.height) >= 256, tag
 
 
 def test_default_run_directory_is_below_the_working_folder(tmp_path, monkeypatch):

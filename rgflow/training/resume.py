@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rgflow.checkpoint import describe_misfit, flow_weights, read_checkpoint
 from rgflow.runtime.command_line import is_first_process
+from rgflow.runtime.config import flat
 from rgflow.runtime.resumed_config import linked_settings
 from rgflow.runtime.run_folder import RunFolder
 from rgflow.training.optimizer import OptimizerSettings
@@ -147,9 +148,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tup
 
     Checkpoints of earlier versions may lack a node or a setting at the top.
     """
-    before, after = (
-        _settings({k: config[k] for k in old if k in config}) for config in (old, new)
-    )
+    before, after = (flat({k: config[k] for k in old if k in config}) for config in (old, new))
     copies = linked_settings(dict(new))
     for name in sorted(before.keys() | after.keys()):
         values = before.get(name, "unset"), after.get(name, "unset")
@@ -157,17 +156,6 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tup
         is_same = repr(values[0]) == repr(values[1])  # one batch, 1, is not all of them, 1.0
         if not (is_same or is_copy or name in _OF_THE_SESSION):
             yield name, *values
-
-
-def _settings(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """All settings by their dotted names; a node that is null has none."""
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            found |= _settings(value, f"{prefix}{key}.")
-        elif prefix or value is not None:
-            found[f"{prefix}{key}"] = value
-    return found
 
 
 def _say(text: str, *values: Any) -> None:

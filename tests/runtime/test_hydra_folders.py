@@ -110,7 +110,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(capfd):
 
 
 def test_paths_that_are_there_need_no_quotes(monkeypatch):
-    name = "0_seed=1,lr=2 é (a) it's \"b\" [x]: y"
+    name = '0_seed=1,lr=2 é (a) it\'s "b" [x]: y'
     folder = Path("sub") / name
     folder.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(Path().absolute()))

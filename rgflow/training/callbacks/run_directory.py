@@ -17,7 +17,7 @@ from rgflow.runtime.overrides import as_typed
 from rgflow.runtime.run_folder import RunFolder
 from rgflow.runtime.signals import Interrupted
 from rgflow.training.callbacks.best import BestCheckpoint
-from rgflow.training.callbacks.progress import Throughput
+from rgflow.training.callbacks.progress import Curves, Throughput
 from rgflow.training.callbacks.stopwatch import Stopwatch
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,8 @@ class RunDirectory(Callback):
         self._folder.begun = True
         if trainer.is_global_zero:
             log.info("run directory: %s", self.path)
+        if isinstance(trainer.logger, Curves):
+            trainer.logger.describe(self.config)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -106,6 +108,9 @@ class RunDirectory(Callback):
             "torch": torch.__version__,
         }
         write_json(self.path / "metrics.json", metrics)
+        if isinstance(trainer.logger, Curves) and numbers["status"] == "finished":
+            curves = [module.monitor, *trainer.logged_metrics]
+            trainer.logger.conclude(self.config, module.scores(), curves, trainer.global_step)
         log.info("run directory: %s", self.path)
 
 
