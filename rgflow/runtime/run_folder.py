@@ -1,6 +1,7 @@
 """The folder of a run: claimed for it alone, and removed again if the run comes to nothing."""
 
 import fcntl
+import logging
 import os
 import shutil
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Self
 
 from rgflow.runtime.overrides import as_typed
+
+log = logging.getLogger(__name__)
 
 # What Hydra itself has put there before a run starts; the log may exist but is still empty
 _BY_HYDRA = {".hydra", ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"}
@@ -50,14 +53,20 @@ class RunFolder:
         """
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock(descriptor)
             yield
+        finally:
+            os.close(descriptor)
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise BlockingIOError(
                 f"{self.path}: got a run that is still going on, expected one that has ended"
             ) from error
-        finally:
-            os.close(descriptor)
+        except OSError as error:  # as on some file systems of clusters
+            log.warning("%s cannot be locked: %s", self.path, error.strerror)
 
     def remove_if_fresh(self) -> None:
         """Remove the folder, and its parents if they are empty then, unless it is to stay."""

@@ -82,6 +82,9 @@ class Resume(Callback):
                 f"ckpt_path={self.path} is at step {self.step}, expected max_steps of at least "
                 f"that, got {config['max_steps']}"
             )
+        for group, option in config["presets"].items():
+            if option is not None and "presets" not in content["config"]:
+                _say("%s=%s is not applied: the run keeps its settings", group, option)
         for name, old, new in _differences(content["config"], config):
             if name in _HELD_BY_THE_OPTIMIZER:
                 raise ValueError(f"{name}: got {new}, expected {old} as in ckpt_path={self.path}")

@@ -1,3 +1,5 @@
+import errno
+import fcntl
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -48,3 +50,12 @@ def test_a_run_that_is_going_on_is_left_alone(tmp_path):
         pass
     with second.in_use():
         pass
+
+
+def test_a_file_system_without_locks_takes_runs_with_a_warning(tmp_path, monkeypatch, caplog):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with RunFolder(tmp_path).in_use():
+        assert f"{tmp_path} cannot be locked: No locks available" in caplog.text
