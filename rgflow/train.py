@@ -51,7 +51,7 @@ def train(config: dict[str, Any], folder: RunFolder) -> None:
     if config.get("objective"):
         parts["objective"] = build(config["objective"], "objective")
     module = build(config["training"], "training", **parts)
-    if config.get("grow_from"):
+    if config["grow_from"] and config["ckpt_path"] is None:
         # the small flow may come from the module that the large one comes from
         origin = config["flow"]["_target_"].rpartition(".")[0]
         grow(module.flow, load_flow(config["grow_from"], trust=[origin]))
@@ -63,11 +63,11 @@ def train(config: dict[str, Any], folder: RunFolder) -> None:
         resume = Resume(module.flow, config)
     stopping = LastCheckpoint(directory.last, config["validation_every"])
     trainer = make_trainer(config, directory, resume, stopping, module.monitor)
-    with handling_signals(stopping.stop), directory.metrics(trainer, module) as metrics:
+    with handling_signals(stopping.stop), directory.metrics(trainer, module):
         check_data(data, trainer.world_size)
         with telling_mistakes(resume.path, folder):
             trainer.fit(module, datamodule=data, ckpt_path=resume.path, weights_only=True)
-        metrics[module.monitor.replace("/", "_")] = take_best_weights(trainer, module)
+        take_best_weights(trainer, module)
         with directory.stopwatch.reporting():
             if data is not None:
                 trainer.test(module, datamodule=data, verbose=False)
@@ -83,7 +83,13 @@ def main() -> None:
         SystemExit: After anything but success, with a status that is not zero; see
             `run_hydra_command`.
     """
-    run_hydra_command(train)
+    run_hydra_command(train, _config_of)
+
+
+def _config_of(checkpoint: str) -> dict[str, Any]:
+    from rgflow.checkpoint import load_config
+
+    return load_config(checkpoint)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,9 @@ def test_training_goes_on_from_them(name, tmp_path):
     settings += [f"data.root={tmp_path}"] if "data.side=8" in settings else []
     assert train(*settings, *more, f"ckpt_path={resumed}", tiny=False) == 0
     assert checkpoint(tmp_path / "run")["global_step"] == 5
-    assert "objective" not in (tmp_path / "run/train.log").read_text()  # it is the same
+    log = (tmp_path / "run/train.log").read_text()
+    assert "objective" not in log  # it is the same
+    assert "experiment=" in log.partition("is not applied: the run keeps its settings")[0]
 
 
 def test_the_energy_is_built_from_its_config():

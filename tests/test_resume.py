@@ -91,7 +91,8 @@ def test_resuming_logs_other_differences(tmp_path):
     log = (tmp_path / "run/train.log").read_text()
     assert "flow.scale_bound: 3.0 from now on, 2.0 in" in log
     assert "data.batch_size: 5 from now on, 4 in" in log
-    assert log.count("from now on") == 2
+    assert "max_steps: 2 from now on, 1 in" in log
+    assert log.count("from now on") == 3
 
 
 def test_resuming_in_the_same_directory_and_from_the_best(tmp_path, monkeypatch):

@@ -20,7 +20,8 @@ def finished(tmp_path_factory):
     """The run directory of a training that went well."""
     root = tmp_path_factory.mktemp("finished")
     run = root / "run"
-    assert train(f"hydra.run.dir={run}", f"data.root={root}", "validation_every=2") == 0
+    overrides = [f"hydra.run.dir={run}", f"data.root={root}", "validation_every=2"]
+    assert train(*overrides, has_curve=True) == 0
     return run
 
 
@@ -59,10 +60,38 @@ def test_the_last_step_is_validated_and_tensorboard_has_curves_and_pictures(fini
     tags = events.Tags()
     assert "hp_metric" not in tags["scalars"]
     scalars = {"train/bits_per_dim", "train/lr", "train/gradient_norm", "test/bits_per_dim"}
-    assert scalars | {"latents/level0_std", "train/samples_per_second"} <= set(tags["scalars"])
+    assert scalars | {"validation_latents/level0_std", "train/samples_per_second"} <= set(
+        tags["scalars"]
+    )
     assert {"samples/temperature_0.6", "samples/temperature_1"} <= set(tags["images"])
     assert "reconstructions/original_then_levels_from_h" in tags["images"]
     assert len(events.Scalars("validation/bits_per_dim")) == 2  # after steps 2 and 3
+
+
+def test_tensorboard_has_the_settings_the_final_numbers_and_pictures_to_look_at(finished):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+    events = EventAccumulator(str(finished)).Reload()
+    (text,) = events.Tensors("configuration/text_summary")
+    shown = text.tensor_proto.string_val[0].decode()
+    config = load_config(finished / "checkpoints/last.ckpt")
+    assert f"    max_steps: {config['max_steps']}\n" in shown
+    assert f"      lr: {config['training']['lr']}\n" in shown
+    hparams = events.PluginTagToContent("hparams")
+    data = HParamsPluginData.FromString(hparams["_hparams_/session_start_info"])
+    settings = data.session_start_info.hparams
+    assert settings["training.lr"].number_value == config["training"]["lr"]
+    assert settings["flow.couplings"].string_value == "[2]"
+    data = HParamsPluginData.FromString(hparams["_hparams_/experiment"])
+    named = {info.name.tag for info in data.experiment.metric_infos}
+    assert named == {"test/bits_per_dim", "validation/bits_per_dim"}
+    metrics = json.loads((finished / "metrics.json").read_text())
+    (final,) = events.Scalars("test/bits_per_dim")
+    assert final.value == pytest.approx(metrics["bits_per_dim"])
+    for tag in events.Tags()["images"]:
+        for image in events.Images(tag):
+            assert min(image.width, image.height) >= 256, tag
 
 
 def test_default_run_directory_is_below_the_working_folder(tmp_path, monkeypatch):
@@ -75,7 +104,8 @@ def test_default_run_directory_is_below_the_working_folder(tmp_path, monkeypatch
 def test_sweep_makes_a_folder_for_each_job(tmp_path):
     jobs = ["-m", "seed=1,2", "max_steps=1", f"hydra.sweep.dir={tmp_path}/sweep"]
     assert train(*jobs, f"data.root={tmp_path}") == 0
-    metrics = [json.loads((tmp_path / f"sweep/{i}/metrics.json").read_text()) for i in (0, 1)]
+    paths = [tmp_path / f"sweep/{job}/metrics.json" for job in ("0_seed=1", "1_seed=2")]
+    metrics = [json.loads(path.read_text()) for path in paths]
     assert [m["seed"] for m in metrics] == [1, 2]
     assert metrics[0]["bits_per_dim"] != metrics[1]["bits_per_dim"]
 
@@ -84,8 +114,9 @@ def test_a_job_that_fails_does_not_stop_the_others_of_a_sweep(tmp_path, capfd):
     jobs = ["-m", "training.lr=-1,0.01", "max_steps=1", f"hydra.sweep.dir={tmp_path}/sweep"]
     assert train(*jobs, f"data.root={tmp_path}") == 1
     assert "training.lr: got -1" in capfd.readouterr().err
-    assert not (tmp_path / "sweep/0").exists()
-    assert json.loads((tmp_path / "sweep/1/metrics.json").read_text())["status"] == "finished"
+    (metrics,) = tmp_path.glob("sweep/*/metrics.json")
+    assert metrics.parent.name == "1_training.lr=0.01"
+    assert json.loads(metrics.read_text())["status"] == "finished"
 
 
 @pytest.mark.parametrize("precision", ["64-true", "bf16-mixed"])
@@ -216,7 +247,7 @@ def test_mistake_in_the_folder_of_an_older_run_removes_nothing(finished, capfd):
     assert {p: p.read_bytes() for p in before} == before
 
 
-@pytest.mark.parametrize("damage", ["truncated", "foreign", "other architecture", "finished"])
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "other architecture", "beyond"])
 def test_checkpoint_that_cannot_be_resumed(damage, finished, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     good = finished / "checkpoints/last.ckpt"
@@ -224,7 +255,7 @@ def test_checkpoint_that_cannot_be_resumed(damage, finished, tmp_path, monkeypat
     content = good.read_bytes()
     bad.write_bytes({"truncated": content[:5000], "foreign": b"hello"}.get(damage, content))
     more = ["flow.hidden=[16]"] if damage == "other architecture" else []
-    steps = 3 if damage == "finished" else 9
+    steps = 2 if damage == "beyond" else 9
     assert train(f"ckpt_path={bad}", f"max_steps={steps}", *more, f"data.root={tmp_path}") == 1
     (line,) = capfd.readouterr().err.splitlines()
     assert "bad.ckpt" in line

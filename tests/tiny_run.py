@@ -5,12 +5,14 @@ import logging
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from unittest import mock
 
 import torch
 from hydra._internal.hydra import Hydra
 
+from rgflow.runtime.hydra_command import run_hydra_command
 from rgflow.train import main
 from rgflow.training.callbacks.progress import Throughput
 
@@ -51,17 +53,31 @@ TINY_ENERGY = [
 ]
 
 
-def train(*overrides, tiny=True):
-    """Call the command in this process and return its exit status."""
+def train(*overrides, tiny=True, has_curve=False):
+    """Call the command in this process and return its exit status.
+
+    ``loss.png`` takes as long as a tiny run and is drawn where it is asked for.
+    """
+    curve = "rgflow.training.callbacks.run_directory.draw_loss_curve"
+    with nullcontext() if has_curve else mock.patch(curve):
+        return _command(main, [*(TINY if tiny else []), *map(str, overrides)])
+
+
+def command(work, *overrides):
+    """As `train`, with a function of one's own in the place of training."""
+    resumed = {"training": {}, "trainer": {}}
+    return _command(lambda: run_hydra_command(work, lambda path: resumed), overrides)
+
+
+def _command(call, overrides):
     handlers, level = logging.root.handlers[:], logging.root.level
-    overrides = [*(TINY if tiny else []), *map(str, overrides)]
     # argparse wants -m in front of all overrides or behind them
     arguments = ["train", *sorted(overrides, key=lambda text: text != "-m")]
     # Hydra composes everything twice, at first only to ask for a mode that no preset of ours sets
     mode = mock.patch.object(Hydra, "get_mode", return_value=None)
     try:
         with mode, mock.patch.object(sys, "argv", arguments), mock.patch.dict(os.environ):
-            main()
+            call()
     except SystemExit as end:
         return end.code
     finally:  # Hydra has made handlers that write to this test's captured output

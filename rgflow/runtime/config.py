@@ -79,6 +79,21 @@ def plain_config(cfg: "DictConfig") -> dict[str, Any]:
         raise ValueError(str(error)) from error
 
 
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """All settings of a configuration by their dotted names; a node that is null has none.
+
+    >>> flat({"seed": 3, "flow": {"side": 8, "net": {"hidden": [4]}}, "data": None})
+    {'seed': 3, 'flow.side': 8, 'flow.net.hidden': [4]}
+    """
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{key}.")
+        elif prefix or value is not None:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
 def build(
     node: Mapping[str, Any], name: str, within: Sequence[str] | None = None, **extra: Any
 ) -> Any:

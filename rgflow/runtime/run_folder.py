@@ -1,12 +1,23 @@
-"""The folder of a run, which is removed again if the run comes to nothing."""
+"""The folder of a run: claimed for it alone, and removed again if the run comes to nothing."""
 
+import fcntl
+import logging
+import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Self
 
+from rgflow.runtime.overrides import as_typed
+
+log = logging.getLogger(__name__)
+
 # What Hydra itself has put there before a run starts; the log may exist but is still empty
 _BY_HYDRA = {".hydra", ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"}
+_OF_RUNS = ("checkpoints", "metrics.json", "multirun.yaml")
 
 
 class RunFolder:
@@ -33,15 +44,76 @@ class RunFolder:
         except Exception:  # Hydra is not imported, or has not decided on a folder yet
             return None
 
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Inside, no other process can use the folder; the system ends this with the process.
+
+        Raises:
+            BlockingIOError: If a process uses it already.
+        """
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            self._lock(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _lock(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(
+                f"{self.path}: got a run that is still going on, expected one that has ended"
+            ) from error
+        except OSError as error:  # as on some file systems of clusters
+            log.warning("%s cannot be locked: %s", self.path, error.strerror)
+
     def remove_if_fresh(self) -> None:
         """Remove the folder, and its parents if they are empty then, unless it is to stay."""
         if self.begun or not self._was_fresh:
             return
         shutil.rmtree(self.path, ignore_errors=True)
-        for parent in list(self.path.parents)[:2]:
-            if parent == Path.cwd() or not parent.is_dir() or any(parent.iterdir()):
-                return
-            parent.rmdir()
+        remove_empty(*list(self.path.parents)[:2])
+
+
+def claim(path: Path, *, is_named: bool, mark: str = ".hydra") -> Path:
+    """Claim a folder that no other run has, even if several do so at the same moment.
+
+    The one that makes the subfolder `mark` has the folder, which may hold other things.
+
+    Args:
+        path: The wanted folder.
+        is_named: Whether the user named it; otherwise a number is appended where it is taken.
+        mark: Name of the subfolder.
+
+    Returns:
+        The folder, which is there now.
+
+    Raises:
+        FileExistsError: If the user named a folder that holds a run.
+    """
+    for number in count(1):
+        folder = path if number == 1 else path.with_name(f"{path.name}_{number}")
+        with suppress(FileExistsError, FileNotFoundError):  # another run makes or removes it
+            folder.mkdir(parents=True, exist_ok=True)
+            if not any((folder / name).exists() for name in _OF_RUNS):
+                (folder / mark).mkdir()
+                return folder
+        if is_named:
+            last = as_typed("ckpt_path", path / "checkpoints" / "last.ckpt")
+            raise FileExistsError(
+                f"got the folder {path}, which holds a run, expected a new one, or also {last} to "
+                "go on with that run"
+            )
+    raise AssertionError("never ends")
+
+
+def remove_empty(*folders: Path) -> None:
+    """Remove those of some folders that are empty, but not the working folder."""
+    for folder in folders:
+        if folder.absolute() != Path.cwd():
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
 
 
 def _is_fresh(path: Path) -> bool:

@@ -17,7 +17,8 @@ class OptimizerSettings:
         lr: Highest learning rate.
         betas: Decay rates of AdamW's moments.
         weight_decay: Decoupled decay, on the matrices of linear and convolutional layers only.
-        warmup_steps: Steps of linear growth of the learning rate.
+        warmup_steps: Steps of linear growth of the learning rate, in a training that is at least
+            ten times as long; of a shorter one, the first tenth.
         final_lr_fraction: Learning rate of the last step over the highest.
         gradient_clip: Largest norm of the gradient, or None.
         ema_decay: Decay per step of the exponential average of weights, or None for no average.
@@ -85,6 +86,8 @@ def _is_number(value: object) -> bool:
 def learning_rate_factor(settings: OptimizerSettings, total_steps: int) -> Callable[[int], float]:
     r"""Linear warm-up, then half a cosine from 1 down to ``final_lr_fraction``.
 
+    The warm-up is at most a tenth of the training, so that a short try is not all warm-up.
+
     Args:
         settings: Settings of the optimizer.
         total_steps: Steps of the whole training.
@@ -92,7 +95,7 @@ def learning_rate_factor(settings: OptimizerSettings, total_steps: int) -> Calla
     Returns:
         The factor as a function of the number of steps that are done, for LambdaLR.
     """
-    warmup = min(settings.warmup_steps, total_steps)
+    warmup = min(settings.warmup_steps, total_steps // 10)
     final = settings.final_lr_fraction
 
     def factor(step: int) -> float:

@@ -1,15 +1,21 @@
 """Going on from a checkpoint, which is checked before anything is trained."""
 
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rgflow.checkpoint import describe_misfit, flow_weights, read_checkpoint
+from rgflow.runtime.command_line import is_first_process
+from rgflow.runtime.config import flat
+from rgflow.runtime.resumed_config import linked_settings
 from rgflow.runtime.run_folder import RunFolder
+from rgflow.training.optimizer import OptimizerSettings
 
 if TYPE_CHECKING:
     from rgflow.flow import Flow
@@ -21,16 +27,18 @@ TRAINING_STATE = ("epoch", "global_step", "loops", "callbacks", "optimizer_state
 """What a checkpoint made by training has beside weights and configuration."""
 MOVING_WEIGHTS = "current_model_state"
 """The weights that the optimizer moves, if ``state_dict`` has their average."""
-_COMPARED = ("flow", "objective", "training", "data", "energy")
 # the state of the optimizer holds these, and it wins over a new value
 _HELD_BY_THE_OPTIMIZER = ("training.lr", "training.betas", "training.weight_decay")
+_HOW_IT_IS_TRAINED = {f"training.{field.name}" for field in fields(OptimizerSettings)}
+_OF_THE_SESSION = ("ckpt_path", "presets.experiment", "presets.debug")
+_MEASURED = ("flow.", "energy.", "data.", "objective.", "training.", "trainer.limit_val_batches")
 
 
 class Resume(Callback):
     """Goes on from the checkpoint ``ckpt_path`` of the configuration, if there is one.
 
     It logs which settings differ from those of the checkpoint. As a callback it makes sure that
-    Lightning has restored the state.
+    Lightning has restored the state, and says from where the run goes on.
 
     Args:
         flow: The flow that is to be trained.
@@ -38,17 +46,21 @@ class Resume(Callback):
 
     Attributes:
         path: The checkpoint; None for a fresh start.
+        step: Its number of steps.
+        remeasured: The changed settings on which the monitored number depends: with them, scores
+            of before cannot be compared with those of now.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is damaged, of another architecture, without a part of the state of its
-            training or at the end of the training already, or if a number that cannot change in
-            the middle of a training is another one.
+            training or beyond the end of the training, or if a number that cannot change in the
+            middle of a training is another one.
     """
 
     def __init__(self, flow: "Flow", config: dict[str, Any]) -> None:
         self.path: str | None = config["ckpt_path"]
-        self._step = 0
+        self.step = 0
+        self.remeasured: list[str] = []
         if self.path is None:
             return
         content = read_checkpoint(self.path)
@@ -64,15 +76,21 @@ class Resume(Callback):
             misfit = describe_misfit(flow.state_dict(), flow_weights(content, part))
             if misfit:
                 raise ValueError(f"ckpt_path={self.path} does not fit the flow: {misfit}")
-        self._step = content["global_step"]
-        if self._step >= config["max_steps"]:
+        self.step = content["global_step"]
+        if self.step > config["max_steps"]:
             raise ValueError(
-                f"ckpt_path={self.path} is at step {self._step}, expected max_steps above it"
+                f"ckpt_path={self.path} is at step {self.step}, expected max_steps of at least "
+                f"that, got {config['max_steps']}"
             )
+        for group, option in config["presets"].items():
+            if option is not None and "presets" not in content["config"]:
+                _say("%s=%s is not applied: the run keeps its settings", group, option)
         for name, old, new in _differences(content["config"], config):
             if name in _HELD_BY_THE_OPTIMIZER:
                 raise ValueError(f"{name}: got {new}, expected {old} as in ckpt_path={self.path}")
-            log.info("%s: %s from now on, %s in %s", name, new, old, self.path)
+            _say("%s: %s from now on, %s in %s", name, new, old, self.path)
+            if name.startswith(_MEASURED) and name not in _HOW_IT_IS_TRAINED:
+                self.remeasured.append(name)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse a state that Lightning has not restored but passed over in silence.
@@ -81,11 +99,24 @@ class Resume(Callback):
             LookupError: If the step is another one, or if the optimizer has no moments although
                 it has made a step.
         """
-        if trainer.global_step != self._step:
-            raise LookupError(f"its loops end at step {trainer.global_step}, not {self._step}")
-        made_a_step = self._step > pl_module.nonfinite_steps
+        if trainer.global_step != self.step:
+            raise LookupError(f"its loops end at step {trainer.global_step}, not {self.step}")
+        made_a_step = self.step > pl_module.nonfinite_steps
         if made_a_step and not any(optimizer.state for optimizer in trainer.optimizers):
             raise LookupError("its optimizer_states have no moments")
+        if self.path is None:
+            return
+        _say("resumed at step %d of %d from %s", self.step, trainer.max_steps, self.path)
+        schedule = trainer.lr_scheduler_configs[0].scheduler
+        before = schedule.get_last_lr()[0]
+        after = schedule.base_lrs[0] * schedule.lr_lambdas[0](schedule.last_epoch)
+        if not math.isclose(before, after, rel_tol=1e-3):
+            _say(
+                "learning rate: it jumps from %.3g to %.3g, as it falls until step %d now",
+                before,
+                after,
+                trainer.max_steps,
+            )
 
 
 @contextmanager
@@ -116,13 +147,21 @@ def telling_mistakes(ckpt_path: str | None, folder: RunFolder) -> Iterator[None]
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Name, old and new value of what differs in the nodes that say what is trained and how.
+    """Name, old and new value of the settings that differ; of copies only the original.
 
-    Checkpoints of earlier versions may have no node for the objective.
+    Checkpoints of earlier versions may lack a node or a setting at the top.
     """
-    for node in (name for name in _COMPARED if name in old):
-        before, after = old.get(node) or {}, new.get(node) or {}
-        for key in sorted(before.keys() | after.keys()):
-            values = before.get(key, "unset"), after.get(key, "unset")
-            if values[0] != values[1]:
-                yield f"{node}.{key}", *values
+    before, after = (flat({k: config[k] for k in old if k in config}) for config in (old, new))
+    copies = linked_settings(dict(new))
+    for name in sorted(before.keys() | after.keys()):
+        values = before.get(name, "unset"), after.get(name, "unset")
+        is_copy = name in copies and copies[name][0] in before
+        is_same = repr(values[0]) == repr(values[1])  # one batch, 1, is not all of them, 1.0
+        if not (is_same or is_copy or name in _OF_THE_SESSION):
+            yield name, *values
+
+
+def _say(text: str, *values: Any) -> None:
+    """Log a line, in one of the processes of a run."""
+    if is_first_process():
+        log.info(text, *values)

@@ -1,7 +1,6 @@
 """Lightning's trainer with the callbacks that every run has."""
 
 import logging
-import math
 import sys
 import warnings
 from typing import Any
@@ -15,6 +14,7 @@ from rgflow.checkpoint import read_checkpoint
 from rgflow.runtime.config import build
 from rgflow.training.callbacks.best import BestCheckpoint
 from rgflow.training.callbacks.last_checkpoint import LastCheckpoint
+from rgflow.training.callbacks.last_validation import LastValidation
 from rgflow.training.callbacks.progress import Curves, LogLines, Throughput
 from rgflow.training.callbacks.run_directory import RunDirectory
 from rgflow.training.flow_module import FlowTraining
@@ -22,12 +22,13 @@ from rgflow.training.resume import Resume
 
 log = logging.getLogger(__name__)
 
-# Advice of Lightning that does not apply here: batches are a function of the step, and data in
-# memory need no workers
+# Advice of Lightning that does not apply here: batches are a function of the step, data in memory
+# need no workers, and a forgotten best score is told in other words
 _BESIDE_THE_POINT = (
     ".*does not have many workers.*",
     ".*your dataloader is not resumable.*",
     ".*Checkpoint directory .* exists and is not empty.*",
+    ".*callbacks used to create the checkpoint need to be provided.*",
     ".*number of training batches .* is smaller than the logging interval.*",
     ".*isinstance.treespec, LeafSpec.*",
     ".*LeafSpec.* is deprecated.*",
@@ -55,14 +56,18 @@ def make_trainer(
         ValueError: If Lightning does not take the settings.
     """
     is_terminal = sys.stdout.isatty() and sys.stderr.isatty()
-    best = BestCheckpoint(directory.last.parent, monitor, resume.path)
+    best = BestCheckpoint(directory.last.parent, monitor, resume.path, resume.remeasured)
     lines = LogLines(config["log_every"])
     callbacks: list[Callback] = [resume, directory, directory.stopwatch, Throughput(), lines]
-    callbacks += [best, stopping]
+    callbacks += [best, stopping, LastValidation(resume.step)]
     if is_terminal:
         callbacks.append(TQDMProgressBar())
         lines.keep_from_terminal()
-    logger = Curves(directory.path, name="", version="", default_hp_metric=False)
+    # a resumed run writes anew what an earlier session wrote in this folder of later steps
+    repeated = resume.step if resume.path else None
+    logger = Curves(
+        directory.path, name="", version="", default_hp_metric=False, purge_step=repeated
+    )
     # Lightning counts batches here, of which several may make one step
     every = config["validation_every"] * config["trainer"].get("accumulate_grad_batches", 1)
     node = config["trainer"] | {"val_check_interval": every}
@@ -103,23 +108,18 @@ def fast_precision(accelerator: str) -> str:
     return "bf16-mixed" if has_bf16 else "32-true"
 
 
-def take_best_weights(trainer: Trainer, module: FlowTraining) -> float | None:
+def take_best_weights(trainer: Trainer, module: FlowTraining) -> None:
     """Put the weights with the best validation into the module, if these are not the last ones.
 
     A last validation that is not a number counts as worse.
-
-    Returns:
-        The smallest value of the monitored metric; None if no validation gave a finite one.
     """
     best = next(c for c in trainer.checkpoint_callbacks if isinstance(c, BestCheckpoint))
-    score = math.inf if best.best_model_score is None else float(best.best_model_score)
-    if not math.isfinite(score):
-        return None
+    if best.score is None:
+        return
     last = float(trainer.callback_metrics[module.monitor])
-    if not last <= score:  # which holds where the last one is not a number
+    if not last <= best.score:  # which holds where the last one is not a number
         log.info("testing the weights of the best validation: %s", best.best_model_path)
         module.load_state_dict(read_checkpoint(best.best_model_path)["state_dict"])
-    return score
 
 
 def quiet_lightning() -> None:

@@ -16,12 +16,20 @@ from rgflow.training.optimizer import (
 
 def test_learning_rate_warms_up_and_falls():
     settings = OptimizerSettings(warmup_steps=4, final_lr_fraction=0.1)
-    factor = learning_rate_factor(settings, total_steps=24)
+    factor = learning_rate_factor(settings, total_steps=44)
     assert [factor(step) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
     assert factor(4) == 1.0
-    assert math.isclose(factor(14), 0.1 + 0.9 * 0.5)  # half-way down
-    assert math.isclose(factor(24), 0.1)
+    assert math.isclose(factor(24), 0.1 + 0.9 * 0.5)  # half-way down
+    assert math.isclose(factor(44), 0.1)
     assert math.isclose(factor(99), 0.1)
+
+
+@pytest.mark.parametrize(("total", "warmup"), [(1, 0), (9, 0), (300, 30), (999, 99), (5000, 100)])
+def test_warm_up_is_at_most_a_tenth_of_the_training(total, warmup):
+    factor = learning_rate_factor(OptimizerSettings(warmup_steps=100), total)
+    assert sum(factor(step) < factor(step + 1) for step in range(total)) == max(0, warmup - 1)
+    assert factor(warmup) == 1
+    assert all(factor(step) >= factor(step + 1) for step in range(warmup, total))
 
 
 def test_only_matrices_of_layers_decay():

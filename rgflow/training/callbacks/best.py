@@ -3,6 +3,7 @@
 import logging
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,23 @@ class BestCheckpoint(ModelCheckpoint):
     resumed, and its state must not be of a later step; if it is not found, a warning says that the
     best state is forgotten.
 
+    Where the metric has another meaning than before, the best state is forgotten as well; a
+    ``best.ckpt`` in the folder of this run gets the name ``best_until_step_N.ckpt``.
+
     Args:
         folder: Folder of ``best.ckpt``.
         monitor: Name of the metric.
         resumed: The checkpoint from which this run goes on, if there is one.
+        remeasured: The settings that have given the metric another meaning.
     """
 
-    def __init__(self, folder: Path, monitor: str, resumed: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        monitor: str,
+        resumed: str | None = None,
+        remeasured: Sequence[str] = (),
+    ) -> None:
         super().__init__(
             dirpath=folder,
             filename="best",
@@ -40,16 +51,34 @@ class BestCheckpoint(ModelCheckpoint):
             enable_version_counter=False,
         )
         self._resumed = resumed
+        self._remeasured = remeasured
         self._step = 0
+
+    @property
+    def score(self) -> float | None:
+        """The smallest value so far; None if no validation gave a finite one."""
+        score = math.nan if self.best_model_score is None else float(self.best_model_score)
+        return score if math.isfinite(score) else None
 
     def on_load_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Note the step from which the run goes on."""
+        """Note the step from which the run goes on; put aside what cannot be compared."""
         self._step = checkpoint["global_step"]
+        if self._remeasured and trainer.is_global_zero:
+            log.warning(
+                "the best score so far is forgotten, since %s can change what %s means",
+                " and ".join(self._remeasured),
+                self.monitor,
+            )
+            former = Path(self.dirpath) / "best.ckpt"
+            if former.is_file():
+                former.rename(former.with_stem(f"best_until_step_{self._step}"))
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the best state of earlier sessions."""
+        if self._remeasured:
+            return
         known = state_dict["best_model_score"]
         places = [Path(p) for p in (state_dict["best_model_path"],) if p]
         if self._resumed is not None:

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from rgflow.analysis.levels import level_reconstructions
 from rgflow.bijectors.pixels import to_image
-from rgflow.plotting.images import tile
+from rgflow.plotting.labelled_rows import enlarged_tile, labelled_rows
 from rgflow.runtime.seeds import generator_for
+from rgflow.training.callbacks.progress import curve_step
 
 
 class Pictures(Callback):
@@ -49,14 +49,15 @@ class Pictures(Callback):
             or trainer.sanity_checking
         ):
             return
-        writer, step, flow = trainer.logger.experiment, trainer.global_step, pl_module.flow
+        writer, step, flow = trainer.logger.experiment, curve_step(trainer), pl_module.flow
         columns = max(1, round(self.count**0.5))
         for temperature in self.temperatures:
             generator = generator_for("samples", self.seed, device=pl_module.device)
             samples = flow.sample(self.count, temperature=temperature, generator=generator)
-            grid = tile(to_image(samples), columns)
+            grid = enlarged_tile(to_image(samples), columns)
             writer.add_image(f"samples/temperature_{temperature:g}", grid, step)
         originals = batch[: min(self.count, 8)]
-        rows = [originals, *level_reconstructions(flow, originals, self.seed)]
-        grid = tile(torch.cat([row.cpu() for row in rows]), len(originals))
-        writer.add_image("reconstructions/original_then_levels_from_h", grid, step)
+        rebuilt = level_reconstructions(flow, originals, self.seed)
+        labels = ["original", "all levels", *(f"levels from {h}" for h in range(1, len(rebuilt)))]
+        picture = labelled_rows([originals, *rebuilt], labels[: 1 + len(rebuilt)])
+        writer.add_image("reconstructions/original_then_levels_from_h", picture, step)

@@ -1,13 +1,14 @@
 """The picture of a run's curve, from what it has written for TensorBoard."""
 
 import logging
+from math import isfinite
 from pathlib import Path
 
 
 def draw_loss_curve(folder: Path, monitor: str) -> None:
     """Write ``loss.png``: the monitored number in training and validation, over all sessions.
 
-    Nothing is written before the first point.
+    Nothing is written before the first finite point.
 
     Args:
         folder: The run directory, which has the events.
@@ -18,7 +19,9 @@ def draw_loss_curve(folder: Path, monitor: str) -> None:
     from rgflow.plotting.curves import curves_figure
     from rgflow.plotting.images import save_figure
 
-    logging.getLogger("tensorboard").setLevel(logging.WARNING)  # it tells of each file
+    logging.getLogger("tensorboard").setLevel(
+        logging.ERROR
+    )  # it tells of each file and resumed step
     events = EventAccumulator(str(folder), {"scalars": 0, "images": 1, "tensors": 1})
     events.Reload()
     name = monitor.partition("/")[2]
@@ -28,6 +31,6 @@ def draw_loss_curve(folder: Path, monitor: str) -> None:
         for part in ("train", "validation")
         if f"{part}/{name}" in known
     }
-    if curves:
+    if any(isfinite(value) for points in curves.values() for _, value in points):
         label = name.replace("_", " ")
         save_figure(curves_figure(curves, label, folder.name), folder / "loss.png")

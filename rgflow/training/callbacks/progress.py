@@ -2,12 +2,15 @@
 
 import logging
 import time
+from collections.abc import Iterable, Mapping
+from textwrap import indent
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from rgflow.runtime.config import flat
 from rgflow.training.callbacks.last_checkpoint import optimizer_stepped
 
 log = logging.getLogger(__name__)
@@ -56,13 +59,61 @@ class Throughput(Callback):
         self._clock = None
 
 
+def curve_step(trainer: Trainer) -> int:
+    """Where a picture belongs on the axis of the curves: Lightning counts steps from 0 there."""
+    return max(0, trainer.global_step - 1)
+
+
 class Curves(TensorBoardLogger):
-    """TensorBoard's files without ``hparams.yaml``, as ``.hydra`` has all settings."""
+    """TensorBoard's files without ``hparams.yaml``, as ``.hydra`` has all settings.
+
+    Names of curves begin with ``test``, ``train`` or ``validation``, so that the losses come first
+    in TensorBoard's order of the alphabet.
+    """
 
     @rank_zero_only
     def save(self) -> None:
         """Write what is still in memory."""
         self.experiment.flush()
+
+    @rank_zero_only
+    def describe(self, config: Mapping[str, Any]) -> None:
+        """Show the resolved configuration as text."""
+        from omegaconf import OmegaConf
+
+        text = OmegaConf.to_yaml(OmegaConf.create(dict(config)))
+        self.experiment.add_text("configuration", indent(text, "    "))  # as Markdown shows code
+
+    @rank_zero_only
+    def conclude(
+        self,
+        config: Mapping[str, Any],
+        scores: Mapping[str, Any],
+        curves: Iterable[str],
+        step: int,
+    ) -> None:
+        """Show the final numbers beside the settings, where runs are compared.
+
+        Args:
+            config: The resolved configuration.
+            scores: Final numbers by name; they become ``test/NAME``, unless they are curves.
+            curves: What has been drawn already; of these the last point counts.
+            step: Number of steps of the run.
+        """
+        from torch.utils.tensorboard.summary import hparams
+
+        kinds = int | float | str | bool
+        settings = {k: v if isinstance(v, kinds) else str(v) for k, v in flat(config).items()}
+        final = {
+            f"test/{name}": float(value)
+            for name, value in scores.items()
+            if isinstance(value, int | float) and not name.startswith("validation")
+        }
+        drawn = [name for name in curves if name.startswith(("test/", "validation/"))]
+        self.log_metrics({name: value for name, value in final.items() if name not in drawn}, step)
+        for part in hparams(settings, dict.fromkeys((*drawn, *final), 0.0)):
+            self.experiment._get_file_writer().add_summary(part)
+        self.save()
 
 
 class LogLines(Callback):

@@ -13,10 +13,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rgflow.runtime.command_line import DivergedError
 from rgflow.runtime.json_text import write_json
+from rgflow.runtime.overrides import as_typed
 from rgflow.runtime.run_folder import RunFolder
 from rgflow.runtime.signals import Interrupted
+from rgflow.training.callbacks.best import BestCheckpoint
 from rgflow.training.callbacks.loss_curve import draw_loss_curve
-from rgflow.training.callbacks.progress import Throughput
+from rgflow.training.callbacks.progress import Curves, Throughput
 from rgflow.training.callbacks.stopwatch import Stopwatch
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,8 @@ class RunDirectory(Callback):
         self._folder.begun = True
         if trainer.is_global_zero:
             log.info("run directory: %s", self.path)
+        if isinstance(trainer.logger, Curves):
+            trainer.logger.describe(self.config)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -57,24 +61,21 @@ class RunDirectory(Callback):
         checkpoint["config"] = self.config
 
     @contextmanager
-    def metrics(self, trainer: Trainer, module: LightningModule) -> Iterator[dict[str, Any]]:
+    def metrics(self, trainer: Trainer, module: LightningModule) -> Iterator[None]:
         """Writes ``metrics.json`` at the end, however the run ends, if training has begun.
 
-        Its ``status`` is ``finished``, ``interrupted``, ``diverged``, or ``failed`` for any other
-        reason.
+        It has the module's `scores`, and the monitored number of the best validation so far. Its
+        ``status`` is ``finished``, ``interrupted``, ``diverged``, or ``failed`` for any other
+        reason. A number that is not finite is null, since JSON has none. After an interruption
+        the log says how to go on.
 
         Args:
             trainer: The trainer of the run.
-            module: What it trains; the file has its `scores`.
-
-        Yields:
-            A dict for further numbers. A number that is not finite becomes null in the file, since
-            JSON has none.
+            module: What it trains.
         """
-        numbers: dict[str, Any] = {}
         status = "failed"
         try:
-            yield numbers
+            yield
             status = "finished"
         except Interrupted:
             status = "interrupted"
@@ -87,11 +88,17 @@ class RunDirectory(Callback):
         finally:
             if self._folder.begun and trainer.is_global_zero:
                 ending = {"status": status, "interrupted": status == "interrupted"}
-                self._write(trainer, module, module.scores() | numbers | ending)
+                self._write(trainer, module, module.scores() | ending)
+                if status == "interrupted" and self.last.is_file():
+                    settings = {"ckpt_path": self.last, "hydra.run.dir": self.path}
+                    words = " ".join(as_typed(name, path) for name, path in settings.items())
+                    log.info("to go on: python -m rgflow.train %s", words)
 
     def _write(self, trainer: Trainer, module: LightningModule, numbers: dict[str, Any]) -> None:
         meter = next(c for c in trainer.callbacks if isinstance(c, Throughput))
+        best = next(c for c in trainer.callbacks if isinstance(c, BestCheckpoint))
         metrics = numbers | {
+            module.monitor.replace("/", "_"): best.score,
             "samples_per_second": meter.samples_per_second,
             "steps": trainer.global_step,
             **{name: round(value, 3) for name, value in self.stopwatch.state_dict().items()},
@@ -102,6 +109,9 @@ class RunDirectory(Callback):
             "torch": torch.__version__,
         }
         write_json(self.path / "metrics.json", metrics)
+        if isinstance(trainer.logger, Curves) and numbers["status"] == "finished":
+            curves = [module.monitor, *trainer.logged_metrics]
+            trainer.logger.conclude(self.config, module.scores(), curves, trainer.global_step)
         trainer.logger.save()
         draw_loss_curve(self.path, module.monitor)
         log.info("run directory: %s", self.path)
