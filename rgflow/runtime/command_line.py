@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 USER_MISTAKES: tuple[type[Exception], ...] = (ValueError, OSError)
 """What the package raises when the user asked for something impossible: bad numbers, bad files."""
@@ -23,6 +23,11 @@ class Parser(argparse.ArgumentParser):
     SystemExit: 2
     """
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Expand a leading ``~`` of a value, also in ``--out=~/x.png``, where a shell does not."""
+        given = sys.argv[1:] if args is None else args
+        return super().parse_known_args([_expanded(value) for value in given], namespace)
+
     def error(self, message: str) -> NoReturn:
         """End the program without the usage, which is several lines.
 
@@ -30,6 +35,11 @@ class Parser(argparse.ArgumentParser):
             SystemExit: Always, with status 2.
         """
         fail(ValueError(f"{message}; --help says what is expected"), 2)
+
+
+def _expanded(argument: str) -> str:
+    name, equals, value = argument.rpartition("=")
+    return f"{name}{equals}{os.path.expanduser(value)}"
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:

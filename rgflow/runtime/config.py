@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from rgflow.runtime.annotations import has_type
 from rgflow.runtime.groups import setting_names, sort_into_groups
+from rgflow.runtime.hydra_messages import told_by_hydra
 from rgflow.runtime.moved import present_target
 
 if TYPE_CHECKING:
@@ -56,14 +57,6 @@ def compose_preset(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
         raise ValueError(told_by_hydra(error)) from error
 
 
-def told_by_hydra(error: Exception) -> str:
-    """The message of an error of Hydra, without the folders in which it looked for presets.
-
-    Hydra appends that list to the message; it is of no use to somebody who misspelt a name.
-    """
-    return str(error).partition("Config search path")[0]
-
-
 def plain_config(cfg: "DictConfig") -> dict[str, Any]:
     """A configuration that Hydra has composed, resolved into plain containers.
 
@@ -76,7 +69,7 @@ def plain_config(cfg: "DictConfig") -> dict[str, Any]:
     try:
         return OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise ValueError(str(error)) from error
+        raise ValueError(told_by_hydra(error)) from error
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

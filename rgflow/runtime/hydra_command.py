@@ -8,7 +8,8 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from rgflow.runtime.command_line import USER_MISTAKES, DivergedError, fail, is_first_process
-from rgflow.runtime.config import config_dir, plain_config, told_by_hydra
+from rgflow.runtime.config import config_dir, plain_config
+from rgflow.runtime.hydra_messages import told_by_hydra
 from rgflow.runtime.moved import refuse_moved_settings
 from rgflow.runtime.overrides import with_quoted_paths
 from rgflow.runtime.resumed_config import chosen_presets, composition

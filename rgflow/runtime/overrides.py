@@ -28,9 +28,10 @@ def as_typed(name: str, value: object) -> str:
 
 
 def with_quoted_paths(arguments: Sequence[str]) -> list[str]:
-    """Quote values that name something on this machine, which Hydra would take apart otherwise.
+    """Quote values that are paths on this machine, which Hydra would take apart otherwise.
 
-    The folder ``0_seed=1`` of a job in a sweep is such a value. A leading ``~`` is expanded.
+    What they name, or the folder that is to hold it, has to be there. The folder ``0_seed=1`` of
+    a job in a sweep is such a value. A leading ``~`` is expanded.
 
     >>> with_quoted_paths(["seed=1,2", "data.root=/", "hydra.run.dir=~"])[:2]
     ['seed=1,2', 'data.root=/']
@@ -41,5 +42,6 @@ def with_quoted_paths(arguments: Sequence[str]) -> list[str]:
 def _with_quoted_path(argument: str) -> str:
     name, equals, value = argument.partition("=")
     path = os.path.expanduser(value)
-    is_path = (os.sep in path or path != value) and os.path.exists(path)
+    is_path = (os.sep in path or path != value) and "${" not in path
+    is_path = is_path and (os.path.exists(path) or os.path.isdir(os.path.dirname(path)))
     return f"{name}{equals}{quoted(path)}" if is_path else argument
