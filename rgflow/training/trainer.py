@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import TQDMProgressBar
 
 from rgflow.checkpoint import read_checkpoint
 from rgflow.runtime.config import build
@@ -17,6 +16,7 @@ from rgflow.training.callbacks.last_checkpoint import LastCheckpoint
 from rgflow.training.callbacks.last_validation import LastValidation
 from rgflow.training.callbacks.progress import Curves, LogLines, Throughput
 from rgflow.training.callbacks.run_directory import RunDirectory
+from rgflow.training.callbacks.step_bar import StepBar
 from rgflow.training.flow_module import FlowTraining
 from rgflow.training.resume import Resume
 
@@ -57,12 +57,10 @@ def make_trainer(
     """
     is_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     best = BestCheckpoint(directory.last.parent, monitor, resume.path, resume.remeasured)
-    lines = LogLines(config["log_every"])
-    callbacks: list[Callback] = [resume, directory, directory.stopwatch, Throughput(), lines]
-    callbacks += [best, stopping, LastValidation(resume.step)]
+    callbacks: list[Callback] = [resume, directory, directory.stopwatch, Throughput()]
+    callbacks += [LogLines(config["log_every"]), best, stopping, LastValidation(resume.step)]
     if is_terminal:
-        callbacks.append(TQDMProgressBar())
-        lines.keep_from_terminal()
+        callbacks.append(StepBar())
     # a resumed run writes anew what an earlier session wrote in this folder of later steps
     repeated = resume.step if resume.path else None
     logger = Curves(

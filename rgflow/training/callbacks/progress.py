@@ -1,4 +1,4 @@
-"""Speed, curves, and plain lines where there is no terminal for a progress bar."""
+"""Speed, curves, and plain lines."""
 
 import logging
 import time
@@ -126,12 +126,6 @@ class LogLines(Callback):
     def __init__(self, every: int) -> None:
         self.every = max(1, every)
 
-    def keep_from_terminal(self) -> None:
-        """Let the lines reach files only: a terminal shows a progress bar."""
-        for handler in logging.root.handlers:
-            if not isinstance(handler, logging.FileHandler):
-                handler.addFilter(lambda record: record.name != log.name)
-
     def on_train_batch_end(
         self,
         trainer: Trainer,
@@ -157,6 +151,6 @@ class LogLines(Callback):
         metrics = {
             k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(prefix)
         }
-        parts = [f"{name.replace('/', ' ')} {value:.4g}" for name, value in metrics.items()]
+        parts = [f"{name.removeprefix(prefix)} {value:.4g}" for name, value in metrics.items()]
         if trainer.is_global_zero and parts:
-            log.info("%s: %s", start, ", ".join(parts))
+            log.info("%s: %s %s", start, prefix.rstrip("/"), ", ".join(parts))

@@ -1,0 +1,54 @@
+import io
+import logging
+
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from rgflow.runtime import progress as module
+from rgflow.runtime.progress import bar, progress, progress_bars
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def terminal_for(monkeypatch):
+    """The terminal to which everything is written from now on."""
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr(module, "DELAY", 0.0)
+    return stream
+
+
+def test_a_bar_is_shown_where_it_is_asked_for_and_goes_at_the_end(monkeypatch):
+    terminal = terminal_for(monkeypatch)
+    assert list(progress(range(3), "states")) == [0, 1, 2]
+    assert terminal.getvalue() == ""
+    with progress_bars():
+        assert list(progress(range(3), "states")) == [0, 1, 2]
+    first, *_, last = terminal.getvalue().strip("\r").split("\r")
+    assert first.startswith("states   0%|")
+    assert len(first) <= module.COLUMNS
+    assert not last.strip()
+
+
+def test_no_bar_where_there_is_no_terminal(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with progress_bars():
+        assert list(progress(range(3), "states")) == [0, 1, 2]
+    assert stream.getvalue() == ""
+
+
+def test_lines_of_a_log_stay_above_the_bar(monkeypatch):
+    terminal = terminal_for(monkeypatch)
+    log = logging.getLogger("of_this_test")
+    log.addHandler(logging.StreamHandler(terminal))
+    log.propagate = False
+    with logging_redirect_tqdm([log]), bar(desc="step", total=2) as steps:
+        steps.update()
+        log.error("step 1: loss 3")
+        steps.update()
+    shown = terminal.getvalue()
+    assert "step 1: loss 3\n" in shown
+    assert shown.index("step 1: loss 3") < shown.index("2/2")
