@@ -20,6 +20,7 @@ from rgflow.runtime.command_line import (
 )
 from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import add_json, check_json, write_report
+from rgflow.runtime.progress import progress_bars
 
 DRAWN = {"samples": 100_000, "chains": 64, "states": 256}
 IMAGE_OPTIONS = ("split", "limit", "data_root")
@@ -44,7 +45,7 @@ def main() -> None:
     energies.add_argument("--chains", type=int, help="Monte-Carlo chains, 64 if not given")
     energies.add_argument("--states", type=int, help="states of each chain, 256 if not given")
     energies.add_argument("--out", help="PNG file for the figure")
-    with one_line_errors():
+    with one_line_errors(), progress_bars():
         args = parser.parse_args()
         check_json(args)
         check_output(args.out, ".png")

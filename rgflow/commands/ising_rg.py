@@ -16,6 +16,7 @@ from rgflow.realspace.report.report import Section, format_rows
 from rgflow.realspace.samples.zoom import save_film
 from rgflow.runtime.command_line import Parser, one_line_errors
 from rgflow.runtime.files import make_last_folder, write_atomically, write_stdout
+from rgflow.runtime.progress import progress_bars
 from rgflow.runtime.seeds import generator_for
 
 DEFAULT_FOLDER = Path("outputs/ising_rg")
@@ -34,7 +35,7 @@ def main() -> None:
         "--zoom-side", type=int, default=1024, help="lattice side of the zoom pictures"
     )
     parser.add_argument("--steps", type=int, default=1000, help="training steps of each filter")
-    with one_line_errors():
+    with one_line_errors(), progress_bars():
         args = parser.parse_args()
         check_range("--side", args.side, 32, 8, 1024)
         check_range("--sweeps", args.sweeps, 200, 1, MAX_SPINS // (4 * args.side**2))

@@ -17,6 +17,7 @@ from rgflow.plotting.images import sample_image, save_figure
 from rgflow.runtime.array_files import write_npz
 from rgflow.runtime.command_line import Parser, add_trust, one_line_errors, trusted_modules
 from rgflow.runtime.files import check_output
+from rgflow.runtime.progress import progress, progress_bars
 
 PART = 256  # samples drawn at a time
 
@@ -41,7 +42,7 @@ def main() -> None:
     )
     parser.add_argument("--device", default="cpu")
     add_trust(parser)
-    with one_line_errors():
+    with one_line_errors(), progress_bars():
         draw(parser.parse_args())
 
 
@@ -63,7 +64,7 @@ def draw(args: argparse.Namespace) -> None:
 
     def parts(number: int) -> Iterator[dict[str, np.ndarray]]:
         """Samples in parts, of which only those in the picture stay in memory."""
-        for start in range(0, number, PART):
+        for start in progress(range(0, number, PART), "samples"):
             n = min(PART, number - start)
             if args.npz and not acts_on_pixels(flow.bijector):
                 x, log_prob = flow.sample_and_log_prob(n, temperature, generator)

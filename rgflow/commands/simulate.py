@@ -22,6 +22,7 @@ from rgflow.runtime.command_line import Parser, add_trust, one_line_errors, refu
 from rgflow.runtime.config import build, compose_preset
 from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import add_json, check_json, write_report
+from rgflow.runtime.progress import progress_bars
 
 METHODS = ("auto", "exact", "cluster", "hmc")
 METHODS_OF_FLOWS = ("metropolis", "latent_hmc")
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     add_json(parser)
     parser.add_argument("--out", help="PNG file for the figure")
-    with one_line_errors():
+    with one_line_errors(), progress_bars():
         simulate(parser.parse_args())
 
 

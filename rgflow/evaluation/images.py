@@ -10,6 +10,7 @@ from rgflow.bijectors.pixels import bits_per_dim, dequantize
 from rgflow.flow import Flow
 from rgflow.objectives import negative_log_likelihood
 from rgflow.runtime.config import build, with_trusted
+from rgflow.runtime.progress import progress
 
 
 class Estimate(NamedTuple):
@@ -42,7 +43,7 @@ def evaluate_bits_per_dim(
     generator = torch.Generator().manual_seed(seed)
     weight = next(flow.parameters())  # whose device and type the images take
     parts = []
-    for batch in images.cpu().split(batch_size):
+    for batch in progress(images.cpu().split(batch_size), "images"):
         nats = negative_log_likelihood(flow, dequantize(batch, generator).to(weight))
         parts.append(bits_per_dim(-nats.double().cpu(), flow.event_shape))
     bits = torch.cat(parts)

@@ -67,7 +67,7 @@ def images_table(report: Report) -> str:
 
 
 def _line(name: str, value: str, other: str, exact: str) -> str:
-    return f"{name:<31}{value:>20}{other:>20}{exact:>12}".rstrip()
+    return f"{name:<30}{value:>19}{other:>19}{exact:>11}".rstrip()
 
 
 def _shown(row: Report) -> str:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from rgflow.lattice.operators import bond_sum
+from rgflow.runtime.progress import progress
 
 
 class ClusterChains(NamedTuple):
@@ -82,7 +83,7 @@ def swendsen_wang(
     kept = sweeps // thin
     samples = np.empty((kept, *shape), dtype=np.int8)
     moments = np.empty((2, kept, chains))
-    for sweep in range(1 - warmup, sweeps + 1):
+    for sweep in progress(range(1 - warmup, sweeps + 1), "sweeps"):
         sizes = cluster_sweep(state, bonds, coupling, rng)
         if sweep > 0 and sweep % thin == 0:
             samples[sweep // thin - 1] = state.reshape(shape)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rgflow.montecarlo.integrator import DualAveraging, Kinetic, leapfrog
 from rgflow.montecarlo.target import Target
+from rgflow.runtime.progress import progress
 
 Move = Callable[[Tensor, torch.Generator], Tensor]
 """A further update of states ``(B, *event_shape)``, under which the law does not change."""
@@ -99,14 +100,14 @@ def hmc(
 
     for trajectories, average in ((warmup // 2, _harmonic_mean), (-(-warmup // 2), torch.mean)):
         tuning = DualAveraging(step_size, target_acceptance)
-        for _ in range(trajectories):
+        for _ in progress(range(trajectories), "warm-up"):
             state, acceptance = advance(state, tuning.step_size)
             tuning.update(float(average(acceptance)))
         step_size = tuning.average
     kept = steps // thin
     samples, energies = x.new_empty(kept, *x.shape), state.energy.new_empty(kept, len(x))
     total = torch.zeros_like(state.energy[0])  # it stays on the device, so that nobody waits
-    for step in range(1, steps + 1):
+    for step in progress(range(1, steps + 1), "trajectories"):
         state, acceptance = advance(state, step_size)
         total += acceptance.mean()
         if step % thin == 0:

@@ -8,6 +8,7 @@ from torch import Tensor
 from rgflow.flow import Flow
 from rgflow.montecarlo.target import Target
 from rgflow.montecarlo.weighted import weighted_samples
+from rgflow.runtime.progress import progress
 
 
 class IndependenceChains(NamedTuple):
@@ -89,7 +90,7 @@ def _scan(log_weights: Tensor, log_uniform: Tensor) -> tuple[Tensor, Tensor]:
     index = torch.arange(steps * chains).view(steps, chains)
     visited, accepted = torch.empty_like(index), torch.ones(steps, chains, dtype=torch.bool)
     visited[0], current = index[0], log_weights[0]
-    for t in range(1, steps):
+    for t in progress(range(1, steps), "proposals"):
         accept = log_weights[t] > current + log_uniform[t]
         visited[t] = torch.where(accept, index[t], visited[t - 1])
         current = torch.where(accept, log_weights[t], current)

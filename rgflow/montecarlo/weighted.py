@@ -7,6 +7,7 @@ from torch import Tensor
 
 from rgflow.flow import Flow, check_same_events
 from rgflow.montecarlo.target import Target
+from rgflow.runtime.progress import progress
 
 
 class WeightedSamples(NamedTuple):
@@ -51,7 +52,7 @@ def weighted_samples(
         raise ValueError(f"got samples={n} and batch_size={batch_size}, expected at least 1 and 1")
     check_same_events(flow, energy)
     parts = []
-    for start in range(0, n, batch_size):
+    for start in progress(range(0, n, batch_size), "samples"):
         x, log_q = flow.sample_and_log_prob(min(batch_size, n - start), generator=generator)
         energies = energy.energy(x).double()
         part = WeightedSamples(x, energies, -energies - log_q.double())

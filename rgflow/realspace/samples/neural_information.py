@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from rgflow.realspace.samples.block_filter import block_law, symmetrize
 from rgflow.realspace.samples.jackknife import jackknife_error
 from rgflow.realspace.samples.windows import Windows
+from rgflow.runtime.progress import progress
 
 
 class Bounds(NamedTuple):
@@ -117,7 +118,7 @@ def learn_filter(
     ]
     optimizer = torch.optim.Adam(groups)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for _ in range(steps):
+    for _ in progress(range(steps), "training the filter"):
         chosen = torch.randint(
             len(training.blocks), (batch_size,), generator=generator, device=drawn_on
         ).to(device)
