@@ -3,7 +3,7 @@
 import logging
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,29 @@ class RunDirectory(Callback):
         trainer.logger.save()
         draw_loss_curve(self.path, module.monitor)
         log.info("run directory: %s", self.path)
+        if numbers["status"] == "finished":
+            log.info("result: %s", result_in_words(numbers))
+
+
+RESULTS = ("bits_per_dim", "divergence_nats", "free_energy_bound", "kl_nats", "ess", "forward_ess")
+"""Final numbers that are told at the end, where a run has them."""
+
+
+def result_in_words(numbers: Mapping[str, Any]) -> str:
+    """The final numbers of a run in a line, with their errors.
+
+    >>> result_in_words({"kl_nats": 0.02413, "kl_nats_error": 0.0007, "ess": None, "steps": 9})
+    'kl_nats 0.02413 +- 0.0007'
+    """
+    from rgflow.evaluation.summary import shown
+
+    return ", ".join(
+        f"{name} {shown(numbers[name], numbers[f'{name}_error'])}"
+        if f"{name}_error" in numbers
+        else f"{name} {numbers[name]:.4g}"
+        for name in RESULTS
+        if numbers.get(name) is not None
+    )
 
 
 def peak_memory_bytes(device: torch.device) -> int:
