@@ -13,6 +13,7 @@ from rgflow.evaluation.observables_table import energy_report, two_point_report
 from rgflow.evaluation.weighted_samples import draw_weighted, log_weights_of
 from rgflow.flow import Flow
 from rgflow.montecarlo.reference import Reference
+from rgflow.runtime.counts import takes_counts
 from rgflow.statistics import (
     LEAST_FOR_ESS,
     Measured,
@@ -25,6 +26,7 @@ from rgflow.statistics.chains import few_warnings
 
 
 @few_warnings(1)
+@takes_counts
 def evaluate_energy(
     flow: Flow,
     energy: Energy,
@@ -102,6 +104,7 @@ def evaluate_energy(
 
 
 @few_warnings(1)
+@takes_counts
 def reference_report(energy: Energy, reference: Reference, *, seed: int = 0) -> dict[str, Any]:
     """Report on states of a target by Monte Carlo, in plain numbers.
 

@@ -35,9 +35,12 @@ def forward_neighbours(x: Tensor) -> tuple[Tensor, Tensor]:
 def bond_sum(x: Tensor) -> Tensor:
     """``sum_<ij> x_i x_j`` with every bond once, ``(..., H, W) -> (...)``, in float64.
 
+    Small integers, such as spins in int8, are multiplied in int32, where they do not wrap around.
+
     >>> bond_sum(torch.ones(2, 3)).item()
     12.0
     """
+    x = x if x.is_floating_point() else x.int()
     down, right = forward_neighbours(x)
     return (x * (down + right)).sum((-2, -1), dtype=torch.float64)
 

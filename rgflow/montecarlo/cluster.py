@@ -7,6 +7,10 @@ import torch
 from torch import Tensor
 
 from rgflow.lattice.operators import bond_sum
+from rgflow.runtime.counts import takes_counts
+
+PART = 256
+"""States of each chain whose energies are computed at a time, so that memory does not grow."""
 
 
 class ClusterChains(NamedTuple):
@@ -26,6 +30,7 @@ class ClusterChains(NamedTuple):
     cluster_m4: Tensor
 
 
+@takes_counts
 def swendsen_wang(
     height: int,
     width: int,
@@ -89,7 +94,8 @@ def swendsen_wang(
             moments[:, sweep // thin - 1] = _cluster_moments(sizes.reshape(chains, -1))
     samples = torch.from_numpy(samples)
     m2, m4 = torch.from_numpy(moments)
-    return ClusterChains(samples, -coupling * bond_sum(samples), m2, m4)
+    bonds = torch.cat([bond_sum(part) for part in samples.split(PART)])
+    return ClusterChains(samples, -coupling * bonds, m2, m4)
 
 
 def _start(shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:

@@ -55,6 +55,19 @@ def hand_written_gradients() -> bool:
     )
 
 
+def are_readable(*tensors: Tensor) -> bool:
+    """Whether the numbers in these tensors are there to be looked at.
+
+    Under compilers, transforms of torch.func and dispatch modes they need not be.
+    """
+    return not (
+        torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or is_in_torch_dispatch_mode()
+        or any(t.is_meta for t in tensors)
+    )
+
+
 def machine_code(*tensors: Tensor) -> bool:
     """Whether machine code may be used on these tensors.
 

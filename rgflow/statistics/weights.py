@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rgflow.runtime.counts import takes_counts
 from rgflow.runtime.seeds import generator_for
 from rgflow.statistics.chains import Measured, mean_with_error
 
@@ -52,6 +53,7 @@ class LogZ(NamedTuple):
     upper: Measured | None
 
 
+@takes_counts
 def effective_sample_size(
     log_weights: Tensor, *, minimum: int = LEAST_FOR_ESS, generator: torch.Generator | None = None
 ) -> EffectiveSampleSize:
