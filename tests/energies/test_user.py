@@ -110,7 +110,7 @@ def test_a_force_of_the_batch_is_refused():
         energy=lambda self, x: x.square().sum((1, 2, 3)),
         force=lambda self, x: -2 * x + 0.02 * x.mean(0),
     )
-    with pytest.raises(ValueError, match="Broken.force: .* alone and in a batch"):
+    with pytest.raises(ValueError, match=r"Broken.force: .* alone and in a batch"):
         as_energy(made)
 
 
