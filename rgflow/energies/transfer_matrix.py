@@ -13,8 +13,8 @@ DENSE_SIDE = 8
 LEAST_COUPLING = 0.1
 """Above `DENSE_SIDE` the coupling must be at least this, so that few eigenvectors suffice."""
 KEPT = 80
-"""Leading eigenvectors that are kept above `DENSE_SIDE`. Without the rest the answer is off by less
-than 1e-10 of itself; on sides 9 and 10, where all are known, by 1.2e-11 at most."""
+"""Leading eigenvectors that are kept above `DENSE_SIDE`. Without the rest the answer is off by
+less than 1e-10 of itself; on sides 9 and 10, where all are known, by 1.2e-11 at most."""
 TOGETHER = 4
 """Bonds between two rows that are one matrix."""
 
