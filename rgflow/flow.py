@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -86,16 +86,6 @@ class Flow(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Same as ``log_prob``, so that wrappers of modules (DDP) can be used."""
         return self.log_prob(x)
-
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """As ``torch.nn.Module.compile``, but by default without buffers used in place.
-
-        With them the CPU code of torch 2.15 sums wrong gradients of scalar factors, such as the
-        slopes of a residual net.
-        """
-        if not args and kwargs.keys().isdisjoint({"options", "mode", "backend"}):
-            kwargs["options"] = {"inplace_buffers": False}
-        super().compile(*args, **kwargs)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log density in nats, ``(B, *event_shape) -> (B,)``.

@@ -6,9 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from rgflow.hierarchy import Hierarchy, Reach
+from rgflow.ops.compiler import keep_buffers_apart
 from rgflow.runtime.counts import whole_numbers
 from rgflow.runtime.fields import check_field
 
@@ -73,6 +75,8 @@ class Bijector(nn.Module, ABC):
     def _inverse(self, z: Event) -> tuple[Event, Tensor]: ...
 
     def _check(self, event: Event) -> None:
+        if torch.compiler.is_dynamo_compiling():
+            keep_buffers_apart()
         if isinstance(event, Tensor):
             got: EventShape = event.shape[1:]
         elif isinstance(event, tuple) and all(isinstance(e, Tensor) for e in event):
