@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from rgflow.bijectors.base import Bijector
 from rgflow.hierarchy import Hierarchy
 from rgflow.priors import Prior, Temperature
+from rgflow.runtime.counts import takes_counts
+from rgflow.runtime.fields import check_field
 
 
 class Flow(nn.Module):
@@ -85,16 +87,6 @@ class Flow(nn.Module):
         """Same as ``log_prob``, so that wrappers of modules (DDP) can be used."""
         return self.log_prob(x)
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """As ``torch.nn.Module.compile``, but by default without buffers used in place.
-
-        With them the CPU code of torch 2.15 sums wrong gradients of scalar factors, such as the
-        slopes of a residual net.
-        """
-        if not args and kwargs.keys().isdisjoint({"options", "mode", "backend"}):
-            kwargs["options"] = {"inplace_buffers": False}
-        super().compile(*args, **kwargs)
-
     def log_prob(self, x: Tensor) -> Tensor:
         """Log density in nats, ``(B, *event_shape) -> (B,)``.
 
@@ -116,6 +108,7 @@ class Flow(nn.Module):
         self._check_type(z)
         return self.bijector.inverse(z)[0]
 
+    @takes_counts
     def sample(
         self,
         n: int,
@@ -137,6 +130,7 @@ class Flow(nn.Module):
         x, _ = self.bijector.inverse(self.prior.sample(n, by_site, generator))
         return self._random_sign(x, generator)
 
+    @takes_counts
     def sample_and_log_prob(
         self,
         n: int,
@@ -154,10 +148,9 @@ class Flow(nn.Module):
 
     def _check_type(self, event: Tensor) -> None:
         """Refuse numbers of another type than the weights, which end in obscure errors."""
+        check_field(event, "the flow")
         weight = next(self.parameters(), None)
-        if weight is None or not isinstance(event, Tensor) or event.dtype == weight.dtype:
-            return
-        if event.is_floating_point():
+        if weight is not None and event.dtype != weight.dtype:
             raise ValueError(f"got {event.dtype}, expected {weight.dtype} as the flow's weights")
 
     def _component(self, x: Tensor, temperature: Temperature) -> Tensor:
@@ -172,8 +165,8 @@ class Flow(nn.Module):
 
     def _by_site(self, n: int, temperature: float | Sequence[float]) -> Temperature:
         """The temperature of each latent."""
-        if not isinstance(n, int) or n < 1:
-            raise ValueError(f"the number of samples must be a positive integer, got {n}")
+        if n < 1:
+            raise ValueError(f"n: got {n}, the number of samples must be a positive integer")
         values = torch.as_tensor(temperature)
         return (
             float(values)

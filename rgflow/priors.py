@@ -8,6 +8,9 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from rgflow.runtime.counts import takes_counts, whole_numbers
+from rgflow.runtime.fields import check_field
+
 Temperature = float | Tensor
 
 
@@ -28,7 +31,7 @@ class Prior(nn.Module, ABC):
 
     def __init__(self, event_shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.event_shape = tuple(event_shape)
+        self.event_shape = whole_numbers("event shape", event_shape)
         # follows the module's device and dtype
         self.register_buffer("anchor", torch.zeros(()), persistent=False)
 
@@ -38,6 +41,7 @@ class Prior(nn.Module, ABC):
         Raises:
             ValueError: For another shape, or a temperature that is not positive and finite.
         """
+        check_field(z, "the prior")
         if tuple(z.shape[1:]) != self.event_shape:
             raise ValueError(
                 f"the prior got {tuple(z.shape[1:])}, "
@@ -48,6 +52,7 @@ class Prior(nn.Module, ABC):
         scale = self._positive(temperature)
         return self._log_density(z / scale) - scale.log().expand(self.event_shape).sum()
 
+    @takes_counts
     def sample(
         self, n: int, temperature: Temperature = 1.0, generator: torch.Generator | None = None
     ) -> Tensor:

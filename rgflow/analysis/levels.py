@@ -5,6 +5,8 @@ from torch import Tensor
 
 from rgflow.bijectors.pixels import dequantize, to_image
 from rgflow.flow import Flow
+from rgflow.runtime.counts import takes_counts
+from rgflow.runtime.fields import check_field
 from rgflow.runtime.seeds import generator_for
 
 
@@ -19,6 +21,7 @@ def latents_by_level(flow: Flow, z: Tensor) -> dict[str, Tensor]:
         For ``level0``, ``level1``, ... tensors ``(B, C, sites of the level)``, or ``z`` as
         ``all``.
     """
+    check_field(z, "latents_by_level")
     hierarchy = flow.hierarchy
     if hierarchy is None:
         return {"all": z}
@@ -27,6 +30,7 @@ def latents_by_level(flow: Flow, z: Tensor) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
+@takes_counts
 def level_reconstructions(flow: Flow, images: Tensor, seed: int = 0) -> list[Tensor]:
     """Images rebuilt from the latents of level >= h, for h = 0 (all), 1, ...; the rest is zero.
 

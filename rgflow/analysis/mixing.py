@@ -4,8 +4,11 @@ import torch
 from torch import Tensor
 
 from rgflow.flow import Flow
+from rgflow.runtime.counts import takes_counts
+from rgflow.runtime.fields import check_field
 
 
+@takes_counts
 def mix(flow: Flow, z_a: Tensor, z_b: Tensor, level: int) -> Tensor:
     r"""Coarse latents of A with fine latents of B.
 
@@ -55,6 +58,8 @@ def mixing_strip(flow: Flow, z_a: Tensor, z_b: Tensor) -> Tensor:
 
 
 def _check_latents(flow: Flow, z_a: Tensor, z_b: Tensor) -> None:
+    for z in (z_a, z_b):
+        check_field(z, "mix")
     event = tuple(flow.event_shape)
     if z_a.shape != z_b.shape or tuple(z_a.shape[1:]) != event:
         got = f"{tuple(z_a.shape)} and {tuple(z_b.shape)}"

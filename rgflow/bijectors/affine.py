@@ -125,12 +125,18 @@ class ChannelMixing(Bijector):
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast(z.device.type, enabled=False):
-            lower, upper = self._factors()
+            # LAPACK has no half precision
+            lower, upper = (factor.to(_solved_in(z)) for factor in self._factors())
             half = torch.linalg.solve_triangular(
-                lower, self.permutation.T.contiguous(), upper=False, unitriangular=True
+                lower, self.permutation.T.to(lower).contiguous(), upper=False, unitriangular=True
             )
             matrix = torch.linalg.solve_triangular(upper, half, upper=True)
-            return _matmul(matrix, z), -self._log_det(z)
+            return _matmul(matrix.to(z), z), -self._log_det(z)
+
+
+def _solved_in(x: Tensor) -> torch.dtype:
+    """The precision in which equations for x are solved: at least single."""
+    return torch.promote_types(x.dtype, torch.float32)
 
 
 def _matmul(matrix: Tensor, x: Tensor) -> Tensor:

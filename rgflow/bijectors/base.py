@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from rgflow.hierarchy import Hierarchy, Reach
+from rgflow.ops.compiler import keep_buffers_apart
+from rgflow.runtime.counts import whole_numbers
+from rgflow.runtime.fields import check_field
 
 Shape = tuple[int, ...]
 EventShape = Shape | tuple[Shape, ...]
@@ -15,7 +20,9 @@ Event = Any  # a Tensor, or a tuple of tensors where the event shape is a tuple 
 
 
 def _as_tuples(shape: EventShape) -> EventShape:
-    return tuple(part if isinstance(part, int) else tuple(part) for part in shape)
+    if any(isinstance(part, Iterable) for part in shape):
+        return tuple(whole_numbers("event shape", part) for part in shape)
+    return whole_numbers("event shape", shape)
 
 
 class Bijector(nn.Module, ABC):
@@ -30,7 +37,7 @@ class Bijector(nn.Module, ABC):
             shapes for maps on a tuple of tensors, e.g. the two halves of a coupling.
 
     Raises:
-        ValueError: On a call with an event of another shape.
+        ValueError: On a call with an event of another shape, or of an integer type.
     """
 
     def __init__(self, event_shape: EventShape) -> None:
@@ -68,6 +75,8 @@ class Bijector(nn.Module, ABC):
     def _inverse(self, z: Event) -> tuple[Event, Tensor]: ...
 
     def _check(self, event: Event) -> None:
+        if torch.compiler.is_dynamo_compiling():
+            keep_buffers_apart()
         if isinstance(event, Tensor):
             got: EventShape = event.shape[1:]
         elif isinstance(event, tuple) and all(isinstance(e, Tensor) for e in event):
@@ -82,6 +91,8 @@ class Bijector(nn.Module, ABC):
                 f"{type(self).__name__} got a {type(event).__name__}, expected a tensor of shape "
                 f"(B, *{self.event_shape})"
             )
+        for part in (event,) if isinstance(event, Tensor) else event:
+            check_field(part, type(self).__name__)
         if got != self.event_shape:
             raise ValueError(
                 f"{type(self).__name__} got an event of shape {tuple(got)}, "

@@ -13,6 +13,7 @@ from rgflow.bijectors.coupling import CouplingChain
 from rgflow.bijectors.memory import Memory
 from rgflow.bijectors.polyphase import CouplingFactory
 from rgflow.hierarchy import Reach, checkerboard
+from rgflow.runtime.counts import takes_counts
 
 OFFSETS = {"disentangler": lambda block: block // 2, "decimator": lambda block: 0}
 
@@ -36,6 +37,7 @@ class BlockLayer(Bijector):
         ValueError: If blocks do not tile.
     """
 
+    @takes_counts
     def __init__(
         self,
         channels: int,
@@ -143,6 +145,7 @@ class BlockLevel(Bijector):
     Reference: arXiv:2010.00029.
     """
 
+    @takes_counts
     def __init__(
         self,
         channels: int,

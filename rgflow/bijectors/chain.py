@@ -19,6 +19,7 @@ class Chain(Bijector):
         memory: What is kept for the gradient: ``"store"`` all activations, ``"recompute"`` the
             input of each bijector, ``"rebuild"`` nothing but the last output (the inputs come
             back by inversion, so that memory does not grow with depth; first derivatives only).
+            Transforms of torch.func and derivatives in forward mode store in every mode.
 
     Raises:
         ValueError: If event shapes differ, or for an unknown memory mode.

@@ -19,6 +19,7 @@ from rgflow.bijectors.polyphase import (
 )
 from rgflow.hierarchy import Reach, full_pattern
 from rgflow.ops import has_faster_way
+from rgflow.runtime.counts import takes_counts
 
 
 class ConvLevel(Bijector):
@@ -55,6 +56,7 @@ class ConvLevel(Bijector):
     (torch.Size([5, 3, 8, 8]), torch.Size([5]))
     """
 
+    @takes_counts
     def __init__(
         self,
         channels: int,
@@ -111,6 +113,7 @@ class ConvLevel(Bijector):
 class _CellMixing(ChannelMixing):
     """Mixes the four sub-lattices (and the channels) inside each 2 x 2 cell."""
 
+    @takes_counts
     def __init__(self, channels: int, side: int, haar: bool) -> None:
         # the mean, which keeps its size from level to level, and three orthonormal differences
         signs = [[0.5, 0.5, 0.5, 0.5], [1, 1, -1, -1], [1, -1, -1, 1], [1, -1, 1, -1]]

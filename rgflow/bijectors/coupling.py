@@ -12,6 +12,7 @@ from rgflow.bijectors.memory import Memory
 from rgflow.bijectors.transforms import Affine, RationalQuadratic, Transform
 from rgflow.ops import Halves, apply_couplings, apply_transform, has_faster_way
 from rgflow.ops.contract import HasFasterWay
+from rgflow.runtime.counts import takes_counts
 
 
 class Coupling(HasFasterWay, Bijector):
@@ -43,6 +44,7 @@ class Coupling(HasFasterWay, Bijector):
 
     fast = True  # it is nothing but its transform and its conditioner
 
+    @takes_counts
     def __init__(
         self,
         split: tuple[int, int],
@@ -93,6 +95,7 @@ class AffineCoupling(Coupling):
     Reference: arXiv:1605.08803.
     """
 
+    @takes_counts
     def __init__(
         self,
         split: tuple[int, int],
@@ -124,6 +127,7 @@ class SplineCoupling(Coupling):
     torch.Size([1])
     """
 
+    @takes_counts
     def __init__(
         self,
         split: tuple[int, int],

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from rgflow.bijectors.base import Bijector
 from rgflow.lattice.operators import half, multiply_modes
 from rgflow.lattice.spectrum import check_spectrum
+from rgflow.runtime.counts import takes_counts
 
 
 class CirculantRoot(Bijector):
@@ -38,6 +39,7 @@ class CirculantRoot(Bijector):
     (0.5, -11.0904)
     """
 
+    @takes_counts
     def __init__(
         self,
         spectrum: Tensor | Sequence[Sequence[float]],

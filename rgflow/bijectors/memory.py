@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from rgflow.bijectors.base import Bijector
+from rgflow.ops.choice import is_transformed
 
 Memory = Literal["store", "recompute", "rebuild"]
 
@@ -25,6 +26,9 @@ def run_in_sequence(
 ) -> tuple[Any, Tensor]:
     """Apply bijectors in the given order and add up their log_dets.
 
+    Transforms of torch.func (vmap, jacrev) and derivatives in forward mode need every intermediate
+    result, so that there all modes are ``"store"``.
+
     Args:
         steps: Bijectors, already in the order of application.
         event: Tensor or tuple of tensors, each with the batch first.
@@ -34,7 +38,8 @@ def run_in_sequence(
     Returns:
         The last event, and the summed log_det of shape ``(B,)``.
     """
-    if memory == "rebuild" and torch.is_grad_enabled():
+    saves = torch.is_grad_enabled() and not is_transformed()
+    if memory == "rebuild" and saves:
         parts = (event,) if isinstance(event, Tensor) else event
         parameters = [p for step in steps for p in step.parameters()]
         *outputs, log_det = _RebuildFromOutput.apply(
@@ -44,9 +49,12 @@ def run_in_sequence(
     total: Tensor | None = None
     for step in steps:
         apply = step.inverse if inverse else step
-        if memory == "recompute" and torch.is_grad_enabled():
+        if memory == "recompute" and saves:
             event, log_det = checkpoint(
-                apply, event, use_reentrant=False, preserve_rng_state=False
+                _with_same_weights(apply, step, event),
+                event,
+                use_reentrant=False,
+                preserve_rng_state=False,
             )
         else:
             event, log_det = apply(event)
@@ -54,6 +62,29 @@ def run_in_sequence(
     if total is None:
         raise ValueError("got an empty sequence of bijectors, expected at least one")
     return event, total
+
+
+def _with_same_weights(
+    apply: Callable[[Any], tuple[Any, Tensor]], step: Bijector, event: Any
+) -> Callable[[Any], tuple[Any, Tensor]]:
+    """The map, which refuses to run once the weights or the event have been written to.
+
+    Autograd checks that for tensors that it has saved, but not for those of a second run.
+    """
+    if torch.compiler.is_compiling():
+        return apply
+    tensors = [*step.parameters(), *((event,) if isinstance(event, Tensor) else event)]
+    versions = [tensor._version for tensor in tensors]
+
+    def run(event: Any) -> tuple[Any, Tensor]:
+        if versions != [tensor._version for tensor in tensors]:
+            raise RuntimeError(
+                "a weight or an event was modified by an inplace operation between the forward "
+                "and the backward pass, expected that they stay as they were"
+            )
+        return apply(event)
+
+    return run
 
 
 class _RebuildFromOutput(torch.autograd.Function):
@@ -70,8 +101,8 @@ class _RebuildFromOutput(torch.autograd.Function):
         outputs = tuple(
             o.view_as(o) if any(o is t for t in tensors[:count]) else o for o in outputs
         )
-        ctx.steps, ctx.inverse, ctx.parameters = steps, inverse, tensors[count:]
-        ctx.save_for_backward(*outputs)
+        ctx.steps, ctx.inverse, ctx.count = steps, inverse, count
+        ctx.save_for_backward(*outputs, *tensors[count:])  # weights, so that changes are noticed
         device = outputs[0].device.type
         ctx.autocast = (
             device,
@@ -84,7 +115,7 @@ class _RebuildFromOutput(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
         *event_grads, log_det_grad = grads
-        parts = tuple(ctx.saved_tensors)
+        parts, parameters = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
         sums: dict[Tensor, Tensor] = {}
         device, dtype, enabled = ctx.autocast
         with torch.autocast(device, dtype=dtype, enabled=enabled):
@@ -113,4 +144,4 @@ class _RebuildFromOutput(torch.autograd.Function):
                     if g is not None:
                         sums[p] = sums[p] + g if p in sums else g
                 parts = tuple(i.detach() for i in inputs)
-        return (None, None, None, *event_grads, *(sums.get(p) for p in ctx.parameters))
+        return (None, None, None, *event_grads, *(sums.get(p) for p in parameters))

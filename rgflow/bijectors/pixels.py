@@ -10,11 +10,15 @@ from torch.nn import functional as F
 
 from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.chain import Chain
+from rgflow.ops.choice import are_readable
+from rgflow.runtime.fields import check_field
 
 SHADES = 256
 BOUND = 6.0  # largest logit for which the map is the logistic function itself
 LEAST_NOISE = 2.0**-14  # four times the spacing of float32 below 256
 EDGE = 1 / (1 + math.exp(-BOUND))
+FAR = 1.0
+"""Mean distance from [0, 1] at which intensities are taken for something else, such as shades."""
 
 
 def dequantize(images: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -42,6 +46,7 @@ def dequantize(images: Tensor, generator: torch.Generator | None = None) -> Tens
 
 def to_image(x: Tensor) -> Tensor:
     """Rounds intensities (1 is white) to uint8 shades; what lies outside [0, 1] is clamped."""
+    check_field(x, "to_image")
     return x.detach().clamp(0, 1).mul(SHADES - 1).round().to(torch.uint8)
 
 
@@ -78,7 +83,8 @@ class PixelLogit(Bijector):
         margin: Half of what the squeeze takes off, in (0, 1/2).
 
     Raises:
-        ValueError: For a margin out of range; on a call, for integers.
+        ValueError: For a margin out of range; on a call, for integers, and for intensities that
+            lie on average more than `FAR` outside [0, 1], where no compiler or transform runs it.
 
     Reference: Real NVP, arXiv:1605.08803; the margin 0.05 is that of arXiv:2010.00029.
 
@@ -102,10 +108,7 @@ class PixelLogit(Bijector):
         return ()
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        if not x.is_floating_point():
-            raise ValueError(
-                f"got images of type {x.dtype}, expected intensities: dequantize them"
-            )
+        _check_intensities(x)
         p = x * self.slope + self.start
         near = p.clamp(1 - EDGE, EDGE)
         log_p, log_q = near.log(), torch.log1p(-near)
@@ -122,3 +125,16 @@ class PixelLogit(Bijector):
 
     def _constant(self) -> float:
         return math.prod(self.event_shape) * math.log(self.slope)
+
+
+def _check_intensities(x: Tensor) -> None:
+    """Refuses what cannot be intensities; single pixels far out, as of hot samples, may be."""
+    if not are_readable(x):
+        return
+    distance = float((x - x.clamp(0, 1)).abs().mean().detach())
+    if distance > FAR:
+        low, high = x.detach().aminmax()
+        raise ValueError(
+            f"got intensities from {low:.3g} to {high:.3g}, on average {distance:.3g} outside "
+            "[0, 1], expected shades divided by 255: dequantize images"
+        )

@@ -11,6 +11,7 @@ from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.coupling import Coupling
 from rgflow.hierarchy import Pattern, Reach
 from rgflow.ops import concatenate
+from rgflow.runtime.counts import takes_counts
 
 # The order in which the sub-lattices are stacked: the kept one first, and both the checkerboard
 # and the split into kept and emitted are plain slices.
@@ -78,6 +79,7 @@ class PolyphaseCoupling(Bijector):
         make_coupling: Called with the halves' channels, their lattice and ``reads``.
     """
 
+    @takes_counts
     def __init__(
         self, channels: int, side: int, pairing: str, reads: int, make_coupling: CouplingFactory
     ) -> None:

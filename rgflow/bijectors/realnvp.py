@@ -15,6 +15,7 @@ from rgflow.bijectors.polyphase import (
     stack_phases,
     unstack_phases,
 )
+from rgflow.runtime.counts import takes_counts
 
 
 class ChannelCoupling(Bijector):
@@ -26,6 +27,7 @@ class ChannelCoupling(Bijector):
         make_coupling: Called with the halves' channels, their lattice and ``reads``.
     """
 
+    @takes_counts
     def __init__(
         self, event_shape: tuple[int, int, int], reads: int, make_coupling: CouplingFactory
     ) -> None:
@@ -66,6 +68,7 @@ class RealNVP(Bijector):
     Reference: arXiv:1605.08803.
     """
 
+    @takes_counts
     def __init__(
         self,
         channels: int,

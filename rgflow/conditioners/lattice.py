@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from rgflow.conditioners.mlp import ACTIVATIONS, MLP, check_activation, check_at_least_one
 from rgflow.ops import FastPatches, apply_net, circular_pad
 from rgflow.ops.contract import HasFasterWay
+from rgflow.runtime.counts import takes_counts
 
 
 def _check_kernels(kernels: Sequence[int]) -> None:
@@ -38,6 +39,7 @@ class PatchMLP(HasFasterWay, nn.Module):
     torch.Size([1, 4, 4, 4])
     """
 
+    @takes_counts
     def __init__(
         self,
         inputs: int,
@@ -87,6 +89,7 @@ class ConvNet(nn.Module):
     torch.Size([1, 4, 4, 4])
     """
 
+    @takes_counts
     def __init__(
         self,
         inputs: int,
@@ -136,6 +139,7 @@ class Equivariant(nn.Module):
     True
     """
 
+    @takes_counts
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from rgflow.ops import FastPerceptron
 from rgflow.ops.contract import HasFasterWay
+from rgflow.runtime.counts import takes_counts
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "elu": F.elu,
@@ -53,6 +54,7 @@ class MLP(HasFasterWay, nn.Module):
 
     radius = 0
 
+    @takes_counts
     def __init__(
         self,
         inputs: int,

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from rgflow.conditioners.mlp import check_at_least_one
 from rgflow.ops import FastNet, FastPerceptron, FastResidual, FastSequence
 from rgflow.ops.contract import HasFasterWay
+from rgflow.runtime.counts import takes_counts
 
 
 class ResidualMLP(HasFasterWay, nn.Module):
@@ -39,6 +40,7 @@ class ResidualMLP(HasFasterWay, nn.Module):
 
     radius = 0
 
+    @takes_counts
     def __init__(
         self,
         inputs: int,

@@ -11,6 +11,14 @@ from rgflow.energies.gradient import minus_gradient
 FORCE_TOLERANCE = 1e-2
 """Largest difference of a force from the derivative, relative to the largest component."""
 
+SEPARATE_TOLERANCE = 1e-3
+"""The same for events alone and in a batch, which differ by rounding at most."""
+MIXES = (
+    "got other values for the same fields alone and in a batch, expected that samples of a batch "
+    "do not influence each other: sums and means over the axes of a field, never over the first "
+    "axis"
+)
+
 
 def generator_like(x: Tensor) -> torch.Generator:
     """A generator with always the same stream, on the device of x."""
@@ -22,6 +30,14 @@ def check_shape(what: str, value: Any, expected: tuple[int, ...], asked: str = "
     got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
     if got != expected:
         raise ValueError(f"{what}: got {got}{asked}, expected a tensor of shape {expected}")
+
+
+def check_separate(what: str, function: Callable[[Tensor], Tensor], events: Tensor) -> None:
+    """Refuses, with a ValueError, a function of a batch whose samples influence each other."""
+    together = tried(what, function, events)
+    alone = torch.cat([tried(f"{what} of a batch of 1", function, one) for one in events.split(1)])
+    if not (together - alone).abs().max() <= SEPARATE_TOLERANCE * alone.abs().max().clamp_min(1):
+        raise ValueError(f"{what}: {MIXES}")
 
 
 def tried(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -38,7 +54,10 @@ def try_force(
     energy: Callable[[Tensor], Tensor],
     x: Tensor,
 ) -> None:
-    """Refuses, with a ValueError, a force that is not minus the derivative of the energy at x."""
+    """Refuses, with a ValueError, a force that is not minus the derivative of the energy at x.
+
+    One that is near it, but of the batch and not of each field, is refused as well.
+    """
     got = tried(what, force, x)
     check_shape(what, got, tuple(x.shape))
     expected = minus_gradient(energy, x)
@@ -48,3 +67,4 @@ def try_force(
             f"{what}: got {float(got.flatten()[at]):.4g} where -dE/dx is "
             f"{float(expected.flatten()[at]):.4g}, expected minus the derivative of the energy"
         )
+    check_separate(what, force, x)

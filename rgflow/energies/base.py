@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -16,6 +18,8 @@ from rgflow.energies.parameters import check_positive
 from rgflow.energies.physical import PhysicalVariables
 from rgflow.lattice.operators import gaussian_log_z
 from rgflow.lattice.spectrum import has_symmetries
+from rgflow.runtime.counts import whole_numbers
+from rgflow.runtime.fields import check_field
 
 
 class Energy(nn.Module, ABC):
@@ -45,6 +49,9 @@ class Energy(nn.Module, ABC):
     therefore inherits none of these members: those that it does not define itself have the
     defaults of this class again (`is_outdated`).
 
+    ``energy`` and ``force`` of every subclass refuse, with a ValueError, fields of another shape
+    or of an integer type.
+
     Constants on the lattice are float64 buffers, cast to the field's type where they are used, and
     no part of the state: leave an energy in double precision and give it fields of either type.
 
@@ -60,13 +67,16 @@ class Energy(nn.Module, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        for name in ("energy", "force"):
+            if inspect.isfunction(own := vars(cls).get(name)):
+                setattr(cls, name, _checks_fields(own))
         for name in OFFERS:
             if is_outdated(cls, name):
                 setattr(cls, name, vars(Energy)[name])
 
     def __init__(self, event_shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.event_shape: tuple[int, ...] = tuple(event_shape)
+        self.event_shape: tuple[int, ...] = whole_numbers("event shape", event_shape)
         if not self.event_shape or min(self.event_shape) < 1:
             raise ValueError(f"got event shape {self.event_shape}, expected positive sizes")
 
@@ -79,6 +89,7 @@ class Energy(nn.Module, ABC):
 
         The default differentiates the energy automatically.
         """
+        self._check(x)
         return minus_gradient(self.energy, x)
 
     @property
@@ -162,11 +173,23 @@ class Energy(nn.Module, ABC):
         return self if factor == 1 else Scaled(self, factor)
 
     def _check(self, x: Tensor) -> None:
-        if tuple(x.shape[1:]) != self.event_shape:
+        check_field(x, type(self).__name__)
+        if tuple(x.shape[1:]) != tuple(self.event_shape):
             raise ValueError(
                 f"{type(self).__name__} got fields of shape {tuple(x.shape[1:])}, "
-                f"expected {self.event_shape} after the batch axis"
+                f"expected {tuple(self.event_shape)} after the batch axis"
             )
+
+
+def _checks_fields(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The method of an energy, with a check of the fields in front of it."""
+
+    @functools.wraps(method)
+    def checked(self: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        Energy._check(self, x)  # self may be another object that borrows the method
+        return method(self, x, *args, **kwargs)
+
+    return checked
 
 
 class Scaled(Energy):

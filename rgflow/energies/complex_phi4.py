@@ -8,6 +8,7 @@ from torch import Tensor
 from rgflow.energies.base import Energy
 from rgflow.energies.parameters import check_finite, check_side
 from rgflow.lattice.operators import forward_neighbours, khat_squared, neighbour_sum
+from rgflow.runtime.counts import takes_counts
 
 
 class ComplexPhi4(Energy):
@@ -36,6 +37,7 @@ class ComplexPhi4(Energy):
 
     even = translation_invariant = True
 
+    @takes_counts
     def __init__(self, side: int, t: float, mu: float, lam: float) -> None:
         check_side(side)
         check_finite(t=t, mu=mu, lam=lam)
@@ -72,7 +74,6 @@ class ComplexPhi4(Energy):
 
     def energy(self, x: Tensor) -> Tensor:
         """``S(x)``, ``(B, 2, L, L) -> (B,)``."""
-        self._check(x)
         down, right = forward_neighbours(x)
         hopping = (x * (down + right)).sum((1, 2, 3))
         density = x.square().sum(1)  # (B, L, L)
@@ -81,6 +82,5 @@ class ComplexPhi4(Energy):
     @torch.no_grad()
     def force(self, x: Tensor) -> Tensor:
         """``t sum_neighbours x' - 2 mu x - 4 lam |x|^2 x``."""
-        self._check(x)
         density = x.square().sum(1, keepdim=True)  # (B, 1, L, L)
         return self.t * neighbour_sum(x) - x * (2 * self.mu + 4 * self.lam * density)

@@ -16,6 +16,7 @@ from rgflow.energies.free_field import free_field_two_point as free_field_two_po
 from rgflow.energies.parameters import check_finite, check_lattice
 from rgflow.energies.transfer_matrix import ising_m2 as ising_m2
 from rgflow.lattice.operators import bond_sum
+from rgflow.runtime.counts import takes_counts
 
 CRITICAL_COUPLING: float = math.log(1 + math.sqrt(2)) / 2
 """J at the transition of the infinite square lattice, ``sinh 2J = 1``."""
@@ -44,6 +45,7 @@ class IsingMoments(NamedTuple):
     m4: float
 
 
+@takes_counts
 def ising_log_z(height: int, width: int, coupling: float) -> float:
     """``ln Z = ln sum_s exp(J sum_<ij> s_i s_j)`` on the torus, at any temperature.
 
@@ -68,6 +70,7 @@ def ising_log_z(height: int, width: int, coupling: float) -> float:
     return _derivatives(height, width, coupling, order=0)
 
 
+@takes_counts
 def ising_energy(height: int, width: int, coupling: float) -> float:
     """Internal energy per site in units of J, ``u = -<sum_<ij> s_i s_j> / N = -(d ln Z/dJ) / N``.
 
@@ -79,6 +82,7 @@ def ising_energy(height: int, width: int, coupling: float) -> float:
     return -_derivatives(height, width, coupling, order=1) / (height * width)
 
 
+@takes_counts
 def ising_specific_heat(height: int, width: int, coupling: float) -> float:
     """Specific heat per site in units of k_B, ``c = (<H^2> - <H>^2) / N = J^2 (d2 ln Z/dJ2) / N``.
 
@@ -91,6 +95,7 @@ def ising_specific_heat(height: int, width: int, coupling: float) -> float:
     return coupling**2 * _derivatives(height, width, coupling, order=2) / (height * width)
 
 
+@takes_counts
 def ising_brute_force(height: int, width: int, coupling: float) -> IsingMoments:
     """Averages over all ``2**N`` configurations, for a coupling of either sign.
 

@@ -5,8 +5,10 @@ from torch import Tensor
 
 from rgflow.energies.parameters import check_lattice, check_positive
 from rgflow.lattice.operators import gaussian_log_z, khat_squared
+from rgflow.runtime.counts import takes_counts
 
 
+@takes_counts
 def free_field_spectrum(height: int, width: int, m2: float) -> Tensor:
     """Covariance ``1 / (2 m2 + 2 khat^2)`` by mode of `GaussianField`'s action, ``(H, W)``.
 
@@ -23,6 +25,7 @@ def free_field_spectrum(height: int, width: int, m2: float) -> Tensor:
     return 0.5 / (m2 + khat_squared(height, width))
 
 
+@takes_counts
 def free_field_log_z(height: int, width: int, m2: float) -> float:
     """``ln Z = N/2 ln(2 pi) - 1/2 sum_k ln(2 m2 + 2 khat^2)`` of `GaussianField`'s action.
 
@@ -31,6 +34,7 @@ def free_field_log_z(height: int, width: int, m2: float) -> float:
     return gaussian_log_z(free_field_spectrum(height, width, m2))
 
 
+@takes_counts
 def free_field_two_point(height: int, width: int, m2: float) -> Tensor:
     """``G(r) = <phi_x phi_{x+r}>`` of `GaussianField`'s action, ``(H, W)`` float64.
 

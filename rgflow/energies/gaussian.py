@@ -9,6 +9,7 @@ from rgflow.energies.base import Energy
 from rgflow.energies.free_field import free_field_spectrum
 from rgflow.energies.parameters import check_side
 from rgflow.lattice.operators import gradient_squared, half, multiply_modes, neighbour_sum
+from rgflow.runtime.counts import takes_counts
 
 
 class GaussianField(Energy):
@@ -33,6 +34,7 @@ class GaussianField(Energy):
 
     gaussian = even = translation_invariant = True
 
+    @takes_counts
     def __init__(self, side: int, m2: float) -> None:
         check_side(side)
         super().__init__((1, side, side))
@@ -48,15 +50,14 @@ class GaussianField(Energy):
 
     def energy(self, x: Tensor) -> Tensor:
         """``S(x)``, ``(B, 1, L, L) -> (B,)``."""
-        self._check(x)
         return (gradient_squared(x) + self.m2 * x.square()).sum((1, 2, 3))
 
     @torch.no_grad()
     def force(self, x: Tensor) -> Tensor:
         """``-A x``."""
-        self._check(x)
         return 2 * neighbour_sum(x) - (8 + 2 * self.m2) * x
 
+    @takes_counts
     def sample(
         self, n: int, generator: torch.Generator | None = None, dtype: torch.dtype | None = None
     ) -> Tensor:

@@ -14,6 +14,7 @@ from rgflow.energies.base import Energy
 from rgflow.energies.free_field import free_field_spectrum
 from rgflow.energies.parameters import check_finite, check_positive, check_side
 from rgflow.lattice.operators import gradient_squared, neighbour_sum
+from rgflow.runtime.counts import takes_counts
 
 
 class Hopping(NamedTuple):
@@ -72,6 +73,7 @@ class Phi4(Energy):
     cluster_hopping = 2.0
     """The cross term of a squared difference is ``-2 phi_x phi_{x+mu}``."""
 
+    @takes_counts
     def __init__(self, side: int, m2: float, lam: float, field_scale: float = 1.0) -> None:
         check_side(side)
         check_finite(m2=m2, lam=lam)
@@ -151,12 +153,10 @@ class Phi4(Energy):
 
     def energy(self, x: Tensor) -> Tensor:
         """``S(x)``, ``(B, 1, L, L) -> (B,)``."""
-        self._check(x)
         square = x.square()
         return (gradient_squared(x) + square * (self.m2 + self.lam * square)).sum((1, 2, 3))
 
     @torch.no_grad()
     def force(self, x: Tensor) -> Tensor:
         """``2 sum_neighbours x' - (8 + 2 m2) x - 4 lam x^3``."""
-        self._check(x)
         return 2 * neighbour_sum(x) - x * (8 + 2 * self.m2 + 4 * self.lam * x.square())

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rgflow.energies.attempt import check_shape, generator_like, tried, try_force
+from rgflow.energies.attempt import MIXES, check_shape, generator_like, tried, try_force
 from rgflow.energies.base import Energy
 from rgflow.energies.gradient import minus_gradient
 from rgflow.energies.offers import OBSERVABLES
@@ -67,11 +67,7 @@ def _try_energy(energy: Energy, name: str, x: Tensor) -> None:
         return torch.cat([energy.energy(field) for field in x.split(1)])
 
     if not tried(f"{name}.energy of a batch of 1", agree_on_probes, energy, one_by_one):
-        raise ValueError(
-            f"{name}.energy: got other energies for the same fields alone and in a batch, "
-            "expected that samples of a batch do not influence each other: sums and means over "
-            "the axes of a field, never over the first axis"
-        )
+        raise ValueError(f"{name}.energy: {MIXES}")
     slope = tried(f"{name}.energy, differentiated", minus_gradient, energy.energy, x)
     if not slope.isfinite().all() or not slope.any():
         kind = "zero" if not slope.any() else "not finite"

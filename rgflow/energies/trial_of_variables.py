@@ -6,7 +6,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from rgflow.energies.attempt import check_shape, generator_like, tried, try_force
+from rgflow.energies.attempt import check_separate, check_shape, generator_like, tried, try_force
 from rgflow.energies.base import Energy
 from rgflow.energies.physical import Kind, PhysicalVariables, unit_vectors
 from rgflow.lattice.operators import bond_sum
@@ -40,6 +40,7 @@ def try_physical(energy: Energy, name: str, x: Tensor) -> None:
     if kind == "angles" and not v.abs().max() <= math.pi + 1e-6:
         raise ValueError(f"{name}.draw: got {v.abs().max():.4g}, expected angles in [-pi, pi]")
     check_shape(f"{name}.energy", tried(f"{name}.energy", physical.energy, v), (len(x),))
+    check_separate(f"{name}.energy", physical.energy, v)
     if physical.mean is not None:
         mean = tried(f"{name}.mean", physical.mean, x)
         check_shape(f"{name}.mean", mean, tuple(v.shape))
@@ -48,6 +49,7 @@ def try_physical(energy: Energy, name: str, x: Tensor) -> None:
                 f"{name}.mean: got means of {kind} up to {mean.abs().max():.4g} in {mean.dtype}, "
                 "expected means of spins, in [-1, 1], in torch.float64"
             )
+        check_separate(f"{name}.mean", physical.mean, x)
     if physical.field is not None:
         field = tried(f"{name}.field", physical.field, v, generator)
         check_shape(f"{name}.field", field, tuple(x.shape))

@@ -10,6 +10,7 @@ from torch import Tensor
 from rgflow.energies.base import Energy
 from rgflow.energies.offers import is_outdated
 from rgflow.energies.trial import try_out
+from rgflow.runtime.counts import whole_numbers
 
 
 def _passed_on(name: str) -> property:
@@ -64,7 +65,6 @@ class UserEnergy(Energy):
 
     def energy(self, x: Tensor) -> Tensor:
         """``E(x)``, ``(B, *event_shape) -> (B,)``."""
-        self._check(x)
         return self.inner.energy(x)
 
     def force(self, x: Tensor) -> Tensor:
@@ -121,9 +121,4 @@ def as_energy(model: Any) -> Energy:
 
 def _event_shape(model: Any) -> tuple[int, ...]:
     shape = getattr(model, "event_shape", None)
-    if not isinstance(shape, list | tuple) or not all(isinstance(n, int) for n in shape):
-        raise ValueError(
-            f"{type(model).__name__}.event_shape: got {shape!r}, expected integers such as "
-            "(1, 8, 8)"
-        )
-    return tuple(shape)
+    return whole_numbers(f"{type(model).__name__}.event_shape", shape)

@@ -11,6 +11,7 @@ from rgflow.energies.base import Energy
 from rgflow.energies.parameters import check_finite, check_side
 from rgflow.energies.physical import PhysicalVariables
 from rgflow.lattice.operators import forward_neighbours
+from rgflow.runtime.counts import takes_counts
 
 
 class XY(Energy):
@@ -41,6 +42,7 @@ class XY(Energy):
     law_methods = ("energy", "angle_energy", "angles")
     even = translation_invariant = True
 
+    @takes_counts
     def __init__(self, side: int, coupling: float) -> None:
         check_side(side)
         check_finite(coupling=coupling)
@@ -75,7 +77,6 @@ class XY(Energy):
 
     def energy(self, x: Tensor) -> Tensor:
         """``E(x)``, ``(B, 1, L, L) -> (B,)``."""
-        self._check(x)
         normal = x.square() / 2 - math.log(2 * math.pi) / 2
         return self.angle_energy(self.angles(x)) + normal.sum((1, 2, 3))
 

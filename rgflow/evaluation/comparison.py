@@ -20,7 +20,8 @@ class Rates(NamedTuple):
 
     Attributes:
         flow: Rate of the flow, ``ess * samples / seconds``.
-        flow_error: Its standard error, from that of the effective sample size.
+        flow_error: Its standard error, from that of the effective sample size; infinite where
+            that is not known.
         chains: Rate of the chains, ``states / (2 tau) / seconds``.
         flow_with_training: Rate of the flow if the seconds of its training count as well.
         chains_with_training: The same for chains that a flow makes fast; None for other chains.
@@ -115,7 +116,8 @@ def sampling_rates(flow: Report, chains: Report, training: float | None = None) 
     if training is not None and not 0 <= training < math.inf:
         raise ValueError(f"training time: got {training} seconds, expected a number >= 0")
     per_second = flow["samples"] / flow["seconds"]
-    rate, error = flow["ess"] * per_second, flow["ess_error"] * per_second
+    error = math.inf if flow["ess_error"] is None else flow["ess_error"]
+    rate, error = flow["ess"] * per_second, error * per_second
     other = chains["independent_samples_per_second"]
     if training is None:
         return Rates(rate, error, other)

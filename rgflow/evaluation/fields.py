@@ -13,18 +13,22 @@ from rgflow.evaluation.observables_table import energy_report, two_point_report
 from rgflow.evaluation.weighted_samples import draw_weighted, log_weights_of
 from rgflow.flow import Flow
 from rgflow.montecarlo.reference import Reference
+from rgflow.runtime.counts import takes_counts
 from rgflow.statistics import (
     LEAST_FOR_ESS,
+    UNTRUSTED,
     Measured,
     derived_with_error,
     effective_sample_size,
     log_z_estimates,
     metropolis_acceptance,
+    pareto_k,
 )
 from rgflow.statistics.chains import few_warnings
 
 
 @few_warnings(1)
+@takes_counts
 def evaluate_energy(
     flow: Flow,
     energy: Energy,
@@ -43,6 +47,10 @@ def evaluate_energy(
     * ``kl_nats = ln Z - log_z_lower`` is KL(q||p), ``forward_kl_nats = log_z_upper - ln Z`` is
       KL(p||q);
     * ``ess``, ``largest_share`` and ``acceptance`` are those of `rgflow.statistics`;
+    * ``pareto_k`` is the tail of the weights. The importance estimate is not to be trusted from
+      0.7 on, and has no error there; for ``ess`` these limits are 0.35 and 0.5.
+      ``forward_pareto_k``, for ``forward_ess``, is the larger one of the tails of w and 1/w over
+      the target;
     * ``forward_ess = 1 / (<w>_p <1/w>_p)`` sees modes that q misses;
     * ``target_log_weight_max = max_p log w - log_z_importance`` says by how many nats the flow
       makes the worst of the target's states too rare.
@@ -102,6 +110,7 @@ def evaluate_energy(
 
 
 @few_warnings(1)
+@takes_counts
 def reference_report(energy: Energy, reference: Reference, *, seed: int = 0) -> dict[str, Any]:
     """Report on states of a target by Monte Carlo, in plain numbers.
 
@@ -177,13 +186,18 @@ def _quality(log_weights: Tensor, target: Tensor | None) -> dict[str, float | No
     ess, share = None, float(torch.softmax(log_weights, 0).max())
     if len(log_weights) >= LEAST_FOR_ESS:
         ess = Measured(*effective_sample_size(log_weights)[:2])
-    forward = None
+    forward, forward_k = None, math.nan
     if target is not None and target.numel() >= LEAST_FOR_ESS:
         forward = _forward_ess(target)
+        forward_k = max(pareto_k(target.flatten()), pareto_k(-target.flatten()))
+        if forward_k >= UNTRUSTED:
+            forward = forward._replace(error=math.inf)
     acceptance = metropolis_acceptance(log_weights)
     return {
         **_flat({"ess": ess, "forward_ess": forward}),
         "largest_share": share,
+        "pareto_k": _number(pareto_k(log_weights)),
+        "forward_pareto_k": _number(forward_k),
         "acceptance": acceptance,
     }
 

@@ -171,10 +171,12 @@ def two_point_report(
     points = torch.cat([_two_point(energy, part, generator) for part in parts])
     columns = points.unflatten(0, leading).unbind(-1)
     if log_weights is None:
-        points = [mean_with_error(column) for column in columns]
+        estimate = mean_with_error
     else:
-        points = [reweighted(column, log_weights) for column in columns]
-    return points if kind_of(energy) == "field" else [Measured(1.0, 0.0), *points[1:]]
+        estimate = partial(reweighted, log_weights=log_weights)
+    if kind_of(energy) == "field":
+        return [estimate(column) for column in columns]
+    return [Measured(1.0, 0.0), *(estimate(column) for column in columns[1:])]
 
 
 def _two_point(energy: Energy, x: Tensor, generator: torch.Generator) -> Tensor:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rgflow.statistics import UNTRUSTED
+
 LEAST_ESS = 0.01
 """Below this effective sample size, averages are those of a few samples."""
 LARGEST_SHARE = 0.1
@@ -45,6 +47,8 @@ def cautions(report: Mapping[str, Any]) -> list[str]:
 
     * The effective sample size is below 1%, or one sample has more than 10% of all weight:
       importance estimates are those of a few samples.
+    * The weights, or their squares for the effective sample size, have a tail from Pareto k = 0.7
+      on, where averages are not to be trusted.
     * The effective sample size is less than twice its error: single samples decide it.
     * The forward effective sample size is, by more than two of its errors, less than half of the
       other: states of the target lie where the flow hardly goes, which its own samples do not
@@ -54,7 +58,7 @@ def cautions(report: Mapping[str, Any]) -> list[str]:
     Args:
         report: A report of `rgflow.evaluation.fields.evaluate_energy`.
     """
-    found = [] if is_trustworthy(report) else [FEW_SAMPLES]
+    found = [*([] if _has_many_samples(report) else [FEW_SAMPLES]), *_heavy_tail(report)]
     ess, forward = report.get("ess"), report.get("forward_ess")
     error = report.get("ess_error") or 0.0
     if ess is not None and ess < 2 * error:
@@ -67,6 +71,11 @@ def cautions(report: Mapping[str, Any]) -> list[str]:
             f"warning: the forward ESS {forward:.2g} contradicts the ESS {ess:.2g}: states of the "
             "target lie where the flow hardly goes, or Monte Carlo is not in equilibrium; if it "
             "is, ESS, importance estimate and reweighted observables are not to be trusted"
+        )
+    elif (k := report.get("forward_pareto_k")) is not None and k >= UNTRUSTED:
+        found.append(
+            f"warning: over the target the weights have a tail of Pareto k = {k:.2f}: the forward "
+            f"ESS is not to be trusted, the limit is {UNTRUSTED}"
         )
     off = [f"{name} by {number:+.1f}" for name, number in _sigmas(report) if abs(number) > SIGMAS]
     if off:
@@ -91,9 +100,30 @@ def _sigmas(report: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def is_trustworthy(report: Mapping[str, Any]) -> bool:
-    """Whether the weighted averages of a report are averages over many samples."""
+    """Whether the weighted averages of a report are over many samples, without a heavy tail."""
+    k = report.get("pareto_k")
+    return _has_many_samples(report) and (k is None or k < UNTRUSTED)
+
+
+def _has_many_samples(report: Mapping[str, Any]) -> bool:
     ess = report["ess"]
     return (ess is None or ess >= LEAST_ESS) and report["largest_share"] <= LARGEST_SHARE
+
+
+def _heavy_tail(report: Mapping[str, Any]) -> list[str]:
+    """What the tail of the weights, and that of their squares, do not let be trusted."""
+    k = report.get("pareto_k")
+    if k is None or 2 * k < UNTRUSTED:
+        return []
+    if k < UNTRUSTED:
+        return [
+            f"warning: the squares of the weights have a tail of Pareto k = {2 * k:.2f}: the ESS "
+            f"is not to be trusted, the limit is {UNTRUSTED}"
+        ]
+    return [
+        f"warning: the weights have a tail of Pareto k = {k:.2f}: ESS, importance estimate and "
+        f"reweighted observables are not to be trusted, the limit is {UNTRUSTED}"
+    ]
 
 
 def shown(value: float | None, error: float | None) -> str:
@@ -104,7 +134,7 @@ def shown(value: float | None, error: float | None) -> str:
     """
     if value is None:
         return "-"
-    if error is None:
+    if error is None or not math.isfinite(error):
         return f"{value:.6g} +- ?"
     digits = 6
     if value and error > 0:
@@ -145,6 +175,8 @@ def _weights(report: Mapping[str, Any]) -> str:
     sizes = f"ESS {_of(report, 'ess')}"
     if report["forward_ess"] is not None:
         sizes += f", forward ESS {_of(report, 'forward_ess')}"
+    if report.get("pareto_k") is not None:
+        parts["Pareto k"] = report["pareto_k"]
     return ", ".join([sizes, *(f"{label} {value:.3g}" for label, value in parts.items())])
 
 

@@ -6,9 +6,11 @@ from torch import Tensor
 from rgflow.energies import Energy
 from rgflow.flow import Flow
 from rgflow.montecarlo.weighted import WeightedSamples, weighted_samples
+from rgflow.runtime.counts import takes_counts
 from rgflow.runtime.seeds import generator_for
 
 
+@takes_counts
 def draw_weighted(
     flow: Flow, energy: Energy, samples: int, *, seed: int = 0, batch_size: int = 2048
 ) -> WeightedSamples:

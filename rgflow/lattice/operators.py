@@ -35,9 +35,12 @@ def forward_neighbours(x: Tensor) -> tuple[Tensor, Tensor]:
 def bond_sum(x: Tensor) -> Tensor:
     """``sum_<ij> x_i x_j`` with every bond once, ``(..., H, W) -> (...)``, in float64.
 
+    Small integers, such as spins in int8, are multiplied in int32, where they do not wrap around.
+
     >>> bond_sum(torch.ones(2, 3)).item()
     12.0
     """
+    x = x if x.is_floating_point() else x.int()
     down, right = forward_neighbours(x)
     return (x * (down + right)).sum((-2, -1), dtype=torch.float64)
 
@@ -72,7 +75,13 @@ def multiply_modes(x: Tensor, factors: Tensor) -> Tensor:
     Returns:
         Fields like x.
     """
-    return torch.fft.irfft2(torch.fft.rfft2(x) * factors.to(x), s=x.shape[-2:])
+    wide = _transformable(x)
+    return torch.fft.irfft2(torch.fft.rfft2(wide) * factors.to(wide), s=x.shape[-2:]).to(x.dtype)
+
+
+def _transformable(x: Tensor) -> Tensor:
+    """x in single precision at least, since Fourier transforms have no half precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def parseval_weights(spectrum: Tensor) -> Tensor:
@@ -93,8 +102,9 @@ def quadratic_form(x: Tensor, weights: Tensor) -> Tensor:
     Returns:
         One number for each field, ``(...)``.
     """
-    modes = torch.view_as_real(torch.fft.rfft2(x, norm="ortho"))
-    return (modes.square().sum(-1) * weights.to(x)).sum((-2, -1))
+    wide = _transformable(x)
+    modes = torch.view_as_real(torch.fft.rfft2(wide, norm="ortho"))
+    return (modes.square().sum(-1) * weights.to(wide)).sum((-2, -1)).to(x.dtype)
 
 
 def gaussian_log_z(covariance: Tensor) -> float:

@@ -20,8 +20,10 @@ from rgflow.models.parts import (
     per_level,
     share_weights,
 )
+from rgflow.runtime.counts import takes_counts
 
 
+@takes_counts
 @dataclass(frozen=True)
 class BlockLevels:
     """The block levels of a flow.
@@ -60,6 +62,7 @@ class BlockLevels:
         return [side >> h for h in range(ratio.bit_length())]
 
 
+@takes_counts
 @dataclass(frozen=True)
 class BlockNet:
     """The conditioners inside blocks.
@@ -110,6 +113,7 @@ class BlockNet:
         return ResidualMLP(inputs, outputs, self.width, self.hidden, self.residual_blocks)
 
 
+@takes_counts
 def block_flow(
     side: int,
     channels: int = 3,

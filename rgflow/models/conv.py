@@ -22,8 +22,10 @@ from rgflow.models.parts import (
     per_level,
     share_weights,
 )
+from rgflow.runtime.counts import takes_counts
 
 
+@takes_counts
 @dataclass(frozen=True)
 class ConvLevels:
     """The convolutional levels of a flow.
@@ -51,6 +53,7 @@ class ConvLevels:
     share_levels: bool = False
 
 
+@takes_counts
 @dataclass(frozen=True)
 class LatticeNet:
     """The conditioners inside convolutional levels.
@@ -66,6 +69,7 @@ class LatticeNet:
     site_bias: bool = False
 
 
+@takes_counts
 @dataclass(frozen=True)
 class DenseTop:
     """The top of the hierarchy: couplings that are dense over all its sites.
@@ -105,6 +109,7 @@ class DenseTop:
         return sides
 
 
+@takes_counts
 def conv_flow(
     side: int,
     channels: int = 3,

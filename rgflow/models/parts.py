@@ -22,10 +22,12 @@ from rgflow.bijectors.polyphase import CouplingFactory
 from rgflow.conditioners.lattice import Equivariant
 from rgflow.flow import Flow
 from rgflow.priors import make_prior
+from rgflow.runtime.counts import takes_counts
 
 MakeNet = Callable[[int, int, tuple[int, ...]], nn.Module]
 
 
+@takes_counts
 @dataclass(frozen=True)
 class CouplingKind:
     """The elementwise map of all couplings of a flow.
@@ -62,6 +64,7 @@ class CouplingKind:
         )
 
 
+@takes_counts
 @dataclass(frozen=True)
 class Outside:
     """What stands outside of the levels: the prior, a map in front of them, a symmetry.

@@ -18,8 +18,10 @@ from rgflow.models.parts import (
     coupling_factory,
     finished_flow,
 )
+from rgflow.runtime.counts import takes_counts
 
 
+@takes_counts
 @dataclass(frozen=True)
 class RealNVPLayers:
     """The scales of a Real NVP and the affine couplings on them.
@@ -41,6 +43,7 @@ class RealNVPLayers:
     scale_bound: float = 2.0
 
 
+@takes_counts
 def realnvp_flow(
     side: int,
     channels: int = 3,

@@ -3,7 +3,11 @@
 import torch
 from torch import Tensor
 
+from rgflow.runtime.counts import takes_counts
+from rgflow.runtime.fields import check_field
 
+
+@takes_counts
 def block_spins(
     spins: Tensor, side: int = 2, rule: str = "majority", *, generator: torch.Generator
 ) -> Tensor:
@@ -37,12 +41,14 @@ def block_spins(
     return torch.where(total == 0, coin, total.sign()).to(spins.dtype)
 
 
+@takes_counts
 def block_field(x: Tensor, side: int = 2) -> Tensor:
     """Mean of a field over blocks, ``(..., H, W) -> (..., H / side, W / side)``.
 
     Raises:
         ValueError: If blocks do not tile the lattice.
     """
+    check_field(x, "block_field")
     return blocks_of(x, side).mean(-1)
 
 

@@ -7,7 +7,11 @@ import torch
 from torch import Tensor
 
 from rgflow.lattice.operators import bond_sum
+from rgflow.runtime.counts import takes_counts
 from rgflow.runtime.progress import progress
+
+PART = 256
+"""States of each chain whose energies are computed at a time, so that memory does not grow."""
 
 
 class ClusterChains(NamedTuple):
@@ -27,6 +31,7 @@ class ClusterChains(NamedTuple):
     cluster_m4: Tensor
 
 
+@takes_counts
 def swendsen_wang(
     height: int,
     width: int,
@@ -90,7 +95,8 @@ def swendsen_wang(
             moments[:, sweep // thin - 1] = _cluster_moments(sizes.reshape(chains, -1))
     samples = torch.from_numpy(samples)
     m2, m4 = torch.from_numpy(moments)
-    return ClusterChains(samples, -coupling * bond_sum(samples), m2, m4)
+    bonds = torch.cat([bond_sum(part) for part in samples.split(PART)])
+    return ClusterChains(samples, -coupling * bonds, m2, m4)
 
 
 def _start(shape: tuple[int, int, int], rng: np.random.Generator) -> np.ndarray:

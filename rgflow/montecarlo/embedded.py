@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from rgflow.montecarlo.cluster import cluster_sweep, neighbours, numpy_generator
+from rgflow.runtime.fields import check_field
 
 
 @torch.no_grad()
@@ -40,6 +41,7 @@ def embedded_clusters(x: Tensor, generator: torch.Generator, hopping: float) -> 
     """
     if not 0 <= hopping < math.inf:
         raise ValueError(f"got the hopping {hopping}, expected a finite number >= 0")
+    check_field(x, "embedded_clusters")
     batch, channels, height, width = x.shape
     shape = (batch, height, width)
     r = torch.randn(batch, channels, 1, 1, generator=generator, device=generator.device)

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from rgflow.montecarlo.integrator import DualAveraging, Kinetic, leapfrog
 from rgflow.montecarlo.target import Target
+from rgflow.runtime.counts import takes_counts
+from rgflow.runtime.fields import check_field
 from rgflow.runtime.progress import progress
 
 Move = Callable[[Tensor, torch.Generator], Tensor]
@@ -36,6 +38,7 @@ class _State(NamedTuple):
 
 
 @torch.no_grad()
+@takes_counts
 def hmc(
     energy: Target,
     x: Tensor,
@@ -153,6 +156,7 @@ def _check(
     target_acceptance: float,
     thin: int,
 ) -> None:
+    check_field(x, "hmc")
     if tuple(x.shape[1:]) != tuple(energy.event_shape) or not len(x):
         raise ValueError(
             f"got starts of shape {tuple(x.shape)}, expected (B, *{tuple(energy.event_shape)})"

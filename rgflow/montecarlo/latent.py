@@ -11,6 +11,7 @@ from rgflow.flow import Flow, check_same_events
 from rgflow.montecarlo.hmc import HMCChains, hmc
 from rgflow.montecarlo.target import Target
 from rgflow.priors import Prior
+from rgflow.runtime.counts import takes_counts
 
 
 class LatentTarget:
@@ -60,6 +61,7 @@ class LatentTarget:
 
 
 @torch.no_grad()
+@takes_counts
 def latent_hmc(
     flow: Flow,
     energy: Target,

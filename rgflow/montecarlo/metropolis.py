@@ -8,6 +8,7 @@ from torch import Tensor
 from rgflow.flow import Flow
 from rgflow.montecarlo.target import Target
 from rgflow.montecarlo.weighted import weighted_samples
+from rgflow.runtime.counts import takes_counts
 from rgflow.runtime.progress import progress
 
 
@@ -29,6 +30,7 @@ class IndependenceChains(NamedTuple):
 
 
 @torch.no_grad()
+@takes_counts
 def independence_metropolis(
     flow: Flow,
     energy: Target,

@@ -18,6 +18,7 @@ from rgflow.montecarlo.latent import latent_hmc
 from rgflow.montecarlo.metropolis import independence_metropolis
 from rgflow.montecarlo.spins import clusters_of_spins
 from rgflow.montecarlo.tuned import Advance, scaled_start, tuned_hmc
+from rgflow.runtime.counts import takes_counts
 from rgflow.runtime.seeds import generator_for
 
 Method = Literal["auto", "exact", "cluster", "hmc"]
@@ -53,6 +54,7 @@ class Reference(NamedTuple):
 
 
 @torch.no_grad()
+@takes_counts
 def reference_samples(
     energy: Energy,
     *,
@@ -122,6 +124,7 @@ def reference_samples(
     return Reference(samples, energies, method, acceptance, end - begin, begin - start)
 
 
+@takes_counts
 def flow_chains(
     flow: Flow,
     energy: Energy,

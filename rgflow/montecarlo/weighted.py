@@ -7,6 +7,7 @@ from torch import Tensor
 
 from rgflow.flow import Flow, check_same_events
 from rgflow.montecarlo.target import Target
+from rgflow.runtime.counts import takes_counts
 from rgflow.runtime.progress import progress
 
 
@@ -25,6 +26,7 @@ class WeightedSamples(NamedTuple):
 
 
 @torch.no_grad()
+@takes_counts
 def weighted_samples(
     flow: Flow,
     energy: Target,

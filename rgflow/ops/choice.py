@@ -47,11 +47,24 @@ def hand_written_gradients() -> bool:
     Compilers, the transforms of torch.func and derivatives in forward mode cannot see through a
     hand-written backward pass.
     """
+    return not (torch.compiler.is_compiling() or is_transformed() or _SWITCHED_OFF.get())
+
+
+def is_transformed() -> bool:
+    """Whether a transform of torch.func, or a derivative in forward mode, is under way."""
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
+def are_readable(*tensors: Tensor) -> bool:
+    """Whether the numbers in these tensors are there to be looked at.
+
+    Under compilers, transforms of torch.func and dispatch modes they need not be.
+    """
     return not (
         torch.compiler.is_compiling()
-        or torch._C._are_functorch_transforms_active()
-        or forward_ad._current_level >= 0
-        or _SWITCHED_OFF.get()
+        or is_transformed()
+        or is_in_torch_dispatch_mode()
+        or any(t.is_meta for t in tensors)
     )
 
 

@@ -7,19 +7,20 @@ from rgflow.statistics.chains import (
     integrated_autocorrelation_time,
     mean_with_error,
 )
+from rgflow.statistics.reweighting import derived_reweighted, reweighted
+from rgflow.statistics.tail import UNTRUSTED, pareto_k
 from rgflow.statistics.weights import (
     LEAST_FOR_ESS,
     EffectiveSampleSize,
     LogZ,
-    derived_reweighted,
     effective_sample_size,
     log_z_estimates,
     metropolis_acceptance,
-    reweighted,
 )
 
 __all__ = [
     "LEAST_FOR_ESS",
+    "UNTRUSTED",
     "AutocorrelationTime",
     "EffectiveSampleSize",
     "LogZ",
@@ -31,5 +32,6 @@ __all__ = [
     "log_z_estimates",
     "mean_with_error",
     "metropolis_acceptance",
+    "pareto_k",
     "reweighted",
 ]

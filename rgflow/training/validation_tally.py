@@ -54,5 +54,7 @@ class Tally:
             quality = effective_sample_size(log_weights, minimum=2)
             found["ess" if len(log_weights) >= LEAST_FOR_ESS else "ess_of_few"] = quality.ess
             found["largest_share"] = quality.largest_share
+            if math.isfinite(quality.pareto_k):
+                found["pareto_k"] = quality.pareto_k
             found["acceptance"] = metropolis_acceptance(log_weights)
         return found

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from support import perturbed
+from torch.autograd import forward_ad
 
 from rgflow.bijectors import Chain, ElementwiseAffine
 from rgflow.models import BlockLevels, BlockNet, ConvLevels, CouplingKind, block_flow, conv_flow
@@ -110,3 +111,38 @@ def test_unknown_mode_is_refused():
         conv_flow(8, 1, ConvLevels(2, hidden=4), memory="forget")
     with pytest.raises(ValueError, match="expected one of"):
         Chain([ElementwiseAffine((2,))], memory="recompte")
+
+
+@pytest.mark.parametrize("memory", ["store", "recompute", "rebuild"])
+@pytest.mark.parametrize("direction", ["forward", "inverse"])
+@pytest.mark.parametrize("kind", FLOWS)
+def test_weights_that_changed_before_the_backward_pass_are_noticed(kind, direction, memory):
+    flow = perturbed(FLOWS[kind](memory))
+    y, log_det = getattr(flow.bijector, direction)(torch.rand(2, *flow.event_shape).double())
+    with torch.no_grad():
+        for parameter in flow.parameters():
+            parameter.add_(0.1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        (y.sum() + log_det.sum()).backward()
+
+
+@pytest.mark.parametrize("memory", ["recompute", "rebuild"])
+def test_transforms_and_forward_mode_see_all_modes_as_stored(memory):
+    reference, flow = (perturbed(FLOWS["conv"](m)) for m in ("store", memory))
+    flow.load_state_dict(reference.state_dict())
+    generator = torch.Generator().manual_seed(0)
+    x, v = torch.randn(2, 3, *flow.event_shape, dtype=torch.float64, generator=generator)
+
+    def forward_mode(f):
+        with forward_ad.dual_level():
+            return forward_ad.unpack_dual(f(forward_ad.make_dual(x, v))).tangent
+
+    for derived in (
+        lambda f: torch.func.vmap(lambda one: f(one[None])[0])(x),
+        lambda f: torch.func.jvp(f, (x,), (v,))[1],
+        lambda f: torch.func.grad(lambda y: f(y).sum())(x),
+        forward_mode,
+    ):
+        torch.testing.assert_close(derived(flow), derived(reference))
+    slope = torch.autograd.grad(flow(x.requires_grad_()).sum(), x)[0]
+    torch.testing.assert_close(forward_mode(flow), (slope * v).sum((1, 2, 3)))

@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 import torch
 
+from rgflow.energies import transfer_matrix
 from rgflow.energies.exact import (
     CRITICAL_COUPLING,
     free_field_log_z,
@@ -90,6 +91,13 @@ def test_magnetization_at_criticality(side):
 def test_magnetization_from_eigenvectors(side, coupling):
     expected = m2_by_transfer_matrix(side, coupling)
     assert ising_m2(side, coupling) == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize(("side", "coupling"), [(9, 0.4), (10, 0.475), (10, 0.1)])
+def test_leading_eigenvectors_suffice(side, coupling, monkeypatch):
+    few = ising_m2(side, coupling)
+    monkeypatch.setattr(transfer_matrix, "DENSE_SIDE", 10)
+    assert few == pytest.approx(ising_m2(side, coupling), rel=1e-10)
 
 
 def test_magnetization_refuses_what_it_cannot_do():

@@ -103,6 +103,17 @@ def test_samples_that_influence_each_other_are_refused(kind):
         as_energy(mixing(kind))
 
 
+def test_a_force_of_the_batch_is_refused():
+    """Though it is within the tolerance of the derivative."""
+    made = broken(
+        event_shape=(1, 4, 4),
+        energy=lambda self, x: x.square().sum((1, 2, 3)),
+        force=lambda self, x: -2 * x + 0.02 * x.mean(0),
+    )
+    with pytest.raises(ValueError, match=r"Broken.force: .* alone and in a batch"):
+        as_energy(made)
+
+
 @pytest.mark.parametrize("strength", [1.0, 1e-4])
 def test_weak_influence_is_seen_too(strength):
     def energy(self, x):
@@ -182,6 +193,16 @@ ANGLES = {
         (SPINS | {"mean": lambda x: 2 * x.double()}, {}, "mean: got means of spins"),
         (SPINS | {"mean": lambda x: x.tanh()}, {}, "torch.float64"),
         (SPINS | {"field": lambda v, g: v[:, 0]}, {}, r"field: got \(5, 4, 4\)"),
+        (
+            SPINS | {"energy": lambda v: -0.3 * bond_sum(v - v.mean(0)).sum(1)},
+            {},
+            "physical.energy: got other values .* alone and in a batch",
+        ),
+        (
+            SPINS | {"mean": lambda x: (x - x.mean(0)).double().tanh()},
+            {},
+            "physical.mean: got other values .* alone and in a batch",
+        ),
         (SPINS, {"cluster_hopping": 0.6}, "Own.cluster_hopping: got 0.6"),
         (ANGLES | {"draw": lambda x, g: 9 * x}, {}, "expected angles"),
         (ANGLES | {"mean": lambda x: x.tanh()}, {}, "got means of angles"),

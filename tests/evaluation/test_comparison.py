@@ -55,6 +55,12 @@ def changed(report, **values):
     return copy.deepcopy(report) | values
 
 
+def test_an_error_that_is_not_known_is_no_obstacle():
+    table = comparison_table(changed(FLOW, ess_error=None, pareto_k=0.8), CHAINS)
+    assert "5000 +- ?" in table
+    assert "k = 0.80" in table
+
+
 def test_rates_and_break_even():
     rates = sampling_rates(FLOW, CHAINS, training=98.0)
     assert rates.flow == 5000

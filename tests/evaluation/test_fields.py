@@ -50,6 +50,7 @@ def test_report_on_an_exact_flow(exact_report):
     assert abs(r["target_log_weight_max"]) < 1e-4
     assert r["acceptance"] == pytest.approx(1, abs=1e-4)
     assert r["largest_share"] == pytest.approx(1 / 20_000, rel=1e-3)
+    assert r["pareto_k"] is r["forward_pareto_k"] is None  # no tail but rounding
 
 
 @pytest.mark.parametrize("source", ["observables", "reference_observables"])
@@ -107,6 +108,8 @@ def test_bounds_enclose_log_z_of_the_ising_model():
     assert r["kl_nats"] == pytest.approx(exact - r["log_z_lower"])
     assert r["forward_kl_nats"] == pytest.approx(r["log_z_upper"] - exact)
     assert 0 < r["ess"] < 0.9
+    assert 0.3 < r["pareto_k"] < 0.7
+    assert 0.3 < r["forward_pareto_k"] < 0.7
     # both ways of the same number
     error = math.hypot(r["ess_error"], r["forward_ess_error"])
     assert abs(r["ess"] - r["forward_ess"]) < 4 * error < 0.2

@@ -42,6 +42,8 @@ def test_numbers_of_the_report_are_in_the_summary():
 )
 def test_weights_of_a_few_samples_are_not_to_be_trusted(ess, share, trusted):
     assert is_trustworthy({"ess": ess, "largest_share": share}) == trusted
+    assert is_trustworthy({"ess": ess, "largest_share": share, "pareto_k": 0.6}) == trusted
+    assert not is_trustworthy({"ess": ess, "largest_share": share, "pareto_k": 0.7})
     unknown = dict.fromkeys(
         f"{name}{end}"
         for name in (
@@ -105,6 +107,9 @@ QUIET = {
         ({"log_z_importance": 9.968}, "ln Z by -3.2"),
         ({"observables": {"m2": {"value": 1.0, "error": 0.1, "sigmas": 3.5}}}, "m2 by +3.5"),
         ({"two_point": [{"r": 2, "sigmas": -4.0}]}, "G(r = 2) by -4.0"),
+        ({"pareto_k": 0.36, "ess_error": None}, "0.72: the ESS is not to be trusted"),
+        ({"pareto_k": 0.7}, "0.70: ESS, importance estimate and reweighted observables are not"),
+        ({"forward_pareto_k": 0.8}, "k = 0.80: the forward ESS is not to be trusted"),
     ],
 )
 def test_contradictions_are_told(changes, words):
@@ -118,6 +123,8 @@ def test_contradictions_are_told(changes, words):
     "changes",
     [
         {"ess_error": 0.1},
+        {"pareto_k": 0.3, "forward_pareto_k": 0.6},
+        {"pareto_k": None, "forward_pareto_k": None},
         {"forward_ess": 0.1, "forward_ess_error": 0.1},  # hardly known
         {"forward_ess": None, "forward_ess_error": None},
         {"log_z_importance": 10.000005, "log_z_importance_error": 1e-7},  # rounding

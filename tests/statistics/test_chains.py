@@ -127,3 +127,34 @@ def test_by_how_many_errors_a_value_is_off():
     assert Measured(1.0, 0.0).sigmas(1.0) is None
     assert Measured(math.nan, 0.1).sigmas(1.0) is None
     assert Measured(1.0, math.nan).sigmas(1.0) is None
+
+
+@pytest.mark.parametrize("value", [0.1, 0.0, 1.0])
+def test_a_series_that_never_moved_is_told(value, caplog):
+    assert mean_with_error(torch.full((50, 3), value)).error == 0
+    assert f"never moved: all of its 150 values are {value:g}" in caplog.text
+    caplog.clear()
+    mean_with_error(value + 1e-6 * torch.randn(50, 3, generator=seeded()))
+    assert not caplog.records
+
+
+def test_short_chains_are_told_and_long_ones_are_not(caplog):
+    """A tau of 30 on 300 states covers 55% instead of 68%."""
+    told = 0
+    for x in ar1(300, 100, 59 / 61, seeded()).unbind(1):
+        caplog.clear()
+        mean_with_error(x)
+        told += "run longer chains" in caplog.text
+    assert told >= 96
+    caplog.clear()
+    for x in ar1(300, 200, 0.0, seeded()).unbind(1):
+        mean_with_error(x)
+    mean_with_error(ar1(300, 64, 59 / 61, seeded()))
+    assert not caplog.records
+
+
+def test_complex_series_are_refused_and_not_cut():
+    series = torch.randn(100, generator=seeded(), dtype=torch.complex128)
+    for estimate in (mean_with_error, integrated_autocorrelation_time):
+        with pytest.raises(ValueError, match="complex128, expected real"):
+            estimate(series)

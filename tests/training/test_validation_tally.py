@@ -34,6 +34,7 @@ def test_the_ess_of_few_samples_is_called_so(number):
     tally = Tally("cpu")
     tally.add_samples(torch.zeros(number))
     found = tally.numbers(lambda t: t, log_z=None)
+    assert "pareto_k" not in found  # equal weights have no tail
     assert ("ess" in found) == (number >= LEAST_FOR_ESS)
     assert ("ess_of_few" in found) == (number < LEAST_FOR_ESS)
     assert "kl_nats" not in found
@@ -46,3 +47,9 @@ def test_weights_that_are_no_numbers_have_no_ess():
     found = tally.numbers(lambda t: t, log_z=1.0)
     assert math.isnan(found["kl_nats"])
     assert not found.keys() & {"ess", "ess_of_few", "acceptance", "largest_share"}
+
+
+def test_the_tail_of_the_weights_is_told():
+    tally = Tally("cpu")
+    tally.add_samples(-0.5 * torch.rand(1000, generator=torch.Generator().manual_seed(0)).log())
+    assert 0.3 < tally.numbers(lambda t: t, log_z=None)["pareto_k"] < 0.8

@@ -1,0 +1,29 @@
+"""Flows whose numbers are in bfloat16, for which some solvers and transforms do not exist."""
+
+import pytest
+import torch
+from support import flow_of
+
+from rgflow.testing import perturbed
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"maker": "conv_flow", "mixing": "pairs"},
+        {"maker": "conv_flow", "coupling": "spline", "kernels": (3, 1)},
+        {"maker": "conv_flow", "fourier": "learnable", "symmetry": "mixture"},
+        {"maker": "block_flow", "hidden": 8, "residual_blocks": 1},
+        {"maker": "realnvp_flow", "scales": 2},
+    ],
+    ids=["mixing", "splines", "fourier", "blocks", "realnvp"],
+)
+def test_half_precision_goes_both_ways(settings):
+    flow = flow_of(**{"side": 8, "channels": 1, "couplings": 2, "hidden": 4} | settings)
+    flow = perturbed(flow, 0.05).bfloat16()
+    x, log_prob = flow.sample_and_log_prob(4, generator=torch.Generator().manual_seed(0))
+    assert x.dtype == log_prob.dtype == torch.bfloat16
+    again = flow.log_prob(x)
+    assert ((again - log_prob).abs() < 0.05 * log_prob.abs().clamp_min(20)).all()
+    (log_prob.sum() + again.sum()).backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in flow.parameters())
