@@ -1,8 +1,8 @@
 """Train a flow: ``python -m rgflow.train [experiment=NAME] [field=value ...]``.
 
 Everything that a run makes is in its run directory: ``checkpoints/{last,best}.ckpt``, TensorBoard
-events, ``samples.png`` or ``observables.png``, ``metrics.json``, ``train.log`` and the
-configuration in ``.hydra/``.
+events, ``samples.png`` or ``observables.png``, ``loss.png``, ``metrics.json``, ``train.log`` and
+the configuration in ``.hydra/``.
 """
 
 from typing import Any
