@@ -13,16 +13,16 @@ from rgflow.hierarchy import Reach
 
 
 class ElementwiseAffine(Bijector):
-    """``z = x exp(log_scale) + shift`` with a learnable pair per channel, or per channel and site.
+    """``z = x exp(log_scale) + shift``, learnable for each channel, or each channel and site.
 
     Args:
         event_shape: ``(C, *lattice)``.
-        per_site: Whether every site has its own pair.
+        per_site: Whether every site has its own scale and shift.
         scale: Initial scale, positive.
         shift: Initial shift.
 
     Raises:
-        ValueError: If the scale is not positive.
+        ValueError: If the scale is not positive and finite.
 
     >>> layer = ElementwiseAffine((2, 4, 4), scale=2.0)
     >>> z, log_det = layer(torch.ones(1, 2, 4, 4))
@@ -46,7 +46,7 @@ class ElementwiseAffine(Bijector):
 
     @property
     def reaches(self) -> tuple[()]:
-        """Empty, as every entry is mapped alone."""
+        """Empty, as every entry is mapped on its own."""
         return ()
 
     def _log_det(self, x: Tensor) -> Tensor:
@@ -60,17 +60,17 @@ class ElementwiseAffine(Bijector):
 
 
 class ChannelMixing(Bijector):
-    """An invertible matrix on the channels of every site: ``z = W x``.
+    """One invertible matrix that acts on the channels of every site: ``z = W x``.
 
-    ``W = P L (U + diag(exp(d)))`` with a fixed permutation P, so that the log_det ``sum d``
-    costs nothing and both directions stay exact; the signs of the diagonal are fixed too.
+    ``W = P L (U + diag(sign exp(d)))``, where the permutation P and the signs are fixed, L is unit
+    lower and U strictly upper triangular. The log_det is ``sum d`` for each site.
 
     Args:
-        event_shape: ``(C, *lattice)``; without lattice it mixes the features.
-        initial: ``(C, C)`` invertible start; the identity if None.
+        event_shape: ``(C, *lattice)``, or ``(C,)`` for C features without a lattice.
+        initial: Initial W, ``(C, C)``; the identity if None.
 
     Raises:
-        ValueError: If the start is singular or of another shape.
+        ValueError: If the initial matrix is singular or of another shape.
 
     Reference: Glow, arXiv:1807.03039.
 
@@ -106,7 +106,7 @@ class ChannelMixing(Bijector):
 
     @property
     def reaches(self) -> tuple[Reach, ...]:
-        """Empty, as every site is mapped alone."""
+        """Empty, as every site is mapped on its own."""
         return ()
 
     def _factors(self) -> tuple[Tensor, Tensor]:
@@ -135,15 +135,15 @@ class ChannelMixing(Bijector):
 
 
 def _solved_in(x: Tensor) -> torch.dtype:
-    """The precision in which equations for x are solved: at least single."""
+    """The type in which linear equations for x are solved, at least float32."""
     return torch.promote_types(x.dtype, torch.float32)
 
 
 def _matmul(matrix: Tensor, x: Tensor) -> Tensor:
-    """The matrix applied along the channel axis."""
+    """Multiplies x by the matrix along the channel axis."""
     if x.dim() == 2:
         return x @ matrix.T
-    if x.stride(0) == 1:  # the batch lies innermost in memory and stays there
+    if x.stride(0) == 1:  # the batch is innermost in memory and stays so
         by_channel = x.movedim(0, -1)
         return (matrix @ by_channel.flatten(1)).view_as(by_channel).movedim(-1, 0)
     return torch.matmul(matrix, x.flatten(2)).view_as(x)

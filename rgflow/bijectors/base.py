@@ -29,15 +29,15 @@ class Bijector(nn.Module, ABC):
     """An invertible map ``x <-> z`` with a tractable Jacobian determinant.
 
     ``forward(x) -> (z, log_det)`` and ``inverse(z) -> (x, log_det)``, where ``log_det`` of shape
-    ``(B,)`` is log abs det J of the map just applied. Subclasses write ``_forward`` and
-    ``_inverse``.
+    ``(B,)``, B samples, is log abs det J of the map just applied. Subclasses implement
+    ``_forward`` and ``_inverse``.
 
     Args:
         event_shape: Shape of one event without the batch axis, e.g. ``(C, L, L)``; a tuple of
-            shapes for maps on a tuple of tensors, e.g. the two halves of a coupling.
+            shapes for a map of several tensors, e.g. the two halves of a coupling.
 
     Raises:
-        ValueError: On a call with an event of another shape, or of an integer type.
+        ValueError: On a call, for an event of another shape or of an integer type.
     """
 
     def __init__(self, event_shape: EventShape) -> None:
@@ -45,27 +45,27 @@ class Bijector(nn.Module, ABC):
         self.event_shape = _as_tuples(event_shape)
 
     def forward(self, x: Event) -> tuple[Event, Tensor]:
-        """Data to latent, ``x -> (z, log_det)``."""
+        """Maps data to latents, ``x -> (z, log_det)``."""
         self._check(x)
         return self._forward(x)
 
     def inverse(self, z: Event) -> tuple[Event, Tensor]:
-        """Latent to data, ``z -> (x, log_det)``."""
+        """Maps latents to data, ``z -> (x, log_det)``."""
         self._check(z)
         return self._inverse(z)
 
     @property
     def reaches(self) -> tuple[Reach, ...] | None:
-        """Which sites are coupled, layer by layer in forward order; None if the map is not local.
+        """Which sites each layer couples, in forward order; None if the map is not local.
 
-        A map that acts inside a level of a MERA declares them, and the cones follow. A map that
-        acts on every site alone has the empty tuple.
+        The cones of a MERA are computed from the reaches that its levels declare. A map that acts
+        on every site on its own has an empty tuple.
         """
         return None
 
     @property
     def hierarchy(self) -> Hierarchy | None:
-        """Scales and cones of the latents; None for a map without levels."""
+        """Levels and cones of the latents; None for a map without levels."""
         return None
 
     @abstractmethod

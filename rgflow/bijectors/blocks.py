@@ -1,4 +1,4 @@
-"""Block layers (disentanglers and decimators) and the level of the MERA made of them."""
+"""Block layers (disentanglers and decimators) and the level of a MERA that they make up."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ OFFSETS = {"disentangler": lambda block: block // 2, "decimator": lambda block: 
 
 
 class BlockLayer(Bijector):
-    """One bijector of ``C K K`` numbers, shared by all ``K x K`` blocks of a grid.
+    """One map of ``C K K`` numbers that acts on every ``K x K`` block of a grid alike.
 
-    Inside a block, couplings alternate between the two colours of its checkerboard.
+    The two halves of its couplings are the colours of a checkerboard on the block; couplings
+    alternate in which of them they read.
 
     Args:
         channels: C.
         side: Lattice side L.
         block: Block side K, which divides L.
-        offset: Shift of the grid of blocks in sites, along both axes.
-        make_coupling: Makes one coupling from the sizes of the halves, their lattice ``()`` and
+        offset: Shift of the grid of blocks, in sites, along both axes; see `Reach`.
+        make_coupling: Makes one coupling from the sizes of the halves, their lattice ``()``, and
             the index of the half that is read.
         couplings: Number of couplings.
         memory: See ``Chain``.
 
     Raises:
-        ValueError: If blocks do not tile.
+        ValueError: If the blocks do not tile the lattice, for ``block < 2``, or for no coupling.
     """
 
     @takes_counts
@@ -65,7 +66,7 @@ class BlockLayer(Bijector):
 
     @property
     def reaches(self) -> tuple[Reach, ...]:
-        """One for each coupling: from one colour of a block's checkerboard to the other."""
+        """One for each coupling, which reads one colour of a block and changes the other."""
         colours = (checkerboard(self.block, 0), checkerboard(self.block, 1))
         return tuple(
             Reach(self.block, colours[c.read_half], colours[1 - c.read_half], 0, self.offset)
@@ -81,17 +82,17 @@ class BlockLayer(Bijector):
         return self._merge(halves), log_det.view(self._blocks, len(z)).sum(0)
 
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """``(B, C, L, L)`` to the two colours, ``(blocks * B, C K K / 2)`` each.
+        """``(B, C, L, L)`` to the two colours, ``(blocks * B, C K K / 2)`` each for even K.
 
-        With the batch innermost all permutations move whole runs of memory; a tensor that the
-        previous layer left in that order is not copied.
+        With the batch B innermost, permutations move contiguous pieces of memory; a tensor that
+        the previous layer left in that order is not copied.
         """
         channels, side, _ = self.event_shape
         k, n = self.block, side // self.block
         x = x.permute(1, 2, 3, 0).contiguous()  # (C, L, L, B)
         if self.offset:
             x = x.roll((self.offset, self.offset), (1, 2))
-        if k % 2:  # row-major order inside an odd block is the checkerboard
+        if k % 2:  # in an odd block, sites in row-major order alternate in colour
             x = x.view(channels, n, k, n, k, -1).permute(0, 2, 4, 1, 3, 5)  # (C, K, K, n, n, B)
             x = x.reshape(channels, k * k, -1)
             return tuple(self._transposed(x[:, i::2].flatten(0, 1)) for i in range(2))
@@ -103,7 +104,7 @@ class BlockLayer(Bijector):
         return torch.cat((p00.T, p11.T), 1), torch.cat((p01.T, p10.T), 1)
 
     def _transposed(self, half: Tensor) -> Tensor:
-        """``(features, N)`` to ``(N, features)``, in memory as the couplings want it."""
+        """``(features, N)`` to ``(N, features)``, with N innermost if couplings are faster so."""
         return half.T if self.couplings.batch_innermost else half.T.contiguous()
 
     def _merge(self, halves: tuple[Tensor, Tensor]) -> Tensor:
@@ -134,13 +135,13 @@ class BlockLevel(Bijector):
         block: Even block side K.
         make_coupling: See ``BlockLayer``.
         couplings: Number of couplings in each block layer.
-        order: Names of the layers in forward order; the paper disentangles first, its authors'
-            code last.
-        repeats: How often the layers are repeated, each time with weights of their own.
+        order: Names of the layers in forward order. In the paper the disentangler comes first, in
+            its authors' code last.
+        repeats: How many times the layers follow one another, each time with new weights.
         memory: See ``Chain``.
 
     Raises:
-        ValueError: For odd K, unknown names, or a side that blocks do not tile.
+        ValueError: For odd K, no or unknown names, ``repeats < 1``, and as `BlockLayer`.
 
     Reference: arXiv:2010.00029.
     """
@@ -178,7 +179,7 @@ class BlockLevel(Bijector):
 
     @property
     def reaches(self) -> tuple[Reach, ...]:
-        """Those of the couplings, layer by layer."""
+        """The reaches of all couplings, layer by layer."""
         return self.layers.reaches
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

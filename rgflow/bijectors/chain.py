@@ -1,4 +1,4 @@
-"""The two ways to compose bijectors: one after another, and with directions exchanged."""
+"""Bijectors made of others: several one after another, and one with its directions exchanged."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ class Chain(Bijector):
     """Bijectors one after another; the inverse runs them backwards.
 
     Args:
-        bijectors: In forward order, all with the same event shape.
-        memory: What is kept for the gradient: ``"store"`` all activations, ``"recompute"`` the
-            input of each bijector, ``"rebuild"`` nothing but the last output (the inputs come
-            back by inversion, so that memory does not grow with depth; first derivatives only).
-            Transforms of torch.func and derivatives in forward mode store in every mode.
+        bijectors: The parts in forward order, all with the same event shape.
+        memory: What is saved for the backward pass: with ``"store"`` all intermediate results,
+            with ``"recompute"`` the input of each bijector, with ``"rebuild"`` the last output
+            alone. The last one recovers the inputs by inversion, so that memory does not grow with
+            depth, and gives first derivatives only. Under transforms of torch.func and
+            forward-mode derivatives every mode is ``"store"``.
 
     Raises:
-        ValueError: If event shapes differ, or for an unknown memory mode.
+        ValueError: If there is no bijector, if event shapes differ, or for an unknown mode.
 
     >>> import torch
     >>> from rgflow.bijectors import ElementwiseAffine
@@ -43,13 +44,13 @@ class Chain(Bijector):
 
     @property
     def reaches(self) -> tuple[Reach, ...] | None:
-        """Those of the parts, in forward order; None if one of them is not local."""
+        """The reaches of the parts, in forward order; None if one of them is not local."""
         parts = [bijector.reaches for bijector in self.bijectors]
         return None if None in parts else tuple(reach for part in parts for reach in part)
 
     @property
     def hierarchy(self) -> Hierarchy | None:
-        """That of the one part that has levels, if all others act on every site alone."""
+        """The hierarchy of the one part that couples sites, if all others act site by site."""
         others = [b for b in self.bijectors if b.reaches != ()]
         return others[0].hierarchy if len(others) == 1 else None
 
@@ -76,7 +77,7 @@ class Inverse(Bijector):
 
     @property
     def reaches(self) -> tuple[Reach, ...] | None:
-        """Those of the inverted map, in the opposite order."""
+        """The reaches of the bijector that is inverted, in the opposite order."""
         reaches = self.bijector.reaches
         return None if reaches is None else reaches[::-1]
 

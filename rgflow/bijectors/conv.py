@@ -1,4 +1,4 @@
-"""A level of the MERA made of convolutional couplings between its sub-lattices."""
+"""A level of a MERA that consists of convolutional couplings between its sub-lattices."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from rgflow.runtime.counts import takes_counts
 
 
 class ConvLevel(Bijector):
-    """Couplings between the four stride-2 sub-lattices of a level, by small circular convolutions.
+    """Couplings between the four stride-2 sub-lattices of a level, by nets that read nearby sites.
 
-    Couplings come in pairs (each half reads the other once) and cycle through ``pairings``; a last
-    one lets the kept sub-lattice predict the three emitted ones. Optionally, invertible matrices
-    over the ``4 C`` numbers of every 2 x 2 cell stand in between; the first starts as the Haar
-    transform (mean and differences), the others as the identity.
+    Couplings come in pairs, in which each half reads the other once, and the pairs cycle through
+    ``pairings``. A last coupling changes the three emitted sub-lattices, given the kept one.
+    Optionally, invertible matrices act on the ``4 C`` numbers of every 2 x 2 cell in between; the
+    first one starts as a Haar transform (mean and differences), the others as the identity.
 
     Args:
         channels: C.
         side: Even side L of the level's lattice.
-        make_coupling: Makes one coupling from the halves' channels, their lattice and the half
-            that is read.
-        couplings: Number of couplings before the prediction.
-        pairings: Names of pairings, taken in turn for every two couplings.
-        predict: Whether the last coupling from kept to emitted is there.
-        mixing: Where matrices over cells stand: ``"none"``, ``"first"`` (before the level), or
-            ``"pairs"`` (before every pair of couplings and before the prediction).
-        site_affine: Whether a learnable scale and shift per site closes the level.
+        make_coupling: Makes one coupling from the channels of the halves, their lattice, and the
+            index of the half that is read.
+        couplings: Number of couplings before the last one from kept to emitted.
+        pairings: Keys of `polyphase.PAIRINGS`, one for each pair of couplings in turn.
+        predict: Whether there is that last coupling.
+        mixing: Where matrices act on cells: ``"none"``, ``"first"`` (before the first coupling),
+            or ``"pairs"`` (before every pair of couplings and before the last coupling).
+        site_affine: Whether a learnable scale and shift of each channel and site end the level.
         memory: See ``Chain``.
 
     Raises:
-        ValueError: If the side is odd or there is no coupling.
+        ValueError: If the side is odd, there is no coupling or no pairing, or a name is unknown.
 
     >>> from rgflow.conditioners.lattice import ConvNet
     >>> from rgflow.bijectors import AffineCoupling
@@ -98,7 +98,7 @@ class ConvLevel(Bijector):
 
     @property
     def reaches(self) -> tuple[Reach, ...]:
-        """Those of all layers, in forward order."""
+        """The reaches of all layers, in forward order."""
         return self.layers.reaches
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,7 +115,8 @@ class _CellMixing(ChannelMixing):
 
     @takes_counts
     def __init__(self, channels: int, side: int, haar: bool) -> None:
-        # the mean, which keeps its size from level to level, and three orthonormal differences
+        # the mean, so that the field keeps its magnitude from level to level, and three
+        # orthonormal differences
         signs = [[0.5, 0.5, 0.5, 0.5], [1, 1, -1, -1], [1, -1, -1, 1], [1, -1, 1, -1]]
         cell = torch.tensor(signs, dtype=torch.float64) / 2 if haar else torch.eye(4).double()
         initial = torch.kron(cell, torch.eye(channels, dtype=torch.float64))
@@ -123,5 +124,5 @@ class _CellMixing(ChannelMixing):
 
     @property
     def reaches(self) -> tuple[Reach, ...]:
-        """All sites of a 2 x 2 cell."""
+        """One reach: every site of a 2 x 2 cell depends on all sites of the cell."""
         return (Reach(2, full_pattern(2), full_pattern(2)),)

@@ -1,4 +1,4 @@
-"""Couplings: one half is read, the other is changed elementwise; both are compact tensors."""
+"""Couplings: one half is read, the other is changed elementwise; each half is a tensor."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ from rgflow.runtime.counts import takes_counts
 class Coupling(HasFasterWay, Bijector):
     """``(a, b) -> (a, f(b; theta(a)))`` with an elementwise, invertible f.
 
-    The log_det is the sum of the log-slopes of f over all entries of b. Where transform and
-    conditioner have a faster way, hooks on them are not called.
+    The log_det is the sum of ``ln |f'|`` over all entries of b. Where transform and conditioner
+    have a faster way, hooks on them are not called.
 
     Args:
-        split: Channels ``(A, B)`` of the two halves.
+        split: Channels ``(A, D)`` of the first and the second half, ``(N, A, *lattice)`` and
+            ``(N, D, *lattice)``, where N is the batch (blocks times samples in a `BlockLayer`).
         transform: f, which has P parameters for each entry.
         conditioner: theta, a net that maps ``(N, channels read, *lattice)`` to
-            ``(N, P * channels changed, *lattice)``, the first parameter of all channels in front.
+            ``(N, P * channels changed, *lattice)``: the first parameter of all channels, then the
+            second of all channels, and so on.
         lattice: Trailing axes of both halves, ``()`` for features.
-        reads: Index of the half that is read, 0 or 1; the other one is changed.
+        reads: Index of the half a that is read, 0 or 1; the other one, b, is changed.
 
     Raises:
-        ValueError: For another ``reads``; on a call, if the conditioner gives another shape.
+        ValueError: If ``reads`` is neither 0 nor 1; on a call, if the conditioner's output has
+            another shape.
 
     Reference: arXiv:1410.8516.
 
@@ -42,7 +45,7 @@ class Coupling(HasFasterWay, Bijector):
     (torch.Size([1, 2]), torch.Size([1, 3]), torch.Size([1]))
     """
 
-    fast = True  # it is nothing but its transform and its conditioner
+    fast = True  # it has a faster way where its transform and its conditioner have one
 
     @takes_counts
     def __init__(
@@ -63,9 +66,9 @@ class Coupling(HasFasterWay, Bijector):
     def apply_with(
         self, halves: Halves, net: Callable[[Tensor], Tensor], *, inverse: bool
     ) -> tuple[Halves, Tensor]:
-        """The coupling or its inverse, with a function in place of its conditioner."""
+        """Applies the coupling or its inverse with the function ``net`` as its conditioner."""
         read, changed = halves[self.read_half], halves[1 - self.read_half]
-        parameters = net(read).to(changed.dtype)  # autocast gives bfloat16
+        parameters = net(read).to(changed.dtype)  # bfloat16 under autocast
         expected = self.transform.parameters_per_entry * changed.shape[1], *changed.shape[2:]
         if parameters.shape[1:] != expected:
             raise ValueError(
@@ -86,8 +89,8 @@ class AffineCoupling(Coupling):
     """The coupling of Real NVP, ``b -> b exp(s(a)) + t(a)``, see `Affine`.
 
     Args:
-        split: Channels ``(A, B)`` of the two halves.
-        conditioner: Gives ``2 * channels changed``: raw log-scales, then shifts.
+        split: Channels ``(A, D)`` of the two halves.
+        conditioner: A net with ``2 * channels changed`` outputs: raw log-scales, then shifts.
         lattice: Trailing axes of both halves.
         reads: Index of the half that is read.
         scale_bound: Largest absolute log-scale, in nats.
@@ -111,12 +114,12 @@ class SplineCoupling(Coupling):
     """The coupling of neural spline flows, see `RationalQuadratic`.
 
     Args:
-        split: Channels ``(A, B)`` of the two halves.
-        conditioner: Gives ``(3 * bins - 1) * channels changed``.
+        split: Channels ``(A, D)`` of the two halves.
+        conditioner: A net with ``(3 * bins - 1) * channels changed`` outputs.
         lattice: Trailing axes of both halves.
         reads: Index of the half that is read.
         bins: Number of bins.
-        bound: Half the interval's length.
+        bound: Half the length of the interval, outside of which f is the identity.
 
     Reference: arXiv:1906.04032.
 
@@ -141,14 +144,14 @@ class SplineCoupling(Coupling):
 
 
 class CouplingChain(Chain):
-    """Couplings one after another, on halves ``(N, A)`` and ``(N, B)``.
+    """Couplings one after another, on halves ``(N, A)`` and ``(N, D)``.
 
-    It is the same map as a `Chain` of them; where all of them have a faster way, it runs as one
-    function.
+    It is the same map as a `Chain` of them. With ``memory="store"``, and where all of them have a
+    faster way, the whole chain is one function of autograd.
 
     Args:
-        couplings: In forward order, all of the same split.
-        memory: See ``Chain``; only ``"store"`` is one function.
+        couplings: In forward order, all with the same split.
+        memory: See ``Chain``.
     """
 
     def __init__(self, couplings: Sequence[Coupling], memory: Memory = "store") -> None:

@@ -1,4 +1,4 @@
-"""A linear map in Fourier space that takes correlated fields to white noise."""
+"""A linear map in Fourier space that turns a correlated field into white noise."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ class CirculantRoot(Bijector):
 
     If ``spectrum`` is the covariance of x by mode, then z is white; if x is Gaussian, z is exactly
     standard normal. The spectrum has the symmetries of the square, ``k_mu -> -k_mu`` and
-    ``k_1 <-> k_2``, and one number is kept for each class of modes under them. Learnable, the map
-    starts at ``spectrum`` and can learn the two-point function of an interacting theory.
-
-    The map couples all sites to all: flows with it have no cones, asking for them raises.
+    ``k_1 <-> k_2``, and one number is stored for each class of modes that they relate. If
+    ``learnable``, the map starts at ``spectrum`` and can learn the two-point function of an
+    interacting theory. As it couples all sites with one another, it cannot be a level of a MERA.
 
     Args:
-        spectrum: ``(L, L)``, positive, in the layout of ``torch.fft.fft2``; such as
-            ``energy.spectrum``. It is part of the state.
-        channels: C; all have the same spectrum.
+        spectrum: ``(L, L)``, positive, in the layout of ``torch.fft.fft2``, for instance
+            ``energy.spectrum``. Its logarithm is part of the ``state_dict``.
+        channels: C, the number of channels, which all have the same spectrum.
         learnable: Whether the spectrum is a parameter.
 
     Raises:
@@ -62,10 +61,10 @@ class CirculantRoot(Bijector):
 
     @torch.no_grad()
     def set_spectrum(self, spectrum: Tensor | Sequence[Sequence[float]]) -> None:
-        """Take another spectrum, ``(L, L)`` as at construction.
+        """Replaces the spectrum by another one, ``(L, L)``.
 
         Raises:
-            ValueError: If the spectrum is not as at construction, or has another side.
+            ValueError: If it is not as the constructor requires, or has another side.
         """
         spectrum = torch.as_tensor(spectrum, dtype=torch.float64, device=self.counts.device)
         check_spectrum(spectrum, square=True)
@@ -83,7 +82,7 @@ class CirculantRoot(Bijector):
 
     def _apply_power(self, x: Tensor, power: float) -> tuple[Tensor, Tensor]:
         factors = (power * self.log_spectrum).exp()[half(self.classes)]  # (L, L // 2 + 1)
-        # thousands of terms: summed in float64
+        # a sum of thousands of terms needs float64
         log_det = power * self.event_shape[0] * (self.counts * self.log_spectrum.double()).sum()
         return multiply_modes(x, factors), log_det.to(x).expand(x.shape[0])
 
@@ -92,7 +91,8 @@ def mode_classes(side: int) -> tuple[Tensor, Tensor]:
     """Classes of Fourier modes under the symmetries of the square.
 
     Returns:
-        The class of every mode, ``(L, L)`` integers from 0, and the number of modes of each.
+        The class of every mode, ``(L, L)`` integers from 0, and the number of modes in each
+        class, ``(classes,)``.
 
     >>> mode_classes(3)[0].tolist()
     [[0, 1, 1], [1, 2, 2], [1, 2, 2]]

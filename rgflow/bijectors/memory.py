@@ -1,4 +1,4 @@
-"""A sequence of invertible maps, with a choice of what is kept in memory for the gradient."""
+"""A sequence of invertible maps, with a choice of what is saved for the backward pass."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def check_memory(memory: str) -> None:
 def run_in_sequence(
     steps: Sequence[Bijector], event: Any, memory: Memory, *, inverse: bool
 ) -> tuple[Any, Tensor]:
-    """Apply bijectors in the given order and add up their log_dets.
+    """Applies bijectors in the given order and adds up their log_dets.
 
-    Transforms of torch.func (vmap, jacrev) and derivatives in forward mode need every intermediate
-    result, so that there all modes are ``"store"``.
+    Transforms of torch.func (vmap, jacrev) and forward-mode derivatives need every intermediate
+    result: under them every mode is ``"store"``.
 
     Args:
-        steps: Bijectors, already in the order of application.
-        event: Tensor or tuple of tensors, each with the batch first.
+        steps: Bijectors in the order of application.
+        event: Tensor or tuple of tensors, each with the batch axis first.
         memory: See ``Chain``.
         inverse: Whether each step's inverse is applied.
 
     Returns:
-        The last event, and the summed log_det of shape ``(B,)``.
+        The last event, and the sum of the log_dets, ``(B,)`` for B samples.
     """
     saves = torch.is_grad_enabled() and not is_transformed()
     if memory == "rebuild" and saves:
@@ -67,9 +67,9 @@ def run_in_sequence(
 def _with_same_weights(
     apply: Callable[[Any], tuple[Any, Tensor]], step: Bijector, event: Any
 ) -> Callable[[Any], tuple[Any, Tensor]]:
-    """The map, which refuses to run once the weights or the event have been written to.
+    """The map, which raises once the weights or the event have been modified in place.
 
-    Autograd checks that for tensors that it has saved, but not for those of a second run.
+    Autograd checks this for saved tensors, but not for those of a computation that is repeated.
     """
     if torch.compiler.is_compiling():
         return apply
@@ -88,7 +88,7 @@ def _with_same_weights(
 
 
 class _RebuildFromOutput(torch.autograd.Function):
-    """Keeps only the output; the backward pass inverts and differentiates step by step."""
+    """Saves the output alone; the backward pass inverts and differentiates step by step."""
 
     @staticmethod
     def forward(
@@ -97,12 +97,12 @@ class _RebuildFromOutput(torch.autograd.Function):
         event = tensors[0] if count == 1 else tensors[:count]
         output, log_det = run_in_sequence(steps, event, "store", inverse=inverse)
         outputs = (output,) if isinstance(output, Tensor) else tuple(output)
-        # an untouched part would come back as the input itself, which autograd must not see twice
+        # a part that no step changes is the input itself, and autograd needs another tensor
         outputs = tuple(
             o.view_as(o) if any(o is t for t in tensors[:count]) else o for o in outputs
         )
         ctx.steps, ctx.inverse, ctx.count = steps, inverse, count
-        ctx.save_for_backward(*outputs, *tensors[count:])  # weights, so that changes are noticed
+        ctx.save_for_backward(*outputs, *tensors[count:])  # weights: to notice changes
         device = outputs[0].device.type
         ctx.autocast = (
             device,

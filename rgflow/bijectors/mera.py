@@ -1,4 +1,4 @@
-"""The hierarchical flow: levels that act on ever smaller lattices."""
+"""The hierarchical flow: a chain of levels, each on a lattice of half the side."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from rgflow.hierarchy import Hierarchy
 
 
 class MERA(Bijector):
-    """Chains levels: each acts on the sub-lattice that the one below kept.
+    """Chains levels, each of which acts on the sub-lattice that the finer one before it kept.
 
-    Level ``h`` maps ``(B, C, L_h, L_h)`` to itself, ``L_h = L / 2**h``; its sub-lattice of even
-    sites goes up, the rest is emitted at its place in the latent layout. The last level emits
-    all. A step costs 1 + 1/4 + 1/16 + ... of its finest level.
+    Level ``h`` maps ``(B, C, L_h, L_h)`` to itself, with ``L_h = L / 2**h``. Of its output, the
+    sites with even row and column are kept for the next level and the others are emitted at their
+    places in the latent layout; the last level emits all. With equal nets on all levels, the flow
+    costs ``1 + 1/4 + 1/16 + ... < 4/3`` of its finest level.
 
     Args:
-        levels: Fine to coarse, with event shapes ``(C, L, L)``, ``(C, L/2, L/2)``, ...
+        levels: Bijectors, fine to coarse, of event shapes ``(C, L, L)``, ``(C, L/2, L/2)``, ...
 
     Raises:
-        ValueError: If the sides do not halve from level to level, or a level is not local.
+        ValueError: If there is no level, the sides do not halve from level to level, or a level is
+            not local.
 
     Reference: NeuralRG, arXiv:1802.02840; RG-Flow, arXiv:2010.00029.
 
@@ -67,7 +69,7 @@ class MERA(Bijector):
 
     @property
     def hierarchy(self) -> Hierarchy:
-        """Scales and cones of the latents."""
+        """Levels and cones of the latents."""
         return self._hierarchy
 
     @property

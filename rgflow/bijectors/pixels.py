@@ -1,4 +1,4 @@
-"""Between 8-bit images and the real line: dequantize, squeeze, logit; and bits per dimension."""
+"""From 8-bit images to real numbers and back, and the likelihood in bits per dimension."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ BOUND = 6.0  # largest logit for which the map is the logistic function itself
 LEAST_NOISE = 2.0**-14  # four times the spacing of float32 below 256
 EDGE = 1 / (1 + math.exp(-BOUND))
 FAR = 1.0
-"""Mean distance from [0, 1] at which intensities are taken for something else, such as shades."""
+"""Mean distance from [0, 1] beyond which numbers are refused as intensities."""
 
 
 def dequantize(images: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Adds uniform noise within a shade: ``x = (images + u - 1/2) / 255``, u uniform in (0, 1).
+    """Adds uniform noise of one shade's width, ``x = (images + u - 1/2) / 255``, u in (0, 1).
 
-    u keeps a distance of 2^-14 from both ends, with which the rounding of float32 cannot carry an
-    intensity into the next shade: ``to_image`` gives the images back without an exception.
+    u stays 2^-14 away from both ends, so that rounding in float32 never carries an intensity into
+    the next shade and ``to_image`` gives back exactly the images.
 
     Args:
         images: uint8, any shape.
-        generator: Source of the noise, on the images' device; the global one if None.
+        generator: Random generator on the device of the images; the global one if None.
 
     Returns:
-        Float tensor in ``(-1/510, 1 + 1/510)``.
+        Intensities in ``(-1/510, 1 + 1/510)``, floating-point, of the shape of ``images``.
 
     Raises:
         ValueError: For another type than uint8.
@@ -45,26 +45,26 @@ def dequantize(images: Tensor, generator: torch.Generator | None = None) -> Tens
 
 
 def to_image(x: Tensor) -> Tensor:
-    """Rounds intensities (1 is white) to uint8 shades; what lies outside [0, 1] is clamped."""
+    """Rounds intensities (1 is white), clamped to [0, 1], to shades of type uint8."""
     check_field(x, "to_image")
     return x.detach().clamp(0, 1).mul(SHADES - 1).round().to(torch.uint8)
 
 
 def bits_per_dim(log_prob: Tensor, event_shape: tuple[int, ...]) -> Tensor:
-    """``(-log_prob / D + ln 255) / ln 2`` for a density over intensities, of which 1 is white.
+    """``(-log_prob / D + ln 255) / ln 2`` for a density over intensities x, of which 1 is white.
 
-    The width of a shade is 1/255 in these units. The published ``(nats per dim + ln 256) / ln 2``
-    is the same number, with the density taken over ``(255 x + u) / 256``.
+    A shade has the width 1/255 in x. The ``(nats per dim + ln 256) / ln 2`` of the literature is
+    the same number, for the density over ``(255 x + 1/2) / 256``.
 
     Args:
-        log_prob: Nats, any shape.
-        event_shape: ``(C, L, L)``, of which D is the product.
+        log_prob: Log density in nats, any shape.
+        event_shape: ``(C, L, L)``; D is the product of these numbers.
     """
     return (-log_prob / math.prod(event_shape) + math.log(SHADES - 1)) / math.log(2)
 
 
 def acts_on_pixels(bijector: Bijector) -> bool:
-    """Whether a flow with this bijector is one of images, not of fields."""
+    """Whether a flow with this bijector models images, not fields."""
     parts = bijector.bijectors if isinstance(bijector, Chain) else [bijector]
     return any(isinstance(part, PixelLogit) for part in parts)
 
@@ -72,19 +72,20 @@ def acts_on_pixels(bijector: Bijector) -> bool:
 class PixelLogit(Bijector):
     """Squeeze and logit: ``z = logit(margin + (1 - 2 margin) y)``, ``y = (255 x + 1/2) / 256``.
 
-    x is an image with intensities in [0, 1] (shade / 255), as ``dequantize`` gives it. An
-    undequantized image sits in the middle of its shades. Latents whose image would leave
-    ``0 <= y <= 1`` still decode, to intensities slightly outside [0, 1]; ``to_image`` clamps them.
-    Beyond ``|z| = 6``, which no image reaches, the logit is continued by straight lines: there the
-    logistic function comes so near to 0 and 1 that it has no inverse in float32.
+    x is an image with intensities (shade / 255) as ``dequantize`` gives them; without that noise,
+    each is in the middle of its shade. The inverse may give intensities outside [0, 1], which
+    ``to_image`` clamps. Beyond ``|z| = 6``, which images reach only for margins below 0.0025, the
+    logit is continued by straight lines: there the logistic function is so close to 0 or 1 that
+    float32 cannot invert it.
 
     Args:
         event_shape: ``(C, L, L)``.
-        margin: Half of what the squeeze takes off, in (0, 1/2).
+        margin: What the squeeze takes off at each end of [0, 1], in (0, 1/2).
 
     Raises:
         ValueError: For a margin out of range; on a call, for integers, and for intensities that
-            lie on average more than `FAR` outside [0, 1], where no compiler or transform runs it.
+            are on average more than `FAR` outside [0, 1]. Under torch.compile and torch.func the
+            latter is not checked.
 
     Reference: Real NVP, arXiv:1605.08803; the margin 0.05 is that of arXiv:2010.00029.
 
@@ -104,7 +105,7 @@ class PixelLogit(Bijector):
 
     @property
     def reaches(self) -> tuple[()]:
-        """Empty, as every pixel is mapped alone."""
+        """Empty, as every pixel is mapped on its own."""
         return ()
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -112,7 +113,7 @@ class PixelLogit(Bijector):
         p = x * self.slope + self.start
         near = p.clamp(1 - EDGE, EDGE)
         log_p, log_q = near.log(), torch.log1p(-near)
-        # d logit(p) / dp = 1 / (p (1 - p)), and beyond the bound what it is there
+        # d logit(p) / dp = 1 / (p (1 - p)), and beyond the bound its value at the bound
         z = log_p - log_q + (p - near) / (EDGE * (1 - EDGE))
         return z, self._constant() - (log_p + log_q).flatten(1).sum(1)
 
@@ -128,7 +129,7 @@ class PixelLogit(Bijector):
 
 
 def _check_intensities(x: Tensor) -> None:
-    """Refuses what cannot be intensities; single pixels far out, as of hot samples, may be."""
+    """Refuses what cannot be intensities; a few pixels far out, as in hot samples, are allowed."""
     if not are_readable(x):
         return
     distance = float((x - x.clamp(0, 1)).abs().mean().detach())

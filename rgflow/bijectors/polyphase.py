@@ -13,11 +13,11 @@ from rgflow.hierarchy import Pattern, Reach
 from rgflow.ops import concatenate
 from rgflow.runtime.counts import takes_counts
 
-# The order in which the sub-lattices are stacked: the kept one first, and both the checkerboard
-# and the split into kept and emitted are plain slices.
+# The order in which the sub-lattices are stacked, by (row, column) modulo 2. The kept one is
+# first, and the halves of "checkerboard" and "emission" are contiguous slices.
 PHASES = ((0, 0), (1, 1), (0, 1), (1, 0))
 
-# Positions in PHASES of the two halves of each pairing.
+# The two halves of each pairing, as indices into PHASES.
 PAIRINGS: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "checkerboard": ((0, 1), (2, 3)),
     "rows": ((0, 2), (3, 1)),
@@ -29,12 +29,12 @@ CouplingFactory = Callable[[tuple[int, int], tuple[int, ...], int], Coupling]
 
 
 def split_phases(x: Tensor) -> tuple[Tensor, ...]:
-    """``(B, C, L, L)`` to the four ``(B, C, L/2, L/2)`` views, in the order of PHASES."""
+    """``(B, C, L, L)`` to four views ``(B, C, L/2, L/2)``, in the order of PHASES."""
     return tuple(x[..., i::2, j::2] for i, j in PHASES)
 
 
 def merge_phases(phases: tuple[Tensor, ...]) -> Tensor:
-    """Inverse of ``split_phases``; a batch that lies innermost in memory stays there."""
+    """The inverse of ``split_phases``; a batch that is innermost in memory stays so."""
     if phases[-1].stride(0) == 1:
         inner = [phase.permute(1, 2, 3, 0) for phase in phases]
         return _interleave(inner, 1).permute(3, 0, 1, 2)
@@ -42,7 +42,7 @@ def merge_phases(phases: tuple[Tensor, ...]) -> Tensor:
 
 
 def _interleave(phases: Sequence[Tensor], axis: int) -> Tensor:
-    """Phases with their lattice on ``axis`` and ``axis + 1``."""
+    """Merges phases whose rows are along ``axis`` and whose columns are along ``axis + 1``."""
     p00, p11, p01, p10 = phases
     even, odd = (torch.stack(pair, axis + 2) for pair in ((p00, p01), (p10, p11)))
     return torch.stack((even, odd), axis + 1).flatten(axis + 2, axis + 3).flatten(axis, axis + 1)
@@ -51,7 +51,7 @@ def _interleave(phases: Sequence[Tensor], axis: int) -> Tensor:
 def stack_phases(x: Tensor, batch_innermost: bool = False) -> Tensor:
     """``(B, C, L, L)`` to ``(B, 4 C, L/2, L/2)``, phase by phase.
 
-    With ``batch_innermost`` consecutive numbers in memory are those of consecutive samples.
+    With ``batch_innermost``, consecutive numbers in memory belong to consecutive samples.
     """
     if batch_innermost:
         return torch.cat([phase.movedim(0, -1) for phase in split_phases(x)]).movedim(-1, 0)
@@ -59,7 +59,7 @@ def stack_phases(x: Tensor, batch_innermost: bool = False) -> Tensor:
 
 
 def unstack_phases(stack: Tensor) -> Tensor:
-    """Inverse of ``stack_phases``."""
+    """The inverse of ``stack_phases``."""
     return merge_phases(stack.chunk(4, 1))
 
 
@@ -69,14 +69,18 @@ def _pattern(phases: tuple[int, ...]) -> Pattern:
 
 
 class PolyphaseCoupling(Bijector):
-    """A coupling between two groups of sub-lattices, on the stack ``(4 C, L/2, L/2)``.
+    """A coupling between two groups of sub-lattices, stacked as ``(4 C, L/2, L/2)``.
 
     Args:
         channels: C.
         side: L/2, the side of a sub-lattice.
         pairing: Key of PAIRINGS.
-        reads: Which of its two halves is read.
-        make_coupling: Called with the halves' channels, their lattice and ``reads``.
+        reads: Index of the half of the pairing that is read.
+        make_coupling: Makes the coupling from the channels of the halves, their lattice, and
+            ``reads``.
+
+    Raises:
+        ValueError: If the pairing is unknown, or the conditioner does not declare its radius.
     """
 
     @takes_counts
@@ -94,7 +98,7 @@ class PolyphaseCoupling(Bijector):
 
     @property
     def reaches(self) -> tuple[Reach, ...]:
-        """One reach in cells of 2 x 2 sites, as far as the conditioner sees."""
+        """One reach, in cells of 2 x 2 sites, with the radius of the conditioner."""
         reads = self.coupling.read_half
         return (
             Reach(

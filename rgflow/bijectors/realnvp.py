@@ -1,4 +1,4 @@
-"""The multi-scale Real NVP, a baseline without places: squeeze, couple, emit half the channels."""
+"""The multi-scale Real NVP, a baseline whose latents have no place in a hierarchy."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from rgflow.runtime.counts import takes_counts
 
 
 class ChannelCoupling(Bijector):
-    """A coupling between the first and the second half of the channels.
+    """A coupling between the first half of the channels and the second.
 
     Args:
         event_shape: ``(C, H, W)`` with even C.
-        reads: Which half is read.
-        make_coupling: Called with the halves' channels, their lattice and ``reads``.
+        reads: Index of the half that is read.
+        make_coupling: Makes the coupling from the channels of the halves, their lattice, and
+            ``reads``.
     """
 
     @takes_counts
@@ -47,23 +48,23 @@ class ChannelCoupling(Bijector):
 class RealNVP(Bijector):
     """Multi-scale Real NVP, for comparison with the MERA.
 
-    At every scale: checkerboard couplings, squeeze (2 x 2 sites become 4 channels), channel
-    couplings, then half of the channels are emitted; the last scale has checkerboard couplings
-    only. The checkerboard couplings work on the squeezed tensor, where their halves are compact.
-    Latents are put back where their channels unsqueeze to, so that z has the shape of x; they
-    have no place in a hierarchy.
+    Every scale has checkerboard couplings, a squeeze (2 x 2 sites become 4 channels), and channel
+    couplings, and then emits half of the channels; the last scale has checkerboard couplings
+    only. These are computed on the squeezed tensor, where their halves are slices. Emitted
+    channels are unsqueezed again, so that z has the shape of x.
 
     Args:
         channels: C.
         side: L, divisible by ``2**scales``.
-        make_coupling: Makes one coupling from the halves' channels, their lattice and the half
-            read.
+        make_coupling: Makes one coupling from the channels of the halves, their lattice, and the
+            index of the half that is read.
         scales: Number of scales.
-        couplings: Checkerboard couplings and channel couplings per scale, each so many.
+        couplings: Number of checkerboard couplings, and of channel couplings, in each scale; the
+            last scale has one checkerboard coupling more.
         memory: See ``Chain``.
 
     Raises:
-        ValueError: If L cannot be squeezed ``scales`` times.
+        ValueError: If L cannot be squeezed ``scales`` times, or there is no coupling.
 
     Reference: arXiv:1605.08803.
     """

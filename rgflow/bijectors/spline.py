@@ -1,4 +1,4 @@
-"""One learnable monotone spline for each channel, without conditioning."""
+"""A learnable elementwise spline without conditioning."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from rgflow.ops import apply_elementwise
 
 
 class ElementwiseSpline(Bijector):
-    """One learnable monotone spline per channel, the same on all sites.
+    """One learnable monotone spline for each channel, the same on all sites.
 
     Args:
         event_shape: ``(C, *lattice)``.
         bins: Number of bins.
-        bound: Half the interval's length; the identity outside.
+        bound: Half the length of the interval, outside of which the map is the identity.
+
+    Raises:
+        ValueError: As `RationalQuadratic`.
 
     >>> ElementwiseSpline((3, 4, 4))(torch.zeros(2, 3, 4, 4))[0].shape
     torch.Size([2, 3, 4, 4])
@@ -36,7 +39,7 @@ class ElementwiseSpline(Bijector):
 
     @property
     def reaches(self) -> tuple[()]:
-        """Empty, as every entry is mapped alone."""
+        """Empty, as every entry is mapped on its own."""
         return ()
 
     def _run(self, x: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
-"""Elementwise maps for couplings: an invertible function of one number with parameters.
+"""Elementwise maps for couplings: invertible functions of one number, with parameters.
 
 To add one, derive a class from `Transform` with ``parameters_per_entry``, ``forward`` and
-``inverse``: nothing else is needed to train, sample and differentiate a coupling made of it.
+``inverse``. Nothing else is needed to train and to sample a coupling with it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ class Transform(HasFasterWay, ABC):
     """An invertible function of one number, ``b -> f(b; theta)``, with the log of its slope.
 
     Both directions take entries ``b`` of any shape ``(...)`` and parameters ``theta`` of shape
-    ``(P, ...)``, and give the image and ``ln |d image / d b|`` of the direction just applied, both
-    like b. Zero parameters should give the identity or near it: new conditioners give zeros.
+    ``(P, ...)``, and return the image and ``ln |d image / d b|`` of the direction just applied,
+    both of the shape of b. Parameters of zero, which new conditioners give, should make f the
+    identity or close to it.
 
     Attributes:
-        parameters_per_entry: P.
+        parameters_per_entry: P, the number of parameters of each entry.
     """
 
     parameters_per_entry: int
@@ -41,9 +42,9 @@ class Transform(HasFasterWay, ABC):
 
 
 class Affine(Transform):
-    """``f(b) = b exp(s) + t`` with ``s = scale_bound tanh(raw / 2)``, parameters ``raw, t``.
+    """``f(b) = b exp(s) + t`` with ``s = scale_bound tanh(raw / 2)``; parameters ``raw, t``.
 
-    The bound keeps either direction from overflowing.
+    As s is bounded, neither direction can overflow.
 
     Args:
         scale_bound: Largest absolute log-scale, in nats.
@@ -67,7 +68,7 @@ class Affine(Transform):
 
     @property
     def fast(self) -> FastAffine:
-        """The same with a hand-written gradient."""
+        """The same transform with a hand-written gradient."""
         return self._fast
 
     def forward(self, b: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,25 +85,26 @@ class Affine(Transform):
 
 
 class RationalQuadratic(Transform):
-    """A monotone rational-quadratic spline on ``[-bound, bound]``; outside, the identity.
+    """A monotone rational-quadratic spline on ``[-bound, bound]``, the identity outside.
 
-    K bins lie between K + 1 knots, from ``(-bound, -bound)`` to ``(bound, bound)``. In a bin that
-    begins at ``(x_0, y_0)``, of width w, height h and slopes ``d_0, d_1`` at its ends, with
-    ``xi = (x - x_0) / w`` and ``s = h / w``,
+    K bins lie between K + 1 knots, from ``(-bound, -bound)`` to ``(bound, bound)``. A bin that
+    begins at ``(x_0, y_0)`` has the width w, the height h and the slopes ``d_0, d_1`` at its ends.
+    With ``xi = (x - x_0) / w`` and ``s = h / w``,
 
     ``f(x) = y_0 + h (s xi^2 + d_0 xi (1 - xi)) / D``,
     ``f'(x) = s^2 (d_1 xi^2 + 2 s xi (1 - xi) + d_0 (1 - xi)^2) / D^2``,
     ``D = s + (d_0 + d_1 - 2 s) xi (1 - xi)``.
 
-    The parameters of an entry are K logits of the widths, K of the heights, and K - 1 numbers for
-    the slopes at the inner knots, before a softplus; at both ends of the interval the slope is 1.
+    The ``3 K - 1`` parameters of an entry are K logits of the widths, K logits of the heights, and
+    the slopes at the K - 1 inner knots before a softplus. At both ends of the interval the slope
+    is 1.
 
     Args:
         bins: K, at least 2.
-        bound: Half the interval's length.
+        bound: Half the length of the interval.
 
     Raises:
-        ValueError: For fewer bins or a bound that is not positive and finite.
+        ValueError: For fewer than 2 bins, or a bound that is not positive and finite.
 
     Reference: neural spline flows, arXiv:1906.04032.
 
@@ -122,7 +124,7 @@ class RationalQuadratic(Transform):
 
     @property
     def fast(self) -> FastSpline:
-        """The same with a hand-written gradient."""
+        """The same transform with a hand-written gradient."""
         return self._fast
 
     def forward(self, b: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
@@ -144,7 +146,7 @@ class RationalQuadratic(Transform):
         s = h / w
         bend = d0 + d1 - 2 * s
         if inverse:
-            # a xi^2 + b xi = c with the sign of the root that stays stable where a is small
+            # the root of a quadratic equation in xi, in the form without cancellation
             rise = inside - y0
             b_root = h * d0 - rise * bend
             discriminant = b_root**2 + 4 * (h * (s - d0) + rise * bend) * s * rise
@@ -156,14 +158,14 @@ class RationalQuadratic(Transform):
         image = x0 + xi * w if inverse else y0 + h * (s * xi**2 + d0 * product) / denominator
         numerator = d1 * xi**2 + 2 * s * product + d0 * (1 - xi) ** 2
         log_slope = 2 * torch.log(s / denominator) + numerator.log()
-        # beyond the interval nothing is left to rounding; not-a-number stays what it is
+        # outside of the interval the identity is exact; nan stays nan
         outside = (b <= -self.bound) | (b >= self.bound)
         image = torch.where(outside, b, image)
         log_slope = torch.where(outside, 0, log_slope)
         return image, -log_slope if inverse else log_slope
 
     def _knots(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Places of the knots on both axes and the slopes there, ``(K + 1, ...)`` each."""
+        """Positions of the knots on both axes, and the slopes there, ``(K + 1, ...)`` each."""
         bins = self.bins
         if theta.shape[0] != self.parameters_per_entry:
             raise ValueError(
@@ -177,6 +179,6 @@ class RationalQuadratic(Transform):
         x_knots, y_knots = (
             torch.cat((ends, 2 * self.bound * part.cumsum(0) - self.bound)) for part in sizes
         )
-        inner = MIN_SLOPE + F.softplus(theta[2 * bins :] + SHIFT)  # 1 for parameters of zero
+        inner = MIN_SLOPE + F.softplus(theta[2 * bins :] + SHIFT)  # 1 where the parameter is 0
         one = torch.ones_like(theta[:1])
         return x_knots, y_knots, torch.cat((one, inner, one))
