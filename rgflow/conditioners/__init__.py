@@ -1,4 +1,4 @@
-"""The networks inside couplings: they read one half and give the parameters for the other."""
+"""The nets inside couplings, which read one half and give the parameters of the other."""
 
 from rgflow.conditioners.lattice import ConvNet, Equivariant, PatchMLP
 from rgflow.conditioners.mlp import MLP

@@ -1,4 +1,4 @@
-"""Nets on a periodic lattice: patches and convolutions, and what commutes with the sign."""
+"""Nets on a periodic lattice, and a net that respects the symmetry ``x -> -x``."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ def _check_kernels(kernels: Sequence[int]) -> None:
 class PatchMLP(HasFasterWay, nn.Module):
     """A perceptron that reads the ``k x k`` patch around every site of a periodic lattice.
 
-    It is the same function as a `ConvNet` whose kernels after the first have side 1. Its faster
-    way multiplies all sites and samples at once, which is several times as fast where channels are
-    few.
+    It is the same function as a `ConvNet` whose kernels after the first have side 1. With few
+    channels it is several times as fast, as it multiplies all sites and samples at once.
 
     Args:
-        inputs: Channels read.
-        outputs: Channels given.
+        inputs: Channels of the input.
+        outputs: Channels of the output.
         kernel: Odd side k of the patch.
         hidden: Widths of the hidden layers.
-        nonlinearities: Name of the pointwise function, or one name for each hidden layer.
+        nonlinearities: Name of the activation, or one name for each hidden layer.
 
     Raises:
         ValueError: For an even kernel, and as `MLP`.
@@ -57,11 +56,11 @@ class PatchMLP(HasFasterWay, nn.Module):
 
     @property
     def fast(self) -> FastPatches:
-        """The same with a hand-written gradient."""
+        """The same net with a hand-written gradient."""
         return self._fast
 
     def parameter_list(self) -> list[Tensor]:
-        """Those of the perceptron."""
+        """The parameters of the perceptron."""
         return self.net.parameter_list()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,17 +72,22 @@ class PatchMLP(HasFasterWay, nn.Module):
 
 
 class ConvNet(nn.Module):
-    """Small convolutional net on a periodic lattice, optionally aware of the position.
+    """A small convolutional net on a periodic lattice, optionally with a bias at each site.
+
+    The last convolution starts at zero, so that a new coupling is the identity.
 
     Args:
-        inputs: Channels read.
-        outputs: Channels given; the last convolution starts at zero.
+        inputs: Channels of the input.
+        outputs: Channels of the output.
         hidden: Channels in between.
-        kernels: Odd kernel sides; the radius is ``sum (k - 1) / 2``.
-        nonlinearity: Name of the pointwise function.
-        sites: Side of the lattice for a learnable bias per site after the first convolution
-            (breaks translation invariance on purpose: photographs are not periodic); None for
-            none.
+        kernels: Odd sides k of the kernels; the net sees ``sum (k - 1) / 2`` sites far.
+        nonlinearity: Name of the activation.
+        sites: Side of the lattice if every site is to have a learnable bias after the first
+            convolution, else None. This bias breaks translation invariance on purpose, for
+            photographs, which are not periodic.
+
+    Raises:
+        ValueError: For no or even kernels, an unknown activation, or numbers below 1.
 
     >>> ConvNet(2, 4, hidden=8)(torch.randn(1, 2, 4, 4)).shape
     torch.Size([1, 4, 4, 4])
@@ -126,10 +130,12 @@ class ConvNet(nn.Module):
 
 
 class Equivariant(nn.Module):
-    """Makes an affine coupling commute with ``x -> -x``: log-scales even in a, shifts odd.
+    """Makes an affine coupling commute with ``x -> -x``.
+
+    The log-scales are the part of ``net(a)`` that is even in a, the shifts the part that is odd.
 
     Args:
-        net: Any of the networks above, giving log-scales, then shifts; it runs on a and on -a.
+        net: A net that gives log-scales, then shifts, with a ``radius``.
 
     >>> _ = torch.manual_seed(0)
     >>> net = MLP(4, 8)

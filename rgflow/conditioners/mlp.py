@@ -1,4 +1,4 @@
-"""The plain perceptron, and the names of the pointwise functions of all nets."""
+"""The plain perceptron, and the activations that nets may have, by name."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def check_activation(name: str) -> None:
-    """Raises ValueError if there is no pointwise function of that name."""
+    """Raises ValueError if there is no activation of that name."""
     if name not in ACTIVATIONS:
         raise ValueError(f"activation {name!r} is unknown, expected one of {sorted(ACTIVATIONS)}")
 
 
 def check_at_least_one(**numbers: int) -> None:
-    """Raises ValueError for the first number below 1, by its name."""
+    """Raises ValueError that names the first number below 1, if there is one."""
     for name, number in numbers.items():
         if number < 1:
             raise ValueError(f"{name}: got {number}, expected at least 1")
 
 
 class MLP(HasFasterWay, nn.Module):
-    """Plain perceptron, ``linear``, then ``activation, linear`` for each hidden layer.
+    """A plain perceptron: ``linear``, then ``activation, linear`` for each hidden layer.
 
-    The last layer starts at zero, so that a new coupling is the identity.
+    The last linear map starts at zero, so that a new coupling is the identity.
 
     Args:
-        inputs: Features read.
-        outputs: Features given.
+        inputs: Features of the input.
+        outputs: Features of the output.
         hidden: Widths of the hidden layers.
-        nonlinearities: Name of the pointwise function, or one name per hidden layer.
+        nonlinearities: Name of the activation, or one name for each hidden layer.
 
     Raises:
-        ValueError: For unknown names, another number of names, or numbers below 1.
+        ValueError: For unknown names, a wrong number of names, or numbers below 1.
 
     >>> MLP(4, 8, hidden=(16, 16))(torch.randn(3, 4)).shape
     torch.Size([3, 8])
@@ -76,18 +76,19 @@ class MLP(HasFasterWay, nn.Module):
         drawn = list(map(nn.Linear, self.widths[:-1], self.widths[1:]))
         nn.init.zeros_(drawn[-1].weight)
         nn.init.zeros_(drawn[-1].bias)
-        # one tensor each, because small ones cost more in the optimizer than in the net
+        # one tensor for all weights and one for all biases: many small tensors would cost more
+        # time in the optimizer than in the net
         self.weights = nn.Parameter(torch.cat([d.weight.detach().flatten() for d in drawn]))
         self.biases = nn.Parameter(torch.cat([d.bias.detach() for d in drawn]))
         self._fast = FastPerceptron(self.widths, self.activations)
 
     @property
     def fast(self) -> FastPerceptron:
-        """The same with a hand-written gradient."""
+        """The same net with a hand-written gradient."""
         return self._fast
 
     def parameter_list(self) -> list[Tensor]:
-        """Weights, then biases of all linear maps."""
+        """The weights of all linear maps, then their biases."""
         return [self.weights, self.biases]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The residual net of RG-Flow."""
+"""The residual net of RG-Flow, with weight normalisation."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from rgflow.runtime.counts import takes_counts
 
 
 class ResidualMLP(HasFasterWay, nn.Module):
-    """The residual network of RG-Flow: ``x <- (x + f(x)) / sqrt 2``, ``blocks`` times.
+    """The residual net of RG-Flow: ``x <- (x + f(x)) / sqrt 2``, ``blocks`` times.
 
     ``f`` is pre-activated and has two hidden layers, ``swish -> linear -> swish -> linear ->
-    swish -> linear``; ``linear(swish(x))`` closes the net. Every swish, ``x sigmoid(beta x)``, has
-    a learnable slope beta > 0 of its own. Every linear map is weight-normalised,
-    ``W = gain v / |v|`` by rows (arXiv:1602.07868). The gain of the closing map is the output
-    scale and starts at zero.
+    swish -> linear``; a final ``linear(swish(x))`` gives the output. Every swish,
+    ``x sigmoid(beta x)``, has its own learnable slope beta > 0. These linear maps are
+    weight-normalised, ``W = gain v / |v|`` row by row (arXiv:1602.07868). Gain and bias of the
+    final map start at zero, so that a new coupling is the identity.
 
     Args:
-        inputs: Features read.
-        outputs: Features given.
-        width: Width of the residual stream; None takes the inputs themselves for it, without a
-            linear map in front.
+        inputs: Features of the input.
+        outputs: Features of the output.
+        width: Width of the residual stream. If it is not ``inputs``, a plain linear map comes
+            first; None means ``inputs``.
         hidden: Width of the hidden layers.
         blocks: Number of residual blocks.
 
@@ -57,7 +57,7 @@ class ResidualMLP(HasFasterWay, nn.Module):
         self.entry = None if width == inputs else nn.Linear(inputs, width)
         block = ((hidden, width), (hidden, hidden), (width, hidden))
         self.shapes = (*block * blocks, (outputs, width))
-        # maps that read equally many features lie together, in the order of their first member
+        # maps with equally many inputs are stored together, groups in the order of their first map
         widths = [columns for _, columns in self.shapes]
         layers = range(len(self.shapes))
         self.order = tuple(sorted(layers, key=lambda layer: widths.index(widths[layer])))
@@ -68,8 +68,8 @@ class ResidualMLP(HasFasterWay, nn.Module):
         ordered = [
             part[layer].flatten() for part in (weights, gains, biases) for layer in self.order
         ]
-        # one tensor: all v, then the gains of all rows, their biases, and ln beta in front of each
-        # map; small tensors cost more in the optimizer than in the net
+        # one tensor: all v, all gains, all biases, and ln beta of the swish before each map; many
+        # small tensors would cost more time in the optimizer than in the net
         self.flat = nn.Parameter(torch.cat([*ordered, torch.zeros(len(drawn))]))
         fast: FastNet = FastResidual(self.shapes, self.order)
         if self.entry is not None:
@@ -78,11 +78,11 @@ class ResidualMLP(HasFasterWay, nn.Module):
 
     @property
     def fast(self) -> FastNet:
-        """The same with a hand-written gradient."""
+        """The same net with a hand-written gradient."""
         return self._fast
 
     def parameter_list(self) -> list[Tensor]:
-        """Those of the linear map in front, if there is one, then the flat parameters."""
+        """The parameters of the plain linear map, if there is one, then the flat tensor."""
         entry = () if self.entry is None else (self.entry.weight, self.entry.bias)
         return [*entry, self.flat]
 
@@ -101,7 +101,7 @@ class ResidualMLP(HasFasterWay, nn.Module):
         return h
 
     def _maps(self) -> tuple[dict[int, Tensor], dict[int, Tensor], dict[int, Tensor], Tensor]:
-        """v, gains and biases of each map by its number, and the slopes of all swishes."""
+        """v, gains and biases by the number of the map, and the slopes beta of all swishes."""
         shapes = [self.shapes[layer] for layer in self.order]
         rows = [count for count, _ in shapes]
         sizes = [count * width for count, width in shapes]

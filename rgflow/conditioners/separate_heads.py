@@ -1,4 +1,4 @@
-"""Scale and shift of a coupling from a net each."""
+"""A separate net for each parameter of a coupling, such as log-scale and shift."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from rgflow.ops.contract import HasFasterWay
 
 
 class SeparateHeads(HasFasterWay, nn.Module):
-    """Equal nets that read the same and share the outputs: scale and shift from a net each.
+    """Nets of one architecture on the same input, their outputs one after another.
+
+    With two nets, the first gives the log-scales of an affine coupling and the second the shifts.
 
     Args:
-        nets: Nets of one architecture, in the order of their outputs.
+        nets: The nets, in the order of their outputs, each with a ``radius``.
 
     Raises:
         ValueError: If there is no net, or the nets differ in their architecture.
@@ -43,11 +45,11 @@ class SeparateHeads(HasFasterWay, nn.Module):
 
     @property
     def fast(self) -> FastSideBySide | None:
-        """The same with a hand-written gradient, if the nets have one."""
+        """The same net with a hand-written gradient, if its nets have one."""
         return self._fast
 
     def parameter_list(self) -> list[Tensor]:
-        """Those of the nets, one after another."""
+        """The parameters of the nets, one net after another."""
         return [tensor for net in self.nets for tensor in net.parameter_list()]
 
     def forward(self, x: Tensor) -> Tensor:
