@@ -1,4 +1,4 @@
-"""Scales and cones: where every latent sits, and which sites it can touch. Pure geometry."""
+"""The geometry of a MERA: the level of every latent, and inference and generation cones."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch.nn import functional as F
 
 Pattern = tuple[tuple[bool, ...], ...]
 LARGEST_SIDE = 2**13
-"""Largest side of a lattice: the geometry of a larger one alone takes gigabytes."""
+"""Largest side of a lattice; the geometry alone of a larger one would take gigabytes."""
 
 
 class Reach(NamedTuple):
-    """What one layer couples on its own periodic lattice, in sites.
+    """Which sites one layer couples, on the periodic lattice of its level.
 
-    The lattice is cut into cells of side ``cell`` whose corner is at ``(-offset, -offset)``. In
-    every cell the sites of the pattern ``writes`` change; each depends on itself and on the
-    sites of the pattern ``reads`` in all cells at most ``radius`` cells away (Chebyshev
-    distance, periodic). A coupling and its inverse have the same reach.
+    The lattice is cut into cells of side ``cell``, one of which has its corner at
+    ``(-offset, -offset)``. In every cell the sites of the pattern ``writes`` change. Each of them
+    depends on itself and on the sites of the pattern ``reads`` in all cells at most ``radius``
+    cells away (Chebyshev distance, periodic). A coupling and its inverse have the same reach.
 
     Attributes:
         cell: Side of a cell, in sites.
@@ -37,7 +37,7 @@ class Reach(NamedTuple):
     offset: int = 0
 
     def spread(self, mask: Tensor) -> Tensor:
-        """The sites that depend on those of ``mask`` behind this layer, both ``(..., L, L)``."""
+        """The sites that depend on those of ``mask`` after this layer, both ``(..., L, L)``."""
         side, k = mask.shape[-1], self.cell
         cells = side // k
         rolled = mask.roll((self.offset, self.offset), (-2, -1)) if self.offset else mask
@@ -67,17 +67,18 @@ def checkerboard(cell: int, parity: int) -> Pattern:
 
 
 class Hierarchy:
-    """The scales of a MERA on an ``L x L`` periodic lattice, and the cones of its layers.
+    """The levels of a MERA on an ``L x L`` periodic lattice, and the cones of its latents.
 
-    Level ``h`` works on the sub-lattice of stride ``2**h`` and emits its sites that are not on the
-    sub-lattice of stride ``2**(h + 1)``; the last level emits all that is left.
+    Level ``h`` acts on the sub-lattice of stride ``2**h`` and emits those of its sites that are
+    not on the sub-lattice of stride ``2**(h + 1)``; the last level emits all of its sites.
 
     Args:
         side: Lattice side ``L``.
         reaches: For each level, fine to coarse, the reaches of its layers in forward order.
 
     Raises:
-        ValueError: If ``side`` is not divisible by ``2**(levels - 1)`` or a cell does not tile.
+        ValueError: If ``side`` exceeds `LARGEST_SIDE` or is not divisible by ``2**(levels - 1)``,
+            there is no level, or cells do not tile a level.
 
     >>> pair = Reach(2, full_pattern(2), full_pattern(2))
     >>> geometry = Hierarchy(4, [[pair], [pair]])
@@ -118,7 +119,7 @@ class Hierarchy:
         return tuple(int(self.level_mask(h).sum()) for h in range(self.levels))
 
     def level_mask(self, level: int) -> Tensor:
-        """Sites of the latent layout ``(L, L)`` that are emitted at ``level``.
+        """Mask ``(L, L)`` of the sites of the latent layout that are emitted at ``level``.
 
         Raises:
             ValueError: If there is no such level.
@@ -128,7 +129,7 @@ class Hierarchy:
         return self.level_of_site == level
 
     def per_site(self, values: Sequence[float]) -> Tensor:
-        """Spreads one number per level over the latent layout: ``(levels,) -> (L, L)``.
+        """Gives each site of the latent layout the number of its level, ``(levels,) -> (L, L)``.
 
         Raises:
             ValueError: If there is not one number for each level.
@@ -146,8 +147,8 @@ class Hierarchy:
             pixel_mask: ``(..., L, L)`` bool, sites of the image or field.
 
         Returns:
-            Mask of the latent layout, of the same shape: exactly the sites whose derivative in one
-            of the pixels is not identically zero.
+            Mask of the latent layout, of the same shape: the sites of those latents whose
+            derivative with respect to one of the pixels is not identically zero.
 
         Raises:
             ValueError: For another shape or type.
@@ -168,8 +169,8 @@ class Hierarchy:
             latent_mask: ``(..., L, L)`` bool, sites of the latent layout.
 
         Returns:
-            Mask of pixels, of the same shape: exactly the sites whose derivative in one of the
-            latents is not identically zero.
+            Mask of pixels, of the same shape: the sites of those pixels whose derivative with
+            respect to one of the latents is not identically zero.
 
         Raises:
             ValueError: For another shape or type.

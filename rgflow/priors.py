@@ -15,15 +15,15 @@ Temperature = float | Tensor
 
 
 def _sum(values: Tensor) -> Tensor:
-    """Over all axes but the batch, whatever the order in memory."""
+    """The sum over all axes but the batch; it needs no particular order in memory."""
     return values.sum(tuple(range(1, values.dim())))
 
 
 class Prior(nn.Module, ABC):
     """``p(z) = prod_i p(z_i)`` with zero mean and unit variance.
 
-    A temperature T multiplies the standard deviation, ``z -> T z``; a tensor is broadcast
-    against one event, e.g. ``(L, L)`` for a temperature by site.
+    A temperature T multiplies the standard deviation, ``z -> T z``. It is a number, or a tensor
+    that is broadcast against one event, e.g. ``(L, L)`` for a temperature at each site.
 
     Args:
         event_shape: Shape of one event, e.g. ``(C, L, L)``.
@@ -32,14 +32,15 @@ class Prior(nn.Module, ABC):
     def __init__(self, event_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.event_shape = whole_numbers("event shape", event_shape)
-        # follows the module's device and dtype
+        # samples have the device and the dtype of this buffer, which follow those of the module
         self.register_buffer("anchor", torch.zeros(()), persistent=False)
 
     def log_prob(self, z: Tensor, temperature: Temperature = 1.0) -> Tensor:
-        """Log density in nats, ``(B, *event_shape) -> (B,)``.
+        """Log density in nats, ``(B, *event_shape) -> (B,)`` for B samples.
 
         Raises:
-            ValueError: For another shape, or a temperature that is not positive and finite.
+            ValueError: For another shape, integers, or a temperature that is not positive and
+                finite.
         """
         check_field(z, "the prior")
         if tuple(z.shape[1:]) != self.event_shape:
@@ -56,7 +57,7 @@ class Prior(nn.Module, ABC):
     def sample(
         self, n: int, temperature: Temperature = 1.0, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Draws ``(n, *event_shape)``; temperature 0 gives the mode.
+        """Draws n samples, ``(n, *event_shape)``; temperature 0 gives the mode, zero.
 
         Raises:
             ValueError: For a temperature that is negative or not finite.
@@ -109,7 +110,8 @@ class Laplace(Prior):
 
     def _draw(self, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
         a = self.anchor
-        # inverse CDF; 1 - |u| stays positive since rand gives multiples of 2^-24 (2^-53) below 1
+        # inverse CDF; rand gives multiples of 2^-24 (2^-53 in float64) in [0, 1), and where it
+        # gives 0 the clamp replaces ln 0
         u = torch.rand(shape, generator=generator, device=a.device, dtype=a.dtype) * 2 - 1
         tail = torch.log1p(-u.abs()).clamp_min(-40.0)
         return -u.sign() * tail * math.sqrt(0.5)
@@ -119,7 +121,7 @@ PRIORS: dict[str, type[Prior]] = {"gaussian": Gaussian, "laplace": Laplace}
 
 
 def make_prior(name: str, event_shape: tuple[int, ...]) -> Prior:
-    """The prior of that name; ValueError if there is none."""
+    """The prior of that name; raises ValueError if there is none."""
     if name not in PRIORS:
         raise ValueError(f"prior {name!r} is unknown, expected one of {sorted(PRIORS)}")
     return PRIORS[name](event_shape)
