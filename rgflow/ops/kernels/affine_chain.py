@@ -1,7 +1,7 @@
 """A chain of affine couplings with perceptrons inside, on compact halves, and its gradient.
 
-For the gradient only the numbers that each coupling changed are saved, as they were before; the
-nets are evaluated again.
+For the gradient only the half that each coupling changes is saved, as it is before the coupling;
+the nets are evaluated again.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _ONE, _TWO = np.float32(1.0), np.float32(2.0)
 
 
 class Plan(NamedTuple):
-    """A chain of C couplings in the order of application, without their parameters.
+    """A chain of couplings in the order of application, without their parameters.
 
     Attributes:
-        inverse: Whether each one's inverse is applied.
-        reads: ``(C,)``, the half that is read.
-        bounds: ``(C,)``, the largest absolute log-scale.
-        starts: ``(C, nets)``, where the parameters of each net begin: its matrices one after
-            another, then its biases. The nets of a coupling share its outputs evenly.
-        widths: ``(C, maps + 1)``, features in front of each net's first map and behind each.
-        activations: ``(C, maps - 1)``, codes of the activations.
+        inverse: Whether each coupling's inverse is applied.
+        reads: ``(couplings,)``, index of the half that is read.
+        bounds: ``(couplings,)``, largest absolute log-scale.
+        starts: ``(couplings, nets)``, where the parameters of each net begin: its matrices one
+            after another, then its biases. The nets of a coupling have equally many outputs.
+        widths: ``(couplings, maps + 1)``, features before a net's first map and after each map.
+        activations: ``(couplings, maps - 1)``, codes of the activations.
     """
 
     inverse: bool
@@ -50,7 +50,7 @@ def _raw_parameters(
     out: np.ndarray,
     samples: int,
 ) -> None:
-    """What the nets of coupling c give: log-scales before the bound, then shifts."""
+    """Fills ``out`` with the outputs of the nets of coupling c: raw log-scales, then shifts."""
     outputs = plan.widths[c, -1]
     for net in range(plan.starts.shape[1]):
         perceptron_on_tile(
@@ -79,20 +79,20 @@ def affine_chain(
     start: int,
     stop: int,
 ) -> None:
-    """The images and log_dets of a chain for samples ``start`` to ``stop``.
+    """Computes the images and log_dets of a chain for samples ``start`` to ``stop``.
 
     Args:
         plan: The chain.
         flat: All parameters.
         first: ``(A, N)``, the first half.
-        second: ``(B, N)``, the second half.
-        image_first: Like ``first``, the result.
-        image_second: Like ``second``, the result.
-        log_det: ``(N,)``, the result.
-        changed: ``(numbers changed by all couplings, N)``, filled with what each coupling found in
-            the half that it changes; without rows where no gradient is wanted.
+        second: ``(D, N)``, the second half.
+        image_first: ``(A, N)``, filled with the image of the first half.
+        image_second: ``(D, N)``, filled with the image of the second half.
+        log_det: ``(N,)``, filled with the log_dets.
+        changed: ``(features, N)``, filled with the half that each coupling changes, as it is
+            before the coupling, one coupling after another; without rows if no gradient is wanted.
         start: First sample, a multiple of TILE.
-        stop: One behind the last sample.
+        stop: One past the last sample.
     """
     nets, depth = plan.starts.shape[1], plan.activations.shape[1]
     widest, outputs = plan.widths.max(), nets * plan.widths[:, -1].max()
@@ -147,7 +147,7 @@ def affine_chain_vjp(
     start: int,
     stop: int,
 ) -> None:
-    """Gradients of `affine_chain` for samples ``start`` to ``stop``.
+    """The vjp of `affine_chain` for samples ``start`` to ``stop``.
 
     Args:
         plan: The chain.
@@ -155,14 +155,14 @@ def affine_chain_vjp(
         image_first: As `affine_chain` filled it.
         image_second: As `affine_chain` filled it.
         changed: As `affine_chain` filled it.
-        grad_image_first: Gradient of the first image.
-        grad_image_second: Gradient of the second image.
-        grad_log_det: Gradient of the log_det.
-        grad_first: ``(A, N)``, the result.
-        grad_second: ``(B, N)``, the result.
-        grad_flat: Like ``flat``, to which gradients are added.
+        grad_image_first: Gradient in the image of the first half.
+        grad_image_second: Gradient in the image of the second half.
+        grad_log_det: Gradient in the log_det.
+        grad_first: ``(A, N)``, filled with the gradient in the first half.
+        grad_second: ``(D, N)``, filled with the gradient in the second half.
+        grad_flat: The gradient in ``flat`` is added to it; empty if it is not wanted.
         start: First sample, a multiple of TILE.
-        stop: One behind the last sample.
+        stop: One past the last sample.
     """
     nets, depth = plan.starts.shape[1], plan.activations.shape[1]
     widest, outputs = plan.widths.max(), nets * plan.widths[:, -1].max()

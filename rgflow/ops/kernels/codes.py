@@ -1,4 +1,4 @@
-"""The pointwise functions and the numbers by which machine code knows them."""
+"""The activations that machine code knows, and their codes."""
 
 from __future__ import annotations
 

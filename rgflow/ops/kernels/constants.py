@@ -1,4 +1,4 @@
-"""Constants of the rational-quadratic splines; this file needs no compiler."""
+"""Constants of the rational-quadratic splines; to import them does not import numba."""
 
 import math
 
@@ -7,4 +7,4 @@ MIN_BIN = 1e-3
 MIN_SLOPE = 1e-3
 """Smallest slope at a knot."""
 SHIFT = math.log(math.expm1(1 - MIN_SLOPE))
-"""Argument of the softplus that gives the slope 1, together with the smallest slope."""
+"""Added to raw slopes: ``MIN_SLOPE + softplus(SHIFT) = 1``."""

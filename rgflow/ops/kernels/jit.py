@@ -14,7 +14,7 @@ import numba
 
 log = logging.getLogger(__name__)
 
-# What vectorised sums take; nan and infinity keep their meaning.
+# The freedoms that the compiler needs to vectorise sums; nan and infinity keep their meaning.
 _OPTIONS: dict[str, Any] = {
     "fastmath": {"reassoc", "contract", "arcp", "nsz", "afn"},
     "error_model": "numpy",
@@ -23,7 +23,7 @@ _OPTIONS: dict[str, Any] = {
 
 
 def _candidates() -> Iterator[Path]:
-    """Folders for machine code: the one asked for, that of Python's own, the user's."""
+    """Folders for machine code: NUMBA_CACHE_DIR, or else ``__pycache__`` and the user's cache."""
     if numba.config.CACHE_DIR:
         yield Path(numba.config.CACHE_DIR)
     else:
@@ -33,10 +33,10 @@ def _candidates() -> Iterator[Path]:
 
 @functools.cache
 def _folder() -> Path | None:
-    """Where machine code of exactly these sources lies; None if nothing can be kept anywhere.
+    """The folder for machine code of exactly these sources; None if no folder is writable.
 
-    By itself numba looks at a function's own file only: an old copy of what it calls would live
-    on in it.
+    numba itself compares a function's own file only. After a change in another file, it would use
+    machine code that contains the old functions.
     """
     sources = b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
     name = hashlib.sha256(sources).hexdigest()[:16]
@@ -57,13 +57,13 @@ def _folder() -> Path | None:
 
 @functools.cache
 def _announce(folder: Path, module: str) -> None:
-    """Says that it may take a while, where nothing of the module is there yet."""
+    """Logs that a module is compiled now, if the folder has no machine code of it."""
     if not any(folder.glob(f"*/{module}.*.nbi")):
         log.info("inner loops (%s) are compiled now and kept in %s", module, folder)
 
 
 def jit(function: Callable) -> Callable:
-    """Compiled on its first call; the next process finds the machine code on disk."""
+    """Compiles a function on its first call; the next process finds the machine code on disk."""
     folder = _folder()
     if folder is None:
         return numba.njit(**_OPTIONS)(function)
@@ -76,5 +76,5 @@ def jit(function: Callable) -> Callable:
 
 
 def inlined(function: Callable) -> Callable:
-    """Becomes part of those functions of this folder that call it."""
+    """Inlines a function into those functions of this folder that call it."""
     return numba.njit(inline="always", **_OPTIONS)(function)

@@ -1,4 +1,4 @@
-"""A perceptron on all samples, and its gradient, which needs the input alone."""
+"""A perceptron on all samples, and its vjp, for which only the input is saved."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def perceptron(
     start: int,
     stop: int,
 ) -> None:
-    """The output of a perceptron for samples ``start`` to ``stop``.
+    """Computes the output of a perceptron for samples ``start`` to ``stop``.
 
     Args:
         flat: Matrices one after another, then biases.
-        widths: Features in front of the first map and behind each.
-        activations: Codes of the activations, one less than there are maps.
+        widths: Features before the first map and after each map.
+        activations: Codes of the activations between the maps.
         x: ``(inputs, N)``.
-        out: ``(outputs, N)``, the result.
+        out: ``(outputs, N)``, filled with the output.
         start: First sample.
-        stop: One behind the last sample.
+        stop: One past the last sample.
     """
     depth, widest = len(activations), widths.max()
     hidden = np.empty((depth, widest, ROW), np.float32)
@@ -56,18 +56,18 @@ def perceptron_vjp(
     start: int,
     stop: int,
 ) -> None:
-    """Gradients of `perceptron` for samples ``start`` to ``stop``.
+    """The vjp of `perceptron` for samples ``start`` to ``stop``.
 
     Args:
         flat: Matrices one after another, then biases.
-        widths: Features in front of the first map and behind each.
-        activations: Codes of the activations.
+        widths: Features before the first map and after each map.
+        activations: Codes of the activations between the maps.
         x: The input, ``(inputs, N)``.
-        grad: ``(outputs, N)``, gradient of the output.
-        grad_x: Like x, the result.
-        grad_flat: Like ``flat``, to which gradients are added, or empty where none is wanted.
+        grad: ``(outputs, N)``, gradient in the output.
+        grad_x: ``(inputs, N)``, filled with the gradient in x.
+        grad_flat: The gradient in ``flat`` is added to it; empty if it is not wanted.
         start: First sample.
-        stop: One behind the last sample.
+        stop: One past the last sample.
     """
     depth, widest = len(activations), widths.max()
     hidden = np.empty((depth, widest, ROW), np.float32)

@@ -1,4 +1,4 @@
-"""A perceptron on a tile of samples, and its gradient."""
+"""A perceptron on a tile of samples, and its vjp."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rgflow.ops.kernels.products import add_outer, add_product, add_sums
 
 @jit
 def _weights(widths: np.ndarray) -> int:
-    """Numbers in the matrices."""
+    """Number of elements of all matrices."""
     return (widths[1:] * widths[:-1]).sum()
 
 
@@ -30,16 +30,17 @@ def perceptron_on_tile(
     """``linear``, then ``activation, linear`` for each activation.
 
     Args:
-        flat: Numbers among which the parameters lie: all matrices, then all biases.
-        start: Index at which they begin.
-        widths: Features in front of the first map and behind each.
-        activations: Codes of the activations, one less than there are maps.
+        flat: Contains the parameters: all matrices, then all biases.
+        start: Index in ``flat`` at which they begin.
+        widths: Features before the first map and after each map.
+        activations: Codes of the activations between the maps.
         x: ``(inputs, samples or more)``.
-        hidden: ``(activations, features, samples)``, filled with what the activations give.
-        slopes: ``(activations, features, samples)``, filled with derivatives of those activations
-            whose derivative does not follow from their value.
-        out: ``(outputs, samples or more)``, the result.
-        samples: How many samples there are.
+        hidden: ``(activations, features, samples or more)``, filled with the values of the
+            activations.
+        slopes: Like ``hidden``, filled with the derivatives of those activations whose derivative
+            does not follow from their value.
+        out: ``(outputs, samples or more)``, filled with the output.
+        samples: Number of samples.
     """
     maps = len(widths) - 1
     weights, biases = start, start + _weights(widths)
@@ -76,18 +77,18 @@ def perceptron_on_tile_vjp(
     """Adds the gradients in x and in the parameters to ``grad_x`` and ``grad_flat``.
 
     Args:
-        flat: Numbers among which the parameters lie.
-        start: Index at which they begin.
-        widths: Features in front of the first map and behind each.
-        activations: Codes of the activations.
+        flat: Contains the parameters: all matrices, then all biases.
+        start: Index in ``flat`` at which they begin.
+        widths: Features before the first map and after each map.
+        activations: Codes of the activations between the maps.
         x: The input, ``(inputs, samples or more)``.
         hidden: As `perceptron_on_tile` filled it.
         slopes: As `perceptron_on_tile` filled it.
-        grad: Gradient of the output, ``(outputs, samples or more)``.
-        scratch: ``(2, features, samples)`` for intermediate results.
-        grad_x: Like x.
-        grad_flat: Like ``flat``, or empty where it is not wanted.
-        samples: How many samples there are.
+        grad: Gradient in the output, ``(outputs, samples or more)``.
+        scratch: ``(2, features, samples or more)`` for intermediate results.
+        grad_x: Of the shape of x.
+        grad_flat: Of the shape of ``flat``, or empty if it is not wanted.
+        samples: Number of samples.
     """
     maps = len(widths) - 1
     weights = start + _weights(widths)

@@ -1,7 +1,7 @@
 """Pointwise functions in float32 that compilers can vectorise, with their derivatives.
 
-They have neither branches nor calls. Each is right to about 3e-7 of the larger of 1 and the value,
-and gives nan for nan.
+They have neither branches nor calls. The error of each is about 3e-7 times the larger of 1 and the
+value, and nan gives nan.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from rgflow.ops.kernels.jit import inlined, jit
 
 _ZERO, _ONE, _TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 _LOG2_E = np.float32(1.44269504)
-_LN_2_HIGH = np.float32(0.693145752)  # few digits: a whole number times it is exact
+_LN_2_HIGH = np.float32(0.693145752)  # few digits, so that multiples of it are exact
 _LN_2_LOW = np.float32(1.42860677e-6)
 
 
 @inlined
 def exp(x: np.float32) -> np.float32:
-    """``e^x`` for x cut to ``[-87, 88]``: a power of two times a polynomial."""
+    """``e^x`` for x clamped to ``[-87, 88]``: a power of two times a polynomial."""
     x = np.float32(-87.0) if x < np.float32(-87.0) else x
     x = np.float32(88.0) if x > np.float32(88.0) else x
     whole = np.floor(x * _LOG2_E + np.float32(0.5))
@@ -75,14 +75,14 @@ def softplus(x: np.float32) -> np.float32:
 
 @jit
 def activate(code: int, v: np.ndarray, slopes: np.ndarray, rows: int, samples: int) -> None:
-    """Replace v by the function of it; of silu, fill in the derivative as well.
+    """Replaces v by the values of an activation; for silu, also stores the derivative.
 
     Args:
-        code: The function, one of ``CODES``.
+        code: The activation, one of ``CODES``.
         v: ``(rows or more, samples or more)``.
-        slopes: Like v, filled with those derivatives that do not follow from the values.
-        rows: How many features there are.
-        samples: How many samples there are.
+        slopes: Of the shape of v; for silu, filled with the derivative.
+        rows: Number of features.
+        samples: Number of samples.
     """
     for j in range(rows):
         if code == TANH:
@@ -111,15 +111,15 @@ def activate(code: int, v: np.ndarray, slopes: np.ndarray, rows: int, samples: i
 def times_slope(
     code: int, y: np.ndarray, slopes: np.ndarray, grad: np.ndarray, rows: int, samples: int
 ) -> None:
-    """Multiply ``grad`` by the derivative of the function.
+    """Multiplies ``grad`` by the derivative of an activation.
 
     Args:
-        code: The function, one of ``CODES``.
+        code: The activation, one of ``CODES``.
         y: The values that `activate` gave.
         slopes: As `activate` filled it.
-        grad: Gradient of y, replaced by that of the argument.
-        rows: How many features there are.
-        samples: How many samples there are.
+        grad: Gradient in y, replaced by the gradient in the argument of the activation.
+        rows: Number of features.
+        samples: Number of samples.
     """
     for j in range(rows):
         if code == TANH:

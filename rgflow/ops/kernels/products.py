@@ -1,7 +1,7 @@
-"""Products of a small matrix with a tile of samples: features by samples, samples innermost.
+"""Products of a small matrix with a tile ``(features, samples)``, samples innermost in memory.
 
-They are computed in blocks of up to four rows and four columns: what is read from the cache is
-used four times, and each loop over samples has enough to do.
+They are computed in blocks of up to four rows and four columns, so that each number read from the
+cache is used up to four times.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def add_product(matrix: np.ndarray, h: np.ndarray, out: np.ndarray, samples: int
                 _add_2_by_2(matrix, j, i, h, out, samples)
                 i += 2
             j += 2
-    for j in range(rows):  # of an odd row all columns, of the others an odd column
+    for j in range(rows):  # an odd last row, and an odd last column
         for i in range(0 if j == rows - 1 and rows % 2 else columns - columns % 2, columns):
             w = matrix[j, i]
             for n in range(samples):

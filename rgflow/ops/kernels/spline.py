@@ -1,7 +1,7 @@
 """Rational-quadratic splines on ``[-bound, bound]``, their inverses and their gradients.
 
-The equations are those of `rgflow.ops.rational_quadratic`. The gradient needs
-nothing but the inputs.
+The equations are those of `rgflow.ops.rational_quadratic_torch`. For the gradient only the inputs
+are saved.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ def rational_quadratic(
     start: int,
     stop: int,
 ) -> None:
-    """The images and log-slopes of elements ``start`` to ``stop``.
+    """Computes the images and log-slopes of elements ``start`` to ``stop``.
 
     Args:
-        x: ``(M,)``.
+        x: ``(M,)``, the elements.
         raw: ``(3 K - 1, M)``: logits of widths and heights, slopes before the softplus.
-        image: ``(M,)``, the result.
-        log_slope: ``(M,)``, the logarithm of its slope.
-        settings: Bins and bounds.
+        image: ``(M,)``, filled with the images.
+        log_slope: ``(M,)``, filled with the logarithms of the slopes.
+        settings: The numbers that all splines share.
         start: First element.
-        stop: One behind the last element.
+        stop: One past the last element.
     """
     tile = np.empty((FRACTIONS + 5 * settings.bins - 1, ROW), np.float32)
     for begin in range(start, stop, TILE):
@@ -74,7 +74,7 @@ def rational_quadratic(
                 if settings.inverse
                 else y0 + h * ((s * xi * xi + d0 * product) / denominator)
             )
-            # beyond the interval nothing is left to rounding: the end of a bin may be far off
+            # outside of the interval the identity is exact, whatever rounding does in a bin
             x_n = tile[X, n]
             beyond = (x_n <= -settings.bound) | (x_n >= settings.bound)
             of_log = -of_log if settings.inverse else of_log
@@ -96,23 +96,23 @@ def rational_quadratic_vjp(
     start: int,
     stop: int,
 ) -> None:
-    """Gradients of `rational_quadratic` for elements ``start`` to ``stop``.
+    """The vjp of `rational_quadratic` for elements ``start`` to ``stop``.
 
     Args:
-        x: ``(M,)``.
-        raw: ``(3 K - 1, M)``.
-        grad: Gradient of the image.
-        log_slope_grad: Gradient of the logarithm of the slope.
-        grad_x: Like x, the result.
-        grad_raw: Like ``raw``, the result.
-        settings: Bins and bounds.
+        x: ``(M,)``, the elements.
+        raw: ``(3 K - 1, M)``, as for `rational_quadratic`.
+        grad: ``(M,)``, gradient in the image.
+        log_slope_grad: ``(M,)``, gradient in the log-slope.
+        grad_x: ``(M,)``, filled with the gradient in x.
+        grad_raw: ``(3 K - 1, M)``, filled with the gradient in ``raw``.
+        settings: The numbers that all splines share.
         start: First element.
-        stop: One behind the last element.
+        stop: One past the last element.
     """
     bins = settings.bins
     span = _TWO * settings.bound - np.float32(bins) * settings.least
     last = np.float32(bins - 1)
-    found = FRACTIONS + 2 * bins  # in the place of the raw parameters
+    found = FRACTIONS + 2 * bins  # gradients replace the raw parameters
     tile = np.empty((FRACTIONS + 5 * bins - 1, ROW), np.float32)
     for begin in range(start, stop, TILE):
         count = min(TILE, stop - begin)
@@ -141,13 +141,13 @@ def rational_quadratic_vjp(
             else:
                 by_x = g * slope + of_log * log_by_x
                 of_x, of_image = by_x, g
-            # there it is the identity, whatever the parameters are
+            # outside of the interval the map is the identity, whatever the parameters are
             beyond = (x_n <= -settings.bound) | (x_n >= settings.bound)
             tile[GRAD, n] = g if beyond else of_x
             by_x = _ZERO if beyond else by_x
             of_image = _ZERO if beyond else of_image
             of_log = _ZERO if beyond else of_log
-            # from here on gradients of the function itself, whichever direction is computed
+            # from here on gradients of the function itself, also for the inverse
             of_numerator = of_log / numerator
             of_denominator = of_log * (-_TWO) / denominator
             scaled = of_image * (s * w) / denominator

@@ -1,7 +1,7 @@
-"""Where the elements of a tile are in the bins of their splines.
+"""The bin of each element of a tile, and the position of the element in it.
 
-Everything about a tile lies in the rows of one array whose stride is a constant: only then does
-the compiler see that rows do not overlap, and vectorise.
+All numbers of a tile are in the rows of one array with a constant stride: only then does the
+compiler know that rows do not overlap, and vectorise.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from rgflow.ops.kernels.pointwise import exp, softplus
 
 _ZERO, _ONE, _TWO, _FOUR = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(4.0)
 
-# Rows. Pairs are those of widths and heights, or of the lower and upper end of the element's bin.
-X, INSIDE, INDEX = 0, 1, 2  # the element, cut to the interval, and the number of its bin
-PASSED, PART = 3, 5  # fractions of the interval that all bins below take, and its own bin
+# First rows of each quantity. Pairs of rows are for widths and heights, or for the lower and the
+# upper end of the element's bin.
+X, INSIDE, INDEX = 0, 1, 2  # the element, clamped to the interval, and the index of its bin
+PASSED, PART = 3, 5  # softmax of the logits: sum over all bins below, and of its own bin
 RAW_SLOPE = 7  # slopes at the ends of its bin, before the softplus
 SUMS, TOP, TOTAL = 9, 11, 12
 GRAD, OF_LOG = 13, 14  # gradients, or results
@@ -30,10 +31,10 @@ class Settings(NamedTuple):
 
     Attributes:
         bins: K.
-        bound: Half the interval's length.
+        bound: Half the length of the interval.
         least: Smallest width and height of a bin.
-        min_slope: Smallest slope.
-        shift: Added to raw slopes.
+        min_slope: Smallest slope at a knot.
+        shift: Added to raw slopes before the softplus.
         inverse: Whether the inverse function is computed.
     """
 
@@ -49,7 +50,7 @@ class Settings(NamedTuple):
 def locate(
     tile: np.ndarray, x: np.ndarray, raw: np.ndarray, begin: int, count: int, settings: Settings
 ) -> None:
-    """Find the bins of elements ``begin`` to ``begin + count``, and the fractions of all bins."""
+    """Finds the bins of elements ``begin`` to ``begin + count``, and the fractions of all bins."""
     bins, bound, least = settings.bins, settings.bound, settings.least
     span = _TWO * bound - np.float32(bins) * least
     given = FRACTIONS + 2 * bins
@@ -89,7 +90,7 @@ def locate(
         number = np.float32(k)
         lower = given + 2 * bins + k - 1
         upper = min(lower + 1, given + 3 * bins - 2)
-        for n in range(count):  # all is read before the choice, which then is no branch
+        for n in range(count):  # reading all before the choice avoids a branch
             x_sum = tile[SUMS, n] + tile[FRACTIONS + k - 1, n]
             y_sum = tile[SUMS + 1, n] + tile[FRACTIONS + bins + k - 1, n]
             width, height = tile[FRACTIONS + k, n], tile[FRACTIONS + bins + k, n]
@@ -122,9 +123,9 @@ def in_bin(
     raw_slope: tuple[np.float32, np.float32],
     settings: Settings,
 ) -> tuple[np.float32, ...]:
-    """Width, height, lower corner, slopes at the ends, and how far into its bin the element is.
+    """The element's bin, and its position xi there: ``w, h, x_0, y_0, d_0, d_1, xi``.
 
-    It takes numbers, not the array: numba would count references to an array for each element.
+    It takes numbers, not the array, whose references numba would count for each element.
     """
     bins, bound, least = settings.bins, settings.bound, settings.least
     span = _TWO * bound - np.float32(bins) * least

@@ -1,4 +1,4 @@
-"""Tiles of samples shared between threads."""
+"""Distributes tiles of samples over threads."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from torch import Tensor
 
 
 def in_parallel(work: Callable[[int, int, int], None], samples: int, tile: int) -> None:
-    """``work(thread, start, stop)`` at the same time on as many threads as torch has.
+    """Runs ``work(share, start, stop)`` on as many threads at the same time as torch uses.
 
     Args:
-        work: Releases the interpreter's lock.
-        samples: Shared in whole tiles, as evenly as they go.
-        tile: Samples of one.
+        work: The work on samples ``start`` to ``stop``, which should release the interpreter's
+            lock.
+        samples: Number of samples, distributed in whole tiles as evenly as possible.
+        tile: Number of samples in a tile.
 
     >>> in_parallel(lambda *share: print(share), 1000, 1000)
     (0, 0, 1000)
@@ -45,7 +46,7 @@ def in_parallel(work: Callable[[int, int, int], None], samples: int, tile: int) 
 def summed_in_parallel(
     work: Callable[[np.ndarray, int, int], None], samples: int, tile: int, size: int
 ) -> Tensor:
-    """The sum of what ``work(part, start, stop)`` adds to vectors of that size, one a thread."""
+    """The sum of what ``work(part, start, stop)`` adds to vectors ``(size,)``, one per share."""
     parts = torch.zeros(torch.get_num_threads(), size)
     rows = parts.numpy()
     in_parallel(lambda i, start, stop: work(rows[i], start, stop), samples, tile)
@@ -53,10 +54,10 @@ def summed_in_parallel(
 
 
 def _on_torchs_threads(share: Callable[[int], None], count: int) -> None:
-    """On the threads of torch's own OpenMP.
+    """Runs the shares on the OpenMP threads of torch.
 
-    After an operation these wait for the next one at full speed, for milliseconds. Threads of
-    ours would share the cores with them.
+    After an operation these threads spin for milliseconds, waiting for the next one. Threads of
+    our own would compete with them for the cores.
     """
     errors: list[BaseException] = []
     done: list[int] = []
@@ -64,16 +65,16 @@ def _on_torchs_threads(share: Callable[[int], None], count: int) -> None:
 
     def body(_: None) -> None:
         try:
-            for i in numbers:  # one each, under the interpreter's lock; all, where threads are few
+            for i in numbers:  # the lock makes this safe; few threads take several each
                 share(i)
                 done.append(i)
-        except BaseException as error:  # would be lost in a foreign thread
+        except BaseException as error:  # it would be lost in an OpenMP thread
             errors.append(error)
 
     _openmp()(_BODY(body), None, count, 0)
     if errors:
         raise errors[0]
-    if len(done) < count:  # Ctrl-C came before the first line of a body
+    if len(done) < count:  # Ctrl-C came before a body began
         raise KeyboardInterrupt
 
 
@@ -82,8 +83,10 @@ _BODY = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 @functools.lru_cache(maxsize=1)
 def _openmp() -> Callable[[Callable, None, int, int], None] | None:
-    """What starts a parallel region in the OpenMP library that torch is linked to, if it is GNU's
-    or speaks its language."""
+    """The function that starts a parallel region of the OpenMP library of torch.
+
+    It is None if that library does not have the interface of GNU's.
+    """
     found = getattr(ctypes.CDLL(torch._C.__file__), "GOMP_parallel", None)
     if found is not None:
         found.argtypes = (_BODY, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
@@ -93,5 +96,5 @@ def _openmp() -> Callable[[Callable, None, int, int], None] | None:
 
 @functools.lru_cache(maxsize=1)
 def _pool(process: int) -> ThreadPoolExecutor:
-    """Threads of this process; a forked child has none of its parent's."""
+    """Threads of this process, by its id, as a forked child has no threads of its parent."""
     return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="rgflow")
