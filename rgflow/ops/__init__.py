@@ -1,7 +1,7 @@
-"""Faster ways to compute what plain torch could: gradients written by hand, and machine code.
+"""Faster ways to compute what plain torch computes: hand-written gradients, and machine code.
 
-The rest of the package calls the functions of this file, each of which computes what its docstring
-says whichever way is taken. `plain` switches all faster ways off.
+The rest of the package calls the functions of this file, which give the same result, to rounding,
+in whichever way they compute it. `plain` switches all faster ways off.
 """
 
 from __future__ import annotations
@@ -50,12 +50,15 @@ __all__ = [
 def apply_couplings(
     couplings: Sequence[Coupling], halves: Halves, *, inverse: bool
 ) -> tuple[Halves, Tensor]:
-    """Couplings one after another, or the inverse of each; and the sum of their log_dets.
+    """Applies couplings, or the inverse of each, one after another.
 
     Args:
         couplings: In the order of application.
-        halves: ``(N, A, *lattice)`` and ``(N, B, *lattice)``.
+        halves: ``(N, A, *lattice)`` and ``(N, D, *lattice)``, where N is the batch.
         inverse: Whether each coupling's inverse is applied.
+
+    Returns:
+        The halves, and the sum of the log_dets, ``(N,)``.
     """
     if hand_written_gradients() and has_faster_way(couplings):
         if coupling_chain_numba.suits(couplings, halves):
@@ -66,7 +69,7 @@ def apply_couplings(
 
 
 def has_faster_way(couplings: Iterable[Coupling]) -> bool:
-    """Whether all transforms and conditioners have a faster way, and fit together."""
+    """Whether the transforms and conditioners of all couplings have a faster way, and match."""
     return all(map(_has_faster_way, couplings))
 
 
@@ -84,12 +87,12 @@ def _has_faster_way(coupling: Coupling) -> bool:
 def apply_transform(
     transform: Transform, b: Tensor, parameters: Tensor, *, inverse: bool
 ) -> tuple[Tensor, Tensor]:
-    """A transform, or its inverse, of all entries; and the log_det ``(N,)``.
+    """The image of all entries under a transform or its inverse, and the log_det ``(N,)``.
 
     Args:
         transform: The elementwise map.
         b: ``(N, D, *lattice)``.
-        parameters: ``(N, P * D, *lattice)``, the first parameter of all entries in front.
+        parameters: ``(N, P * D, *lattice)``: the first parameter of all D, then the second, ...
         inverse: Whether the inverse is applied.
     """
     if transform.fast is not None and hand_written_gradients():
@@ -106,7 +109,7 @@ def apply_elementwise(
     """A transform, or its inverse, of elements ``(...)`` with parameters ``(P, ...)``.
 
     Returns:
-        The image and the logarithm of the slope, both like b.
+        The image and the logarithm of the slope, both of the shape of b.
     """
     if isinstance(transform.fast, FastSpline) and hand_written_gradients():
         return transform.fast.elementwise(b, theta, inverse=inverse)
@@ -114,7 +117,7 @@ def apply_elementwise(
 
 
 def apply_net(net: nn.Module, x: Tensor) -> Tensor:
-    """The output of a net."""
+    """The output of a net, in the faster way if it has one."""
     if fast_net(net) is not None and hand_written_gradients():
         return run_net(net, x)
     return net(x)

@@ -1,7 +1,7 @@
 """The affine map of a coupling with a hand-written gradient.
 
-Autograd would keep every intermediate result and run two small operations for each of ours; on
-small blocks that costs more than the products of matrices.
+Autograd would save every intermediate result and run twice as many small operations, which on
+small blocks cost more than the matrix products of the nets.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class SavedAffine(NamedTuple):
     """Tensors for the vjp.
 
     Attributes:
-        scaled: What the log-scale acts on: b, or the image of the inverse.
+        scaled: b, or for the inverse the image.
         gate: ``sigmoid(raw)`` of the raw log-scales.
-        factor: The factor that was applied.
+        factor: ``exp(s)``, or for the inverse ``exp(-s)``.
     """
 
     scaled: Tensor
@@ -62,11 +62,11 @@ class FastAffine(FastTransform):
         self, grad: Tensor, log_det_grad: Tensor, saved: SavedAffine, *, inverse: bool
     ) -> tuple[Tensor, Tensor]:
         """See the base class."""
-        # s = bound (2 gate - 1), hence ds/draw = slope gate (1 - gate) of the scale applied
+        # the log-scale applied, s or -s, is slope (gate - 1/2), and dgate/draw = gate (1 - gate)
         slope = (-2 if inverse else 2) * self.bound
         of_log_scale = (log_det_grad * slope).view(-1, *[1] * (grad.dim() - 1))
         grad_b = grad * saved.factor
-        # d image / ds = b exp(s); of the inverse, with respect to the scale applied, the image
+        # d image / d(log-scale applied) is b exp(s), or for the inverse the image
         upstream = grad if inverse else grad_b
         of_gate = torch.addcmul(of_log_scale, upstream, saved.scaled, value=slope)
         grad_raw = torch.ops.aten.sigmoid_backward(of_gate, saved.gate)
@@ -74,7 +74,7 @@ class FastAffine(FastTransform):
         return grad_b, concatenate((grad_raw, grad_shift))
 
     def scales(self, parameters: Tensor, inverse: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """``sigmoid(raw)``, the log-scale that is applied in powers of two, its exponential."""
+        """``sigmoid(raw)``, the log-scale applied in units of ln 2, and its exponential."""
         gate = torch.sigmoid(parameters.chunk(2, 1)[0])
         # tanh(raw / 2) = 2 sigmoid(raw) - 1, and sigmoid and exp2 are much faster on a CPU
         limit = self.bound * LOG2_E * (-1 if inverse else 1)
@@ -88,7 +88,7 @@ class _Affine(torch.autograd.Function):
         ctx: Any, b: Tensor, parameters: Tensor, how: FastAffine, inverse: bool
     ) -> tuple[Tensor, Tensor]:
         image, log_det, _ = how.forward(b, parameters, inverse=inverse)
-        ctx.save_for_backward(b, parameters)  # reading more from memory costs more than the map
+        ctx.save_for_backward(b, parameters)  # cheaper to compute the rest again than to read it
         ctx.how, ctx.inverse = how, inverse
         ctx.set_materialize_grads(False)
         return image, log_det

@@ -1,4 +1,4 @@
-"""Whether the faster ways of this folder are taken: the one place that decides it."""
+"""The one place that decides whether the faster ways of this folder are taken."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _SWITCHED_OFF: ContextVar[bool] = ContextVar(
 
 @contextmanager
 def plain() -> Iterator[None]:
-    """Inside, everything is computed in plain torch: no hand-written gradient, no machine code.
+    """A context in which all is computed in plain torch, without hand-written gradients.
 
-    It holds for this thread; the environment variable ``RGFLOW_PLAIN=1``, which is read when
-    the package is imported, does the same for a whole process. What is differentiated later
-    keeps the way in which it was computed.
+    It holds for the current thread. The environment variable ``RGFLOW_PLAIN=1``, which is read
+    when the package is imported, does the same for a whole process. The backward pass of a result
+    takes the way in which the result was computed, also outside of the context.
 
     >>> from rgflow.bijectors import AffineCoupling
     >>> from rgflow.conditioners import MLP
@@ -44,21 +44,21 @@ def plain() -> Iterator[None]:
 def hand_written_gradients() -> bool:
     """Whether functions with a hand-written gradient may be used here.
 
-    Compilers, the transforms of torch.func and derivatives in forward mode cannot see through a
+    torch.compile, the transforms of torch.func and forward-mode derivatives cannot trace a
     hand-written backward pass.
     """
     return not (torch.compiler.is_compiling() or is_transformed() or _SWITCHED_OFF.get())
 
 
 def is_transformed() -> bool:
-    """Whether a transform of torch.func, or a derivative in forward mode, is under way."""
+    """Whether a transform of torch.func or a forward-mode derivative is active."""
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 def are_readable(*tensors: Tensor) -> bool:
-    """Whether the numbers in these tensors are there to be looked at.
+    """Whether the numbers in these tensors can be read.
 
-    Under compilers, transforms of torch.func and dispatch modes they need not be.
+    Under torch.compile, transforms of torch.func and dispatch modes a tensor may have no numbers.
     """
     return not (
         torch.compiler.is_compiling()
@@ -71,7 +71,8 @@ def are_readable(*tensors: Tensor) -> bool:
 def machine_code(*tensors: Tensor) -> bool:
     """Whether machine code may be used on these tensors.
 
-    They must be float32 and in the memory of a CPU, and no dispatch mode may be active.
+    They must be plain float32 tensors on a CPU with at least one element, hand-written gradients
+    must be allowed, and no dispatch mode may be active.
     """
     return (
         all(
@@ -92,9 +93,9 @@ def wants_graph(*tensors: Tensor) -> bool:
 
 
 def are_batched(gradients: Sequence[Tensor]) -> bool:
-    """Whether gradients stand for many at once, as with ``is_grads_batched``.
+    """Whether each of these tensors is a batch of gradients, as with ``is_grads_batched``.
 
-    Such tensors have no memory of their own that machine code could read.
+    Such tensors have no memory that machine code could read.
     """
     try:
         for gradient in gradients:

@@ -1,4 +1,4 @@
-"""What the compiler of torch is told before it compiles a bijector."""
+"""A setting of torch.compile that bijectors need."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 def keep_buffers_apart() -> None:
     """Tells the compiler that traces the caller not to use buffers in place.
 
-    With them the CPU code of torch 2.15 sums wrong gradients of scalar factors, such as the slopes
-    of a residual net: of two loops that it fuses, one reads a number that the other one has
-    overwritten. torch runs this function while it traces, before it makes code of either pass, so
-    that it holds for ``torch.compile`` of a flow, or of any function that calls one, as for
-    ``flow.compile()``. What the caller has chosen as an option stays. Other compilers than
-    torch's own are left alone.
+    With buffers in place, the CPU code of torch 2.15 gives wrong gradients of scalar factors, such
+    as the slopes of a residual net: it fuses two loops, one of which reads a number that the other
+    has overwritten. torch runs this function while it traces, before it generates code for the
+    forward or the backward pass; it therefore works for ``flow.compile()`` and for
+    ``torch.compile`` of a flow or of a function that calls one. An option that the caller has set
+    stays, and other compilers than torch's own are left alone.
     """
     from torch._dynamo.symbolic_convert import InstructionTranslator
 

@@ -1,4 +1,4 @@
-"""Nets made of other nets: one behind another, or side by side on the same input."""
+"""Nets made of other nets: one after another, or side by side on the same input."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rgflow.ops.tensors import concatenate
 
 @dataclass(frozen=True)
 class FastSequence(FastNet):
-    """One net behind another; the parameters are those of the first, then those of the second.
+    """One net after another; the parameters are those of the first, then those of the second.
 
     Args:
-        first: Reads the input.
-        second: Reads what the first one gives.
-        parameters_of_first: How many parameter tensors the first one has.
+        first: The net that reads the input.
+        second: The net that reads the output of the first one.
+        parameters_of_first: Number of parameter tensors of the first one.
     """
 
     first: FastNet
@@ -29,12 +29,12 @@ class FastSequence(FastNet):
 
     @property
     def inputs(self) -> int:
-        """Features that are read."""
+        """Features of the input."""
         return self.first.inputs
 
     @property
     def outputs(self) -> int:
-        """Features that are given."""
+        """Features of the output."""
         return self.second.outputs
 
     def prepare(self, parameters: Sequence[Sequence[Tensor]], dtype: torch.dtype) -> Prepared:
@@ -66,12 +66,12 @@ class FastSequence(FastNet):
 
 @dataclass(frozen=True)
 class FastSideBySide(FastNet):
-    """Equal nets that read the same and share the outputs evenly.
+    """Nets that are alike, on the same input, their outputs one after another.
 
     Args:
-        net: What each of them is.
-        count: How many there are.
-        parameters_of_each: How many parameter tensors each of them has.
+        net: The faster way of each of them.
+        count: Number of nets.
+        parameters_of_each: Number of parameter tensors of each of them.
     """
 
     net: FastNet
@@ -80,12 +80,12 @@ class FastSideBySide(FastNet):
 
     @property
     def inputs(self) -> int:
-        """Features that are read."""
+        """Features of the input."""
         return self.net.inputs
 
     @property
     def outputs(self) -> int:
-        """Features that are given."""
+        """Features of the output."""
         return self.count * self.net.outputs
 
     def prepare(self, parameters: Sequence[Sequence[Tensor]], dtype: torch.dtype) -> Prepared:

@@ -1,8 +1,8 @@
-"""What a transform and a net must offer to be differentiated by hand.
+"""The interface of transforms and nets with a hand-written gradient.
 
-Both are small frozen objects without parameters of their own: they say what is computed, and how
-its vector-Jacobian product (vjp) is computed from the tensors that the forward pass saved. Saved
-tensors and prepared weights are named tuples, flattened for autograd by `rgflow.ops.saved`.
+Both are small frozen objects that hold no parameters: they compute the map, and its
+vector-Jacobian product (vjp) from the tensors that the forward pass saved. Saved tensors and
+prepared weights are named tuples, which `rgflow.ops.saved` flattens for autograd.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Halves = tuple[Tensor, Tensor]
 
 
 class TransformResult(NamedTuple):
-    """What a transform gives, and the tensors that its vjp needs."""
+    """The image, the log_det ``(N,)``, and the tensors that the vjp needs."""
 
     image: Tensor
     log_det: Tensor
@@ -28,18 +28,18 @@ class TransformResult(NamedTuple):
 
 
 class NetResult(NamedTuple):
-    """What a net gives, and the tensors that its vjp needs."""
+    """The output, and the tensors that the vjp needs."""
 
     output: Tensor
     saved: Structure
 
 
 class Prepared(NamedTuple):
-    """The weights of several nets of one kind, in the form in which the nets use them.
+    """Prepared weights: those of several nets that are alike, in the form that the nets use.
 
     Attributes:
-        weights: Each tensor with a first axis for the nets.
-        saved: What `FastNet.prepare_vjp` needs.
+        weights: Tensors ``(nets, ...)``.
+        saved: The tensors that `FastNet.prepare_vjp` needs.
     """
 
     weights: Structure
@@ -47,10 +47,11 @@ class Prepared(NamedTuple):
 
 
 class FastTransform(ABC):
-    """An elementwise map with parameters of its own for every entry, and its vjp.
+    """An elementwise map in which every entry has its own parameters, and its vjp.
 
-    ``b`` has the shape ``(N, D, *lattice)`` and ``parameters`` the shape
-    ``(N, parameters_per_entry * D, *lattice)``, with all first parameters in front.
+    ``b`` is the half that is changed, ``(N, D, *lattice)`` with N the batch. ``parameters`` has
+    the shape ``(N, parameters_per_entry * D, *lattice)``: the first parameter of all D channels,
+    then the second of all, and so on.
     """
 
     parameters_per_entry: int
@@ -61,21 +62,21 @@ class FastTransform(ABC):
 
     @abstractmethod
     def forward(self, b: Tensor, parameters: Tensor, *, inverse: bool) -> TransformResult:
-        """The image, its log_det ``(N,)`` and saved tensors; autograd sees nothing of it."""
+        """The image, the log_det ``(N,)`` and saved tensors; autograd does not record it."""
 
     @abstractmethod
     def vjp(
         self, grad: Tensor, log_det_grad: Tensor, saved: Structure, *, inverse: bool
     ) -> tuple[Tensor, Tensor]:
-        """Gradients in b and in the parameters, from those of the image and of the log_det."""
+        """Gradients in b and in the parameters, from those in the image and the log_det."""
 
 
 class FastNet(ABC):
-    """A net whose parameters are the list of tensors that its module gives, and its vjp.
+    """A net whose parameters are the ``parameter_list()`` of its module, and its vjp.
 
-    What the net makes of its parameters before it reads any sample, such as weight norm, is
-    prepared for all nets of a chain that are alike at once: a small operation costs as much as a
-    small product of matrices. Nets are alike if they are equal as objects.
+    What does not depend on the samples, such as weight normalisation, is computed at once for all
+    nets of a chain that are alike, as many small operations would cost more than the matrix
+    products. Nets are alike if their objects of this class are equal.
     """
 
     inputs: int
@@ -83,30 +84,30 @@ class FastNet(ABC):
 
     @abstractmethod
     def prepare(self, parameters: Sequence[Sequence[Tensor]], dtype: torch.dtype) -> Prepared:
-        """Weights in the type of the nets' inputs, from the parameters of each net."""
+        """Prepared weights, in the type of the nets' inputs, from the parameters of each net."""
 
     @abstractmethod
     def forward(self, x: Tensor, weights: Structure) -> NetResult:
-        """The output of ``(N, inputs, ...)`` for the weights of one net, and saved tensors."""
+        """The output for x ``(N, inputs, ...)`` with the weights of one net; saved tensors."""
 
     @abstractmethod
     def vjp(
         self, grad: Tensor, weights: Structure, saved: Structure, *, of_weights: bool
     ) -> tuple[Tensor, Structure]:
-        """Gradients in x and, if asked for, in the weights, else an empty tuple."""
+        """Gradients in x and in the weights; without ``of_weights`` the latter are ``()``."""
 
     @abstractmethod
     def prepare_vjp(self, of_weights: Structure, saved: Structure) -> list[Tensor]:
-        """Gradients in the parameters, each with a first axis for the nets.
+        """Gradients in the parameters, ``(nets, ...)`` each.
 
         Args:
-            of_weights: Gradients in the weights of all nets, like `Prepared.weights`.
+            of_weights: Gradients in the prepared weights, of the form of `Prepared.weights`.
             saved: `Prepared.saved`.
         """
 
 
 class Transform(Protocol):
-    """What this folder calls of a transform.
+    """What this folder needs of a transform, see `rgflow.bijectors.transforms.Transform`.
 
     Attributes:
         fast: The faster way of computing it, or None.
@@ -120,19 +121,19 @@ class Transform(Protocol):
         ...
 
     def inverse(self, b: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """The same of the inverse function."""
+        """The same for the inverse function."""
         ...
 
 
 class Coupling(Protocol):
-    """What this folder calls of a coupling.
+    """What this folder needs of a coupling, see `rgflow.bijectors.coupling.Coupling`.
 
     Attributes:
         read_half: Index of the half that is read, 0 or 1; the other one is changed.
         event_shape: Shapes of the halves without the batch axis.
         transform: The elementwise map.
         conditioner: The net; one with a faster way has ``fast`` and ``parameter_list()``.
-        fast: Whether the coupling is nothing but its transform and its conditioner.
+        fast: Whether the coupling computes no more than its transform and its conditioner.
     """
 
     read_half: int
@@ -144,15 +145,15 @@ class Coupling(Protocol):
     def apply_with(
         self, halves: Halves, net: Callable[[Tensor], Tensor], *, inverse: bool
     ) -> tuple[Halves, Tensor]:
-        """The coupling or its inverse, with a function in place of its conditioner."""
+        """Applies the coupling or its inverse with the function ``net`` as its conditioner."""
         ...
 
 
 class HasFasterWay:
     """Base of transforms, nets and couplings that may have a faster way beside plain torch.
 
-    A class that overrides a method of the one that declares ``fast``, itself or by a mix-in, may
-    compute something else. It does not inherit the faster way: it has none unless it declares one.
+    A class that overrides a method of the class that declares ``fast``, itself or by a mix-in, may
+    compute something else. It therefore has no faster way unless it declares one.
 
     Attributes:
         fast: The faster way, or None.
@@ -171,6 +172,6 @@ class HasFasterWay:
 
 
 def fast_net(module: nn.Module) -> FastNet | None:
-    """The faster way of computing a net, or None if there is none."""
+    """The faster way of a net, or None if it has none."""
     found: Any = getattr(module, "fast", None)
     return found if isinstance(found, FastNet) else None

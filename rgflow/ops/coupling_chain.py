@@ -1,7 +1,7 @@
 """A chain of couplings as one function of autograd with a hand-written gradient.
 
-On small tensors the engine of autograd takes as long as the work itself. Where transforms and
-nets have a faster way, one coupling, or a chain of them, is a single node of the graph.
+On small tensors autograd's own work takes as long as the arithmetic. Where transforms and nets
+have a faster way, one coupling, or a chain of them, is a single node of the graph.
 """
 
 from __future__ import annotations
@@ -19,25 +19,24 @@ from rgflow.ops.saved import Structure, flatten, rebuilt, unflatten
 from rgflow.ops.tensors import gradients_of, stacked
 
 MAX_STACKED_PARAMETERS = 2**16
-"""Parameters of a net that is prepared together with others; to stack larger ones would cost more
-than it saves."""
+"""Most parameters with which a net is prepared together with others; to stack the parameters of
+larger nets would cost more than it saves."""
 
 
 def run_in_torch(
     couplings: Sequence[Coupling], halves: Halves, *, inverse: bool
 ) -> tuple[Halves, Tensor]:
-    """Apply couplings in the given order, or their inverses.
+    """Applies couplings, or the inverse of each, in the given order.
 
     Hooks on the couplings and on their nets are not called.
 
     Args:
         couplings: All with a faster way, in the order of application.
-        halves: ``(N, A, *lattice)`` and ``(N, B, *lattice)``, best with N innermost in memory.
-        inverse: Whether each one's inverse is applied.
+        halves: ``(N, A, *lattice)`` and ``(N, D, *lattice)``, best with N innermost in memory.
+        inverse: Whether each coupling's inverse is applied.
 
     Returns:
-        The halves, of which one that nobody changes is the tensor that was given, and the
-        log_det ``(N,)``.
+        The halves, and the log_det ``(N,)``. A half that no coupling changes is the input tensor.
     """
     low = low_precision(halves[0])
     parameters = [tensor for c in couplings for tensor in c.conditioner.parameter_list()]
@@ -52,7 +51,7 @@ def one_by_one(
     *,
     inverse: bool,
 ) -> tuple[Halves, Tensor]:
-    """The same as `run_in_torch`, coupling by coupling, with these functions as their nets."""
+    """The same as `run_in_torch`, coupling by coupling, with the functions ``nets`` as nets."""
     total: Tensor | None = None
     for coupling, net in zip(couplings, nets, strict=True):
         halves, log_det = coupling.apply_with(halves, net, inverse=inverse)
@@ -61,7 +60,7 @@ def one_by_one(
 
 
 def low_precision(x: Tensor) -> torch.dtype | None:
-    """The type in which autocast wants nets to compute, None without autocast."""
+    """The type in which nets compute under autocast, None without autocast."""
     device = x.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
 
@@ -76,18 +75,18 @@ def with_parameters(net: nn.Module, tensors: Sequence[Tensor]) -> Callable[[Tens
 def _by_net(
     couplings: Sequence[Coupling], parameters: Iterable[Tensor]
 ) -> tuple[tuple[Tensor, ...], ...]:
-    """The parameters of each coupling's net, out of those of all nets."""
+    """Splits the parameters of all nets into those of each coupling's net."""
     rest = iter(parameters)
     return tuple(tuple(islice(rest, len(c.conditioner.parameter_list()))) for c in couplings)
 
 
 def changing_halves(couplings: Sequence[Coupling]) -> list[int]:
-    """Which halves change."""
+    """Indices of the halves that at least one coupling changes."""
     return sorted({1 - coupling.read_half for coupling in couplings})
 
 
 def with_images(couplings: Sequence[Coupling], halves: Halves, images: Sequence[Tensor]) -> Halves:
-    """The halves with the images of those that change in their places."""
+    """The halves, with those that change replaced by their images."""
     result = list(halves)
     for half, image in zip(changing_halves(couplings), images, strict=True):
         result[half] = image
@@ -95,14 +94,14 @@ def with_images(couplings: Sequence[Coupling], halves: Halves, images: Sequence[
 
 
 class _Saved(NamedTuple):
-    """Everything that the backward pass reads.
+    """Saved tensors of the whole chain.
 
     Attributes:
-        halves: The two halves as they were given.
+        halves: The two halves before the first coupling.
         parameters: Parameters of each coupling's net.
         prepared: Prepared weights of each group of nets that are alike.
-        transforms: What the transform of each coupling saved.
-        nets: What the net of each coupling saved.
+        transforms: Saved tensors of each coupling's transform.
+        nets: Saved tensors of each coupling's net.
     """
 
     halves: tuple[Tensor, Tensor]
@@ -153,7 +152,7 @@ class _Couplings(torch.autograd.Function):
         ctx.skeleton = flatten(saved, tensors)
         ctx.save_for_backward(*tensors)
         ctx.couplings, ctx.groups, ctx.inverse, ctx.low = couplings, groups, inverse, low
-        # apart from what is saved, whose views would hold the graph that holds them
+        # detached, as saved views of the images would otherwise hold the graph that holds them
         return *(halves[half].detach() for half in changing_halves(couplings)), total
 
     @staticmethod
@@ -204,7 +203,7 @@ class _Couplings(torch.autograd.Function):
 def _alike(
     couplings: Sequence[Coupling], parameters: Sequence[Sequence[Tensor]]
 ) -> list[list[int]]:
-    """Numbers of couplings whose nets are alike, group by group; large nets each alone."""
+    """Indices of the couplings in groups whose nets are alike; a large net is its own group."""
     if len(couplings) == 1:
         return [[0]]
     groups: dict[Hashable, list[int]] = {}
@@ -215,7 +214,7 @@ def _alike(
 
 
 def _by_coupling(groups: Sequence[Sequence[int]], stacks: Sequence[Structure]) -> list[Structure]:
-    """The weights of each coupling's net out of those that are stacked group by group."""
+    """The weights of each coupling's net, from the stacked weights of each group."""
     own: dict[int, Structure] = {}
     for group, stack in zip(groups, stacks, strict=True):
         tensors: list[Tensor] = []
@@ -226,9 +225,9 @@ def _by_coupling(groups: Sequence[Sequence[int]], stacks: Sequence[Structure]) -
 
 
 def _unstacked(tensors: Sequence[Tensor], nets: int) -> list[Sequence[Tensor]]:
-    """Each net's own tensors."""
+    """The tensors of each net, from tensors ``(nets, ...)``."""
     if nets == 1:
-        return [[tensor[0] for tensor in tensors]]  # cheaper than to unbind
+        return [[tensor[0] for tensor in tensors]]  # cheaper than unbind
     return list(zip(*(tensor.unbind() for tensor in tensors), strict=True))
 
 
@@ -258,7 +257,7 @@ def gradients_in_torch(
     inverse: bool,
     low: torch.dtype | None = None,
 ) -> list[Tensor | None]:
-    """The gradients again, in operations that autograd and torch.func know.
+    """The gradients in plain torch, so that they can be differentiated and transformed again.
 
     Args:
         couplings: In the order of application.
@@ -266,12 +265,12 @@ def gradients_in_torch(
         wanted: For each input, whether its gradient is wanted.
         grads: Gradients of the images and of the log_det.
         inverse: Whether each coupling's inverse was applied.
-        low: Type in which the nets computed, None for that of the halves.
+        low: Type in which the nets computed, None for the type of the halves.
     """
     device = inputs[0].device.type
     autocast = torch.autocast(device, dtype=low, enabled=low is not None)
     with plain(), torch.enable_grad(), autocast:
-        # a net that is used twice stands twice among the inputs, each time with its own share
+        # a net that two couplings share is twice among the inputs, and each gets its own gradient
         inputs = [tensor.view_as(tensor) for tensor in inputs]
         conditioners = [coupling.conditioner for coupling in couplings]
         own = _by_net(couplings, inputs[2:])

@@ -1,7 +1,8 @@
 """Chains of affine couplings with narrow perceptrons in machine code, for float32 on a CPU.
 
-These are the same functions as those of `rgflow.ops.coupling_chain`. Where nets are narrow they
-are several times as fast, as no intermediate result leaves the cache, and none is kept.
+The result is that of `rgflow.ops.coupling_chain`. Where nets are narrow it comes several times as
+fast, as intermediate results stay in the cache, and of them only the numbers that each coupling
+changed are saved.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
 
 
 class Kind(NamedTuple):
-    """What an affine coupling is beside its parameters.
+    """All of an affine coupling but the values of its parameters.
 
     Attributes:
-        reads: The half that is read.
-        shapes: Shapes of both halves.
-        bound: The largest absolute log-scale.
-        net: What each of its nets is; they share log-scales and shifts evenly.
-        nets: How many nets there are.
+        reads: Index of the half that is read.
+        shapes: Shapes of both halves without the batch axis.
+        bound: Largest absolute log-scale.
+        net: Each of its nets, whose outputs, one after another, are log-scales, then shifts.
+        nets: Number of nets.
     """
 
     reads: int
@@ -57,7 +58,7 @@ class Kind(NamedTuple):
 
 def suits(couplings: Sequence[Coupling], halves: Halves) -> bool:
     """Whether there is machine code for these couplings on these halves."""
-    if not isinstance(couplings[0].transform.fast, FastAffine):  # soon told, as most are alike
+    if not isinstance(couplings[0].transform.fast, FastAffine):  # a quick first test
         return False
     kinds = _kinds(couplings)
     if None in kinds or not _are_known(kinds) or torch.is_autocast_enabled("cpu"):
@@ -69,7 +70,7 @@ def suits(couplings: Sequence[Coupling], halves: Halves) -> bool:
 def run_in_machine_code(
     couplings: Sequence[Coupling], halves: Halves, *, inverse: bool
 ) -> tuple[Halves, Tensor]:
-    """As `rgflow.ops.coupling_chain.run_in_torch`, where it `suits`."""
+    """The same as `rgflow.ops.coupling_chain.run_in_torch`, for couplings that `suits` accepts."""
     inputs = (*halves, *_parameters(couplings))
     *images, log_det = _Chain.apply(couplings, inverse, wants_graph(*inputs), *inputs)
     return with_images(couplings, halves, images), log_det
@@ -89,7 +90,7 @@ def _kinds(couplings: Sequence[Coupling]) -> tuple[Kind | None, ...]:
 def _kind(
     reads: int, shapes: tuple[tuple[int, ...], tuple[int, ...]], transform: Any, net: FastNet
 ) -> Kind | None:
-    """None if it is not an affine coupling with perceptrons."""
+    """The kind of a coupling; None if it is not an affine coupling with perceptrons."""
     one, count = (net.net, net.count) if isinstance(net, FastSideBySide) else (net, 1)
     if not isinstance(transform, FastAffine) or not isinstance(one, FastPerceptron):
         return None
@@ -98,7 +99,7 @@ def _kind(
 
 @functools.lru_cache(maxsize=64)
 def _are_known(kinds: tuple[Kind, ...]) -> bool:
-    """Whether there is machine code for all, which have as many nets of as many layers."""
+    """Whether there is machine code for all; they need equally many nets of equal depth."""
     return (
         all(kind.is_known for kind in kinds)
         and len({kind.nets for kind in kinds}) == 1
@@ -108,13 +109,13 @@ def _are_known(kinds: tuple[Kind, ...]) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _count(kinds: tuple[Kind, ...]) -> int:
-    """Parameters of all couplings."""
+    """Number of parameters of all couplings."""
     return sum(kind.nets * kind.net.parameters for kind in kinds)
 
 
 @functools.lru_cache(maxsize=64)
 def _plan(kinds: tuple[Kind, ...], inverse: bool) -> Plan:
-    """The chain for the machine code, whose parameters lie one after another."""
+    """The description of the chain for machine code; parameters are stored net after net."""
     import numpy as np
 
     from rgflow.ops.kernels.affine_chain import Plan
@@ -154,7 +155,7 @@ class _Chain(torch.autograd.Function):
         )
         ctx.couplings, ctx.inverse, ctx.plan = couplings, inverse, plan
         ctx.save_for_backward(*inputs, flat, *images, changed)
-        # apart from what is saved, as in `rgflow.ops.coupling_chain`
+        # detached, as in `rgflow.ops.coupling_chain`
         return *(images[half].T.detach() for half in changing_halves(couplings)), log_det
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The activations of a perceptron, of which its linear maps absorb all but one function."""
+"""The activations of a perceptron, with scales and offsets that its linear maps absorb."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rgflow.ops.affine import LOG2_E
 
 
 class Activation(NamedTuple):
-    """A pointwise function ``gain f(scale x) + offset``.
+    """An activation ``gain f(scale x) + offset``.
 
-    Everything but f is folded into the linear maps in front and behind, where it costs nothing.
+    All but f is folded into the linear maps before and after it, where it costs nothing.
 
     Attributes:
         function: f.
@@ -35,7 +35,7 @@ class Activation(NamedTuple):
 
 
 def _elu(x: Tensor) -> Tensor:
-    """``max(x, e^min(x, 0) - 1)`` on a CPU, with the fast power of two there."""
+    """The activation elu; on a CPU ``max(x, e^min(x, 0) - 1)``, where exp2 is fast."""
     if x.device.type != "cpu":
         return F.elu(x)
     return torch.maximum(x, x.clamp_max(0).mul_(LOG2_E).exp2_() - 1)
@@ -45,7 +45,8 @@ _aten = torch.ops.aten
 ACTIVATIONS = {
     "silu": Activation(F.silu, _aten.silu_backward, False),
     "elu": Activation(_elu, lambda g, y: _aten.elu_backward(g, 1.0, 1.0, 1.0, True, y), True),
-    # 2 sigmoid(2 x) - 1, five times as fast on a CPU, to rounding of 1 (1e-7, in bfloat16 0.004)
+    # 2 sigmoid(2 x) - 1 is five times as fast on a CPU; its error is the rounding of 1: 1e-7, or
+    # 0.004 in bfloat16
     "tanh": Activation(torch.sigmoid, _aten.sigmoid_backward, True, 2.0, 2.0, -1.0),
     "relu": Activation(F.relu, lambda g, y: _aten.threshold_backward(g, y, 0), True),
     "gelu": Activation(F.gelu, _aten.gelu_backward, False),

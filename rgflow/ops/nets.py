@@ -1,4 +1,4 @@
-"""A net alone as one function of autograd, with its hand-written gradient."""
+"""A single net as one function of autograd with a hand-written gradient."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rgflow.ops.tensors import gradients_of
 
 
 def run_net(net: nn.Module, x: Tensor) -> Tensor:
-    """The output of a net that has a faster way; in low precision under autocast.
+    """The output of a net that has a faster way, under autocast in the type of autocast.
 
     Hooks on the net are not called.
     """
@@ -38,7 +38,7 @@ class _Net(torch.autograd.Function):
         ctx.skeleton = flatten((x, parameters, prepared, saved), tensors)
         ctx.save_for_backward(*tensors)
         ctx.net, ctx.low = net, low
-        return output.detach()  # apart from what is saved
+        return output.detach()  # as in `_Couplings`
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -48,7 +48,7 @@ class _Net(torch.autograd.Function):
         if torch.is_grad_enabled():
             autocast = torch.autocast(x.device.type, dtype=ctx.low, enabled=ctx.low is not None)
             with plain(), torch.enable_grad(), autocast:
-                # what stands twice among the inputs gets its own share each time
+                # a tensor that is twice among the inputs gets a gradient for each place
                 x, *parameters = (tensor.view_as(tensor) for tensor in (x, *parameters))
                 output = with_parameters(ctx.net, parameters)(x)
             found = gradients_of([output], (x, *parameters), wanted, [grad.to(output.dtype)])

@@ -11,11 +11,11 @@ from rgflow.ops.choice import hand_written_gradients
 
 
 def circular_pad(x: Tensor, width: int) -> Tensor:
-    """Continue a periodic lattice on all sides: ``(..., H, W) -> (..., H + 2 w, W + 2 w)``.
+    """Continues a periodic lattice on all sides: ``(..., H, W) -> (..., H + 2 w, W + 2 w)``.
 
     Args:
         x: Fields on the lattice.
-        width: w, at most H and W.
+        width: w, at least 1 and at most H and W.
     """
     return _CircularPad.apply(x, width) if hand_written_gradients() else _padded(x, width)
 

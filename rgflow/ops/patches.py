@@ -1,4 +1,4 @@
-"""A net on the patch around every site of a periodic lattice, all sites and samples at once."""
+"""A net that reads the patch around every site of a periodic lattice, for all sites at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rgflow.ops.saved import Structure
 
 @dataclass(frozen=True)
 class FastPatches(FastNet):
-    """A net of features that reads ``k x k`` patches, ``(N, C, H, W) -> (N, outputs, H, W)``.
+    """A net on the ``k x k`` patch of every site, ``(N, C, H, W) -> (N, outputs, H, W)``.
 
     Args:
         kernel: Odd side k of a patch.
@@ -26,12 +26,12 @@ class FastPatches(FastNet):
 
     @property
     def inputs(self) -> int:
-        """Channels that are read."""
+        """Channels of the input."""
         return self.net.inputs // self.kernel**2
 
     @property
     def outputs(self) -> int:
-        """Channels that are given."""
+        """Channels of the output."""
         return self.net.outputs
 
     def prepare(self, parameters: Sequence[Sequence[Tensor]], dtype: torch.dtype) -> Prepared:
@@ -71,7 +71,7 @@ class FastPatches(FastNet):
         return torch.stack([rows.roll(shift, 3) for shift in shifts], 2)
 
     def _sum_of_patches(self, patches: Tensor) -> Tensor:
-        """The adjoint of ``_patches``."""
+        """The adjoint of ``_patches``, ``(C, k, k, H, W, N)`` to ``(C, H, W, N)``."""
         if self.kernel == 1:
             return patches[:, 0, 0]
         radius = self.kernel // 2

@@ -1,9 +1,9 @@
-"""The perceptron with the batch innermost in memory, and its gradient written by hand.
+"""The perceptron with the batch N innermost in memory, and its hand-written gradient.
 
-Nets inside small blocks are narrow, and there are many blocks: products ``(out, in) @ (in, N)``
-of features by samples are five times as fast on a CPU as ``(N, in) @ (in, out)`` when there are
-ten features or so, and equally fast for wide nets. The samples are cut into chunks, ``(chunks,
-in, N / chunks)``, because threads share batches of products, but not one long narrow product.
+Nets inside small blocks are narrow, and there are many blocks. With some ten features, products
+``(out, in) @ (in, N)`` are five times as fast on a CPU as ``(N, in) @ (in, out)``, with many
+equally fast. N is cut into chunks, ``(chunks, in, N / chunks)``, because torch distributes a batch
+of products over threads, but not one long narrow product.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from rgflow.ops.layers import ACTIVATIONS, IDENTITY, Activation
 from rgflow.ops.tensors import stacked
 
 CHUNK = 2048
-"""Samples that are multiplied at a time."""
+"""Least number of samples in a chunk."""
 
 
 class LinearMaps(NamedTuple):
-    """Prepared weights: the linear maps with what belongs to the activations folded in.
+    """Prepared weights: linear maps that absorb the scales and offsets of the activations.
 
     Attributes:
-        matrices: ``(nets, out, in)`` of each map, or ``(out, in)`` of one net.
-        offsets: ``(nets, out, 1)``, or ``(out, 1)``.
+        matrices: ``(nets, out, in)`` for each map, or ``(out, in)`` for one net.
+        offsets: ``(nets, out, 1)`` for each map, or ``(out, 1)`` for one net.
     """
 
     matrices: tuple[Tensor, ...]
@@ -40,11 +40,11 @@ class LinearMaps(NamedTuple):
 
 
 class SavedLayers(NamedTuple):
-    """Tensors for the vjp, each ``(chunks, features, N / chunks)`` or ``(features, N)``.
+    """Saved tensors, each ``(chunks, features, N / chunks)`` or ``(features, N)``.
 
     Attributes:
         inputs: Inputs of the linear maps.
-        before: Inputs of those activations whose vjp wants them.
+        before: Inputs of those activations whose vjp needs them.
     """
 
     inputs: tuple[Tensor, ...]
@@ -52,7 +52,7 @@ class SavedLayers(NamedTuple):
 
 
 class SavedInput(NamedTuple):
-    """The input ``(in, N)`` alone, from which machine code computes everything again."""
+    """The input ``(in, N)`` alone, from which machine code computes all else again."""
 
     input: Tensor
 
@@ -61,11 +61,12 @@ class SavedInput(NamedTuple):
 class FastPerceptron(FastNet):
     """``linear``, then ``activation, linear`` for each activation.
 
-    The parameters are two tensors: the matrices of all maps one after another, and their biases.
+    The parameters are two tensors: the matrices of all linear maps one after another, and their
+    biases.
 
     Args:
-        widths: Features in front of the first map and behind each map.
-        activations: Names of the functions in between, one less than there are maps.
+        widths: Number of features before the first map and after each map.
+        activations: Names of the activations between the maps.
     """
 
     widths: tuple[int, ...]
@@ -73,12 +74,12 @@ class FastPerceptron(FastNet):
 
     @property
     def inputs(self) -> int:
-        """Features that are read."""
+        """Features of the input."""
         return self.widths[0]
 
     @property
     def outputs(self) -> int:
-        """Features that are given."""
+        """Features of the output."""
         return self.widths[-1]
 
     @property
@@ -104,7 +105,7 @@ class FastPerceptron(FastNet):
             matrix, factor = part.view(-1, *shape), before.gain * after.scale
             matrix = (matrix if factor == 1 else matrix * factor).to(dtype)
             offset = offset if after.scale == 1 else offset * after.scale
-            if before.offset:  # of the matrix as it is rounded
+            if before.offset:  # multiplied by the matrix as it is after rounding
                 rows = matrix.to(offset.dtype).sum(2, keepdim=True)
                 offset = torch.add(offset, rows, alpha=before.offset / before.gain)
             matrices.append(matrix)
@@ -112,7 +113,7 @@ class FastPerceptron(FastNet):
         return Prepared(LinearMaps(tuple(matrices), tuple(offsets)), ())
 
     def forward(self, x: Tensor, weights: LinearMaps) -> NetResult:
-        """See the base class; the output has N innermost in memory."""
+        """See the base class; N is innermost in the memory of the output."""
         if perceptron_numba.suits(self, x, weights):
             output, read = perceptron_numba.perceptron(self, x, weights)
             return NetResult(output, SavedInput(read))
@@ -150,7 +151,7 @@ class FastPerceptron(FastNet):
         return [torch.cat(found_weights, 1), torch.cat(found_biases, 1)]
 
     def _neighbours(self) -> Iterator[tuple[Activation, Activation]]:
-        """The activations in front of each map and behind it."""
+        """The activations before and after each map."""
         return pairwise((IDENTITY, *(ACTIVATIONS[name] for name in self.activations), IDENTITY))
 
     def _forward_in_torch(self, x: Tensor, weights: LinearMaps) -> NetResult:
@@ -193,7 +194,7 @@ class FastPerceptron(FastNet):
 
 
 def _cut(x: Tensor) -> Tensor:
-    """``(N, features)`` to ``(chunks, features, N / chunks)``, or to ``(features, N)`` if few."""
+    """``(N, in)`` to ``(chunks, in, N / chunks)``, or for small N to ``(in, N)``."""
     count = len(x)
     if count < 2 * CHUNK:
         return x.T

@@ -13,9 +13,9 @@ from rgflow.ops.choice import machine_code, wants_graph
 from rgflow.ops.kernels.codes import CODES
 
 WIDEST = 96
-"""Features of a layer up to which this is faster than a library's products of matrices."""
+"""Widest layer for which this is faster than the matrix products of torch."""
 
-# the factors that make a tanh of a sigmoid are in the prepared weights
+# the prepared weights absorb the scales and offsets that turn a sigmoid into a tanh
 _CODES = CODES | {"tanh": CODES["sigmoid"]}
 
 
@@ -33,7 +33,7 @@ class _LinearMaps(Protocol):
 
 
 def suits(net: _Perceptron, x: Tensor, weights: _LinearMaps) -> bool:
-    """Whether there is machine code for that net on that input."""
+    """Whether there is machine code for this net and this input."""
     tensors = (x, *weights.matrices, *weights.offsets)
     return (
         machine_code(*tensors)
@@ -44,7 +44,7 @@ def suits(net: _Perceptron, x: Tensor, weights: _LinearMaps) -> bool:
 
 
 def perceptron(net: _Perceptron, x: Tensor, weights: _LinearMaps) -> tuple[Tensor, Tensor]:
-    """The output ``(N, out)``, and the input as ``(in, N)``, which is all that the vjp needs."""
+    """The output ``(N, out)``, and the input as ``(in, N)``, which the vjp needs."""
     from rgflow.ops.kernels import net as kernel
     from rgflow.ops.kernels import threads
 
@@ -59,7 +59,7 @@ def perceptron(net: _Perceptron, x: Tensor, weights: _LinearMaps) -> tuple[Tenso
 def perceptron_vjp(
     net: _Perceptron, grad: Tensor, weights: _LinearMaps, read: Tensor, of_weights: bool
 ) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Gradients in x, in the matrices and in the offsets, the latter two if asked for."""
+    """Gradients in x, in the matrices and in the offsets, the latter two with ``of_weights``."""
     from rgflow.ops.kernels import net as kernel
     from rgflow.ops.kernels import threads
 
@@ -92,5 +92,5 @@ def _is_known(widths: tuple[int, ...], activations: tuple[str, ...]) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _plan(widths: tuple[int, ...], activations: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Widths and codes of the activations, for the machine code."""
+    """The widths, and the codes of the activations, as arrays for machine code."""
     return np.array(widths), np.array([_CODES[name] for name in activations], np.int64)

@@ -1,7 +1,7 @@
 """Monotone rational-quadratic splines with a hand-written gradient.
 
-Autograd runs some hundred and fifty small operations for one spline and keeps as many tensors;
-the gradient here needs a third of them.
+Autograd runs some hundred and fifty small operations for one spline and saves as many tensors; the
+hand-written gradient needs a third of them.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from rgflow.ops.tensors import gradients_of
 
 
 class SavedArguments(NamedTuple):
-    """The arguments alone, from which machine code computes everything again."""
+    """The arguments alone, from which machine code computes all else again."""
 
     x: Tensor
     raw: Tensor
 
 
 class SplineResult(NamedTuple):
-    """What a spline gives, and the tensors that its vjp needs."""
+    """The image, the logarithm of the slope, and the tensors that the vjp needs."""
 
     image: Tensor
     log_slope: Tensor
@@ -37,14 +37,14 @@ class SplineResult(NamedTuple):
 
 @dataclass(frozen=True)
 class FastSpline(FastTransform):
-    """A spline on ``[-bound, bound]`` with slope 1 at the ends, or its inverse; outside, ``x``.
+    """The spline of `rgflow.bijectors.transforms.RationalQuadratic`, or its inverse.
 
-    The parameters of an entry are K logits of widths, K of heights, and K - 1 slopes between bins
-    before the softplus; zeros give the identity.
+    The parameters of an entry are K logits of the widths, K logits of the heights, and the slopes
+    at the K - 1 inner knots before a softplus; parameters of zero give the identity.
 
     Args:
         bins: K, at least 2.
-        bound: Half the interval's length.
+        bound: Half the length of the interval, outside of which the map is the identity.
     """
 
     bins: int
@@ -86,13 +86,13 @@ class FastSpline(FastTransform):
         """The spline of elements ``(...)`` with parameters ``(3 K - 1, ...)``.
 
         Returns:
-            The image and the logarithm of the slope of the function just applied, both like x, as
-            one function of autograd.
+            The image and the logarithm of the slope of the function just applied, both of the
+            shape of x; they are one function of autograd.
         """
         return _Spline.apply(x, raw, self, inverse)
 
     def spline(self, x: Tensor, raw: Tensor, *, inverse: bool) -> SplineResult:
-        """The same with saved tensors, in machine code where nobody follows operations."""
+        """The same, and saved tensors; in machine code where autograd records nothing."""
         if machine_code(x, raw) and not wants_graph(x, raw):
             x, raw = x.contiguous(), raw.contiguous()
             found = rational_quadratic_numba.spline(x, raw, self.bins, self.bound, inverse)
@@ -112,8 +112,8 @@ class FastSpline(FastTransform):
         """Gradients in x and in the raw parameters.
 
         Args:
-            grad: Gradient of the image.
-            log_slope_grad: Gradient of the log-slope, of a shape that broadcasts.
+            grad: Gradient in the image.
+            log_slope_grad: Gradient in the log-slope, of a shape that broadcasts.
             saved: Tensors that the forward pass saved.
             inverse: Whether the forward pass computed the inverse function.
         """

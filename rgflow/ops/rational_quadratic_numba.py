@@ -21,7 +21,7 @@ def spline(
 ) -> tuple[Tensor, Tensor]:
     """The image and the log-slope of elements ``(...)`` with parameters ``(3 K - 1, ...)``.
 
-    Both arguments are contiguous; the vjp needs nothing but them.
+    x and raw must be contiguous; the vjp needs no other tensors.
     """
     from rgflow.ops.kernels import spline as kernel
     from rgflow.ops.kernels import threads
@@ -46,7 +46,7 @@ def spline_vjp(
     bound: float,
     inverse: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Gradients in x and in the raw parameters, from those of the image and of the log-slope."""
+    """Gradients in x and in the raw parameters, from those in the image and the log-slope."""
     from rgflow.ops.kernels import spline as kernel
     from rgflow.ops.kernels import threads
 
@@ -63,7 +63,7 @@ def spline_vjp(
 
 
 def _rows(tensors: Sequence[Tensor]) -> list[np.ndarray]:
-    """Those with an axis of parameters in front as matrices, the others as vectors."""
+    """Tensors with a first axis of parameters as matrices ``(3 K - 1, M)``, others as ``(M,)``."""
     count = tensors[0].numel()
     shapes = [(-1, count) if t.numel() > count else (count,) for t in tensors]
     return [t.detach().view(shape).numpy() for t, shape in zip(tensors, shapes, strict=True)]

@@ -1,7 +1,7 @@
 """Rational-quadratic splines in operations of torch, with their gradient.
 
-Bins are the first axis of all tensors, so that every pass runs along memory. The equations are
-those of `rgflow.bijectors.transforms.RationalQuadratic`; with ``P = xi (1 - xi)`` they read
+The axis of bins comes before those of the elements, so that operations run along memory. The
+equations are those of `rgflow.bijectors.transforms.RationalQuadratic`; with ``P = xi (1 - xi)``
 
 ``y = y_0 + h n``, ``n = (s xi^2 + d_0 P) / D``, ``D = s + (d_0 + d_1 - 2 s) P``,
 ``dy/dx = (s / D)^2 M``, ``M = d_1 xi^2 + 2 s P + d_0 (1 - xi)^2``.
@@ -21,27 +21,27 @@ from rgflow.ops.kernels.constants import MIN_BIN, MIN_SLOPE, SHIFT
 
 
 class SavedSpline(NamedTuple):
-    """Tensors for the vjp; K is the number of bins.
+    """Saved tensors, of the shape ``(...)`` of x unless stated otherwise; K is the number of bins.
 
     Attributes:
-        within: Whether the element lies inside the interval.
-        passed: ``(K - 1, ...)``, 1 for each inner knot to the left of the element, else 0.
-        bin: Number of the element's bin, ``(2, 1, ...)``, for `Tensor.gather`.
-        part: Fractions of the interval that the bin takes on both axes, ``(2, ...)``.
-        fractions: The same of all bins, ``(2, K, ...)``.
-        ends: Their cumulative sums.
-        knots: Numbers of the inner knots at both ends of the bin, ``(2, ...)``.
-        is_free: 1 where such a knot has a slope of its own, 0 at the ends of the interval.
+        within: Whether the element is inside the interval, or nan.
+        passed: ``(K - 1, ...)``, 1 for each inner knot at or below the element, else 0.
+        bin: Index of the element's bin, ``(2, 1, ...)`` for `Tensor.gather`.
+        part: Softmax of the logits for this bin, on both axes, ``(2, ...)``.
+        fractions: The same for all bins, ``(2, K, ...)``.
+        ends: Cumulative sums of the fractions, ``(2, K, ...)``.
+        knots: Indices of the inner knots at both ends of the bin, ``(2, ...)``.
+        is_free: 1 where that knot is an inner one, 0 at the ends of the interval, ``(2, ...)``.
         raw_slopes: Arguments of the softplus at both knots, ``(2, ...)``.
-        xi: Place inside the bin, in [0, 1].
+        xi: Position inside the bin, in [0, 1].
         w: Width of the bin.
-        s: Its height over its width.
-        d0: Slope at its left end.
+        s: Height of the bin over its width.
+        d0: Slope at the left end of the bin.
         d1: Slope at its right end.
-        product: ``xi (1 - xi)``.
+        product: P.
         denominator: D.
         level: n.
-        numerator: M of the slope.
+        numerator: M.
         slope: ``dy/dx``.
     """
 
@@ -75,14 +75,15 @@ def spline(
     ends = fractions.cumsum(1)  # (2, K, ...): widths and heights
     inside = x.clamp(-bound, bound)
     inner = ends[int(inverse), :-1] * span + _multiples(least, bins, x)
-    passed = (inside.detach() + bound - inner.detach()).ge_(0)  # as 0 and 1, much faster
+    # 0 and 1 as floats are much faster than bools
+    passed = (inside.detach() + bound - inner.detach()).ge_(0)
     index = passed.sum(0).long()
     at_bin = index.expand(2, 1, *index.shape)
     part = fractions.gather(1, at_bin)[:, 0]
     size = part * span + least
     start = (ends.gather(1, at_bin)[:, 0] - part) * span + (index.to(x.dtype) * least - bound)
     (x0, y0), (w, h) = start, size
-    knots = torch.stack((index - 1, index))  # at both ends of the bin, the ends left out
+    knots = torch.stack((index - 1, index))  # at both ends of the bin, counting inner knots
     is_free = ((knots >= 0) & (knots < bins - 1)).to(x.dtype)
     knots = knots.clamp(0, bins - 2)
     raw_slopes = raw[2 * bins :].gather(0, knots) + SHIFT
@@ -103,7 +104,7 @@ def spline(
     numerator = d1 * xi * xi + 2 * s * product + d0 * rest * rest
     ratio = s / denominator
     slope = ratio * ratio * numerator
-    # beyond the interval nothing is left to rounding: the end of a narrow bin may be far off
+    # outside of the interval the identity is exact, whatever rounding does in a narrow bin
     within = (x > -bound) & (x < bound) | x.isnan()
     image = torch.where(within, x0 + xi * w if inverse else y0 + h * level, x)
     log_slope = torch.where(within, slope.log(), 0)
@@ -141,10 +142,8 @@ def spline_vjp(
 ) -> tuple[Tensor, Tensor]:
     """Gradients in x and in the raw parameters.
 
-    Those of the inverse are those of the function itself, F with ``G = ln F'``.
-
-    ``x = F^-1(y)`` has ``dx = (dy - d_theta F) / F'``, and its log-slope is ``-G``, both at
-    the same point.
+    The gradients of the inverse follow from those of the function itself, F, and of ``G = ln F'``:
+    ``x = F^-1(y)`` has ``dx = (dy - d_theta F) / F'`` and the log-slope ``-G``, both taken at x.
     """
     within, xi, w, s, d0, d1 = saved.within, saved.xi, saved.w, saved.s, saved.d0, saved.d1
     denominator, level, product = saved.denominator, saved.level, saved.product
@@ -161,7 +160,7 @@ def spline_vjp(
         found = grad * saved.slope + log_slope_grad * log_by_x
         of_image, by_x = inner_grad, torch.where(within, found, 0)
     grad_x = torch.where(within, found, grad)
-    # from here on gradients of F and G, by what the bin and its slopes are
+    # from here on gradients of F and G in the corner, the size and the slopes of the bin
     of_numerator = of_log / saved.numerator
     of_denominator = of_log * (-2) / denominator
     scaled = of_image * (s * w) / denominator
@@ -176,7 +175,8 @@ def spline_vjp(
     part, fractions, at_bin = saved.part, saved.fractions, saved.bin
     start = torch.stack((-by_x, of_image)).mul_(span)
     size = torch.stack((-by_x * xi - by_s * s, of_image * level + by_s)).mul_(span * part)
-    # d fraction_i / d logit_j = fraction_i (delta_ij - fraction_j), and bins below count whole
+    # d fraction_i / d logit_j = fraction_i (delta_ij - fraction_j); the corner is the sum of the
+    # fractions of all bins below
     passed_part = saved.ends.gather(1, at_bin)[:, 0] - part
     mean = torch.addcmul(size, start, passed_part)
     grad_raw = grad.new_zeros(3 * bins - 1, *grad.shape)
@@ -190,7 +190,7 @@ def spline_vjp(
 
 
 def _interval(bins: int, bound: float) -> tuple[float, float]:
-    """What the fractions divide, and the least size of a bin."""
+    """The length that the fractions divide among the bins, and the smallest size of a bin."""
     least = 2 * bound * MIN_BIN
     return 2 * bound - bins * least, least
 

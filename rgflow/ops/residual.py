@@ -1,8 +1,8 @@
-"""The residual net of RG-Flow and its gradient written by hand, weight norm included.
+"""The residual net of RG-Flow with a hand-written gradient, including weight normalisation.
 
 The slopes of the swishes are folded into the neighbouring weights,
-``x sigmoid(beta x) = silu(beta x) / beta``, which costs nothing for a sample. On small blocks a
-net like this is bound by the number of small operations, not by its products of matrices.
+``x sigmoid(beta x) = silu(beta x) / beta``, which costs nothing per sample. On small blocks the
+number of small operations limits such a net, not its matrix products.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from rgflow.ops.contract import FastNet, NetResult, Prepared
 from rgflow.ops.tensors import stacked
 
 SHRINK = 0.5**0.5
-"""Factor on each residual sum, which keeps its variance."""
+"""Factor on each residual sum, which preserves the variance."""
 
 
 class ResidualMaps(NamedTuple):
     """Prepared weights, in the order in which the maps act.
 
     Attributes:
-        weights: ``(nets, out, in)`` of each map, or ``(out, in)`` of one net.
-        biases: ``(nets, out)``, or ``(out,)``.
-        slopes: ``(nets,)`` or ``()``: beta of the swish in front of each block and of the closing
-            map. Gradients are those in ``ln beta``.
+        weights: ``(nets, out, in)`` for each map, or ``(out, in)`` for one net.
+        biases: ``(nets, out)`` for each map, or ``(out,)`` for one net.
+        slopes: ``(nets,)`` or ``()``: beta of the first swish of each block and of the final
+            swish. Where this tuple holds gradients, they are those in ``ln beta``.
     """
 
     weights: tuple[Tensor, ...]
@@ -40,7 +40,7 @@ class ResidualMaps(NamedTuple):
 
 
 class NormedGroup(NamedTuple):
-    """Weight norm of all maps that read equally many features, rows of all nets together.
+    """Weight normalisation of a `Group` of maps, with the rows of all nets in one matrix.
 
     Attributes:
         direction: v, ``(rows, width)``.
@@ -54,12 +54,12 @@ class NormedGroup(NamedTuple):
 
 
 class SavedPreparation(NamedTuple):
-    """Tensors for the vjp of the preparation.
+    """Saved tensors for the vjp of the preparation.
 
     Attributes:
-        factors: What slopes and the residual factor make of gains and biases.
-        gains_and_biases: The parameters that are multiplied by them.
-        groups: Weight norm of each group.
+        factors: Products of slopes and `SHRINK` that multiply gains and biases.
+        gains_and_biases: The parameters that they multiply, ``(nets, 2 * all rows)``.
+        groups: Weight normalisation of each group.
     """
 
     factors: Tensor
@@ -68,12 +68,12 @@ class SavedPreparation(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Maps that read equally many features, whose rows lie together as one matrix.
+    """Maps with equally many inputs, whose rows are stored as one matrix.
 
     Attributes:
-        maps: How many maps there are.
-        rows: How many rows they have.
-        width: Features that they read.
+        maps: Number of maps.
+        rows: Number of rows of all of them.
+        width: Number of their inputs.
     """
 
     maps: int
@@ -83,17 +83,17 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True)
 class FastResidual(FastNet):
-    """Residual blocks ``x <- (x + f(x)) / sqrt 2`` and a closing ``linear(swish(x))``.
+    """Residual blocks ``x <- (x + f(x)) / sqrt 2`` and a final ``linear(swish(x))``.
 
     ``f`` is ``swish, linear`` three times, with ``swish(v) = v sigmoid(beta v)`` and rows of
     weights ``gain v / |v|``. There is one parameter tensor: all ``v``, then the gains of all rows,
-    their biases, and ``ln beta`` of the swish in front of each map.
+    their biases, and ``ln beta`` of the swish before each map.
 
     Args:
         shapes: ``(out, in)`` of the maps in the order in which they act, three for each block and
-            one to close.
-        order: The numbers of the maps in the order in which they lie in the parameter; those that
-            read equally many features lie together.
+            the final one.
+        order: Indices of the maps in the order in which the parameter stores them; maps with
+            equally many inputs are neighbours.
     """
 
     shapes: tuple[tuple[int, int], ...]
@@ -101,12 +101,12 @@ class FastResidual(FastNet):
 
     @property
     def inputs(self) -> int:
-        """Features that are read."""
+        """Features of the input."""
         return self.shapes[0][1]
 
     @property
     def outputs(self) -> int:
-        """Features that are given."""
+        """Features of the output."""
         return self.shapes[-1][0]
 
     def prepare(self, parameters: Sequence[Sequence[Tensor]], dtype: torch.dtype) -> Prepared:
@@ -141,7 +141,7 @@ class FastResidual(FastNet):
         )
 
     def forward(self, x: Tensor, weights: ResidualMaps) -> NetResult:
-        """See the base class; what is saved are the inputs of all maps."""
+        """See the base class; it saves what enters the swish before each map."""
         count = len(self.shapes)
         innermost = _is_innermost(x)
         inputs = []
@@ -175,7 +175,7 @@ class FastResidual(FastNet):
             slope = weights.slopes[layer // 3]
             h = saved[layer] * slope if first else saved[layer]
             if of_weights:
-                found_weights.append(grad.T @ F.silu(h))  # cheaper than to fetch it from memory
+                found_weights.append(grad.T @ F.silu(h))  # cheaper than to save it
                 found_biases.append(grad.sum(0))
             weight = weights.weights[layer]
             grad = (weight.T @ grad.T).T if first and innermost else grad @ weight
@@ -219,7 +219,7 @@ class FastResidual(FastNet):
 
 @functools.lru_cache(maxsize=256)
 def _groups(net: FastResidual) -> tuple[Group, ...]:
-    """The groups in the order in which they lie in the parameter."""
+    """The groups, in the order in which the parameter stores them."""
     widths = list(dict.fromkeys(net.shapes[layer][1] for layer in net.order))
     members = [[s for s in net.shapes if s[1] == width] for width in widths]
     return tuple(
@@ -234,13 +234,12 @@ def _exponents(
 ) -> tuple[Tensor, Tensor]:
     """Exponents of the slopes and of the residual factor in the factors of gains and biases.
 
-    Map l reads ``silu(beta_l v) / beta_l``: its weights are divided by beta_l, and where another
-    swish follows inside the block, weights and biases are multiplied by that one's slope. The last
-    map of a block is multiplied by the residual factor instead.
+    Map l reads ``silu(beta_l v) / beta_l``, so that its gains are divided by beta_l. Where another
+    swish follows inside the block, its gains and biases are multiplied by the slope of that swish;
+    those of the last map of a block are multiplied by `SHRINK` instead.
 
     Returns:
-        ``(2 * all rows, maps)`` and ``(2 * all rows,)``; gains in the first half, biases in the
-        second.
+        ``(2 * all rows, maps)`` and ``(2 * all rows,)``: first the gains, then the biases.
     """
     count = len(net.shapes)
     of_gain, of_bias = torch.zeros(2, count, count + 1)
@@ -255,5 +254,5 @@ def _exponents(
 
 
 def _is_innermost(x: Tensor) -> bool:
-    """Whether the batch is innermost in memory; then it is so in all of the residual stream."""
+    """Whether the batch is innermost in memory, as it then is in the whole residual stream."""
     return x.stride(0) == 1 and x.shape[1] > 1

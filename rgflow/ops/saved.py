@@ -1,4 +1,4 @@
-"""Named tuples of tensors, flattened for autograd, which saves plain tensors only."""
+"""Flattens named tuples of tensors for autograd, which saves plain tensors only."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor
 Structure = Any
 """A tensor, or a tuple or named tuple of structures."""
 Skeleton = tuple[type, "int | list[Skeleton]"] | None
-"""What is left of a structure without its tensors.
+"""A structure without its tensors.
 
-None stands for one tensor; of a tuple it is the type, and either the number of its tensors or the
+For a tensor it is None; for a tuple it is the type, and either the number of its tensors or the
 skeletons of its parts.
 """
 
 
 def flatten(structure: Structure, into: list[Tensor]) -> Skeleton:
-    """Append all tensors of a structure to a list, and return how they belong together.
+    """Appends all tensors of a structure to a list, and returns its skeleton.
 
     >>> tensors: list[Tensor] = []
     >>> skeleton = flatten((Tensor([1.0]), (Tensor([2.0]),)), tensors)
@@ -32,12 +32,12 @@ def flatten(structure: Structure, into: list[Tensor]) -> Skeleton:
     for part in structure:
         if not isinstance(part, Tensor):
             return type(structure), [flatten(part, into) for part in structure]
-    into += structure  # the usual case, in one go
+    into += structure  # the usual case: tensors only
     return type(structure), len(structure)
 
 
 def unflatten(skeleton: Skeleton, tensors: Iterator[Tensor]) -> Structure:
-    """The structure of that skeleton, with the next tensors of an iterator in their places."""
+    """The structure with this skeleton, filled with the next tensors of an iterator."""
     if skeleton is None:
         return next(tensors)
     kind, parts = skeleton
@@ -49,5 +49,5 @@ def unflatten(skeleton: Skeleton, tensors: Iterator[Tensor]) -> Structure:
 
 
 def rebuilt(skeleton: Skeleton, tensors: Sequence[Tensor]) -> Structure:
-    """`unflatten` of all the tensors of one structure."""
+    """The structure with this skeleton, filled with exactly its tensors."""
     return unflatten(skeleton, iter(tensors))

@@ -1,4 +1,4 @@
-"""Small helpers that several of the faster ways share."""
+"""Small functions that several of the faster ways share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def concatenate(parts: Sequence[Tensor]) -> Tensor:
-    """``torch.cat`` along axis 1; a batch that lies innermost in memory stays there."""
+    """``torch.cat`` along axis 1; a batch that is innermost in memory stays so."""
     if parts[0].stride(0) == 1:
         return torch.cat([part.movedim(0, -1) for part in parts]).movedim(-1, 0)
     return torch.cat(parts, 1)
@@ -26,9 +26,9 @@ def gradients_of(
     wanted: Sequence[bool],
     grads: Sequence[Tensor],
 ) -> list[Tensor | None]:
-    """Gradients by autograd in those inputs of which they are wanted, None for the others.
+    """Gradients by autograd in the inputs for which ``wanted`` is true, None for the others.
 
-    They can be differentiated again where autograd records operations.
+    Where autograd records operations, they can be differentiated again.
     """
     chosen = [tensor for tensor, asked in zip(inputs, wanted, strict=False) if asked]
     found = iter(
