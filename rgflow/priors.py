@@ -111,10 +111,11 @@ class Laplace(Prior):
     def _draw(self, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
         a = self.anchor
         # inverse CDF; rand gives multiples of 2^-24 (2^-53 in float64) in [0, 1), and where it
-        # gives 0 the clamp replaces ln 0
-        u = torch.rand(shape, generator=generator, device=a.device, dtype=a.dtype) * 2 - 1
+        # gives 0 the clamp replaces ln 0, which in half precision would be far too often
+        dtype = torch.promote_types(a.dtype, torch.float32)
+        u = torch.rand(shape, generator=generator, device=a.device, dtype=dtype) * 2 - 1
         tail = torch.log1p(-u.abs()).clamp_min(-40.0)
-        return -u.sign() * tail * math.sqrt(0.5)
+        return (-u.sign() * tail * math.sqrt(0.5)).to(a.dtype)
 
 
 PRIORS: dict[str, type[Prior]] = {"gaussian": Gaussian, "laplace": Laplace}

@@ -4,6 +4,7 @@ import pytest
 import torch
 from support import flow_of
 
+from rgflow.priors import Gaussian, Laplace
 from rgflow.testing import perturbed
 
 
@@ -27,3 +28,13 @@ def test_half_precision_goes_both_ways(settings):
     assert ((again - log_prob).abs() < 0.05 * log_prob.abs().clamp_min(20)).all()
     (log_prob.sum() + again.sum()).backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in flow.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("make", [Laplace, Gaussian])
+def test_latents_of_half_precision_have_the_law_of_the_prior(make, dtype):
+    z = make((4,)).to(dtype).sample(50_000, generator=torch.Generator().manual_seed(0)).double()
+    count = z.numel()
+    kurtosis = 6 if make is Laplace else 3  # the variance of the squares follows from it
+    assert abs(z.square().mean() - 1) < 4 * ((kurtosis - 1) / count) ** 0.5 + 2**-8
+    assert z.abs().max() < 14  # exp(-sqrt 2 * 14) * count = 5e-4
