@@ -42,6 +42,9 @@ FLOWS = {
     "block_4_one_coupling": lambda: block_flow(
         16, 2, BlockLevels(4, 1), BlockNet("mlp", hidden=(4,))
     ),
+    "block_4_mixed": lambda: block_flow(
+        16, 1, BlockLevels(4, 1, mixing="layers"), BlockNet("mlp", hidden=(4,))
+    ),
     "block_6": lambda: block_flow(24, 1, BlockLevels(6, (2, 1)), BlockNet("mlp", hidden=(4,))),
     "block_repeats": lambda: block_flow(
         16, 1, BlockLevels(2, 2, repeats=2), BlockNet("mlp", hidden=(4,))
@@ -136,3 +139,19 @@ def test_real_nvp_has_no_hierarchy():
     assert flow.hierarchy is None
     with pytest.raises(ValueError, match="no hierarchy"):
         flow.sample(1, temperature=[1.0, 0.5])
+
+
+@pytest.mark.parametrize("mixing", ["first", "layers"])
+def test_mixing_inside_cells_leaves_the_cones_of_blocks_as_they_are(mixing):
+    plain, mixed = (
+        block_flow(32, 1, BlockLevels(4, 2, mixing=m), BlockNet("mlp", hidden=(2,))).hierarchy
+        for m in ("none", mixing)
+    )
+    for top, left in ((0, 0), (2, 2), (5, 8), (14, 3)):
+        mask = torch.zeros(32, 32, dtype=torch.bool)
+        mask[top : top + 4, left : left + 4] = True
+        assert torch.equal(mixed.inference_cone(mask), plain.inference_cone(mask))
+        assert torch.equal(mixed.generation_cone(mask), plain.generation_cone(mask))
+    mask = torch.zeros(32, 32, dtype=torch.bool)
+    mask[14:18, 14:18] = True
+    assert mixed.inference_cone(mask).sum() == 160

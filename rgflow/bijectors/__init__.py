@@ -3,6 +3,7 @@
 from rgflow.bijectors.affine import ChannelMixing, ElementwiseAffine
 from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.blocks import BlockLayer, BlockLevel
+from rgflow.bijectors.cells import CellMixing
 from rgflow.bijectors.chain import Chain, Inverse
 from rgflow.bijectors.conv import ConvLevel
 from rgflow.bijectors.coupling import AffineCoupling, Coupling, CouplingChain, SplineCoupling
@@ -21,6 +22,7 @@ __all__ = [
     "Bijector",
     "BlockLayer",
     "BlockLevel",
+    "CellMixing",
     "Chain",
     "ChannelMixing",
     "CirculantRoot",

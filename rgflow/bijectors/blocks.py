@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.cells import CellMixing
 from rgflow.bijectors.chain import Chain
 from rgflow.bijectors.coupling import CouplingChain
 from rgflow.bijectors.memory import Memory
@@ -139,9 +140,14 @@ class BlockLevel(Bijector):
             its authors' code last.
         repeats: How many times the layers follow one another, each time with new weights.
         memory: See ``Chain``.
+        mixing: Where a `CellMixing` stands: ``"none"``, ``"first"`` for one in front of the level,
+            or ``"layers"`` for one in front of each layer. The first starts from the Haar
+            transform, the others from the identity. Cones do not grow, as cells lie inside the
+            blocks of both grids.
 
     Raises:
-        ValueError: For odd K, no or unknown names, ``repeats < 1``, and as `BlockLayer`.
+        ValueError: For odd K, no or unknown names, ``repeats < 1``, a mixing where K is not a
+            multiple of 4, and as `BlockLayer`.
 
     Reference: arXiv:2010.00029.
     """
@@ -157,25 +163,32 @@ class BlockLevel(Bijector):
         order: Sequence[str] = ("disentangler", "decimator"),
         repeats: int = 1,
         memory: Memory = "store",
+        mixing: str = "none",
     ) -> None:
         super().__init__((channels, side, side))
         if block % 2:
-            raise ValueError(f"block levels need an even block side, got {block}")
+            raise ValueError(f"block: got {block}, expected an even side of a level's blocks")
+        if mixing not in ("none", "first", "layers"):
+            raise ValueError(f"mixing: got {mixing!r}, expected 'none', 'first' or 'layers'")
+        if mixing != "none" and block % 4:
+            raise ValueError(
+                f"mixing: got {mixing!r} with blocks of side {block}, expected a multiple of 4, "
+                "so that cells lie inside the blocks of both grids"
+            )
         if not order or set(order) - set(OFFSETS) or repeats < 1:
             raise ValueError(
                 f"got order {tuple(order)} repeated {repeats} times, "
                 f"expected names out of {tuple(OFFSETS)} at least once"
             )
-        self.layers = Chain(
-            [
-                BlockLayer(
-                    channels, side, block, OFFSETS[name](block), make_coupling, couplings, memory
-                )
-                for _ in range(repeats)
-                for name in order
-            ],
-            memory,
-        )
+        layers: list[Bijector] = []
+        for name in [*order] * repeats:
+            if mixing == "layers" or (mixing == "first" and not layers):
+                layers.append(CellMixing(channels, side, haar=not layers))
+            offset = OFFSETS[name](block)
+            layers.append(
+                BlockLayer(channels, side, block, offset, make_coupling, couplings, memory)
+            )
+        self.layers = Chain(layers, memory)
 
     @property
     def reaches(self) -> tuple[Reach, ...]:

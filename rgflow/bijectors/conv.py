@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
-from rgflow.bijectors.affine import ChannelMixing, ElementwiseAffine
+from rgflow.bijectors.affine import ElementwiseAffine
 from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.cells import StackMixing
 from rgflow.bijectors.chain import Chain
 from rgflow.bijectors.memory import Memory
 from rgflow.bijectors.polyphase import (
@@ -17,7 +17,7 @@ from rgflow.bijectors.polyphase import (
     stack_phases,
     unstack_phases,
 )
-from rgflow.hierarchy import Reach, full_pattern
+from rgflow.hierarchy import Reach
 from rgflow.ops import has_faster_way
 from rgflow.runtime.counts import takes_counts
 
@@ -46,6 +46,7 @@ class ConvLevel(Bijector):
     Raises:
         ValueError: If the side is odd, there is no coupling or no pairing, or a name is unknown.
 
+    >>> import torch
     >>> from rgflow.conditioners.lattice import ConvNet
     >>> from rgflow.bijectors import AffineCoupling
     >>> def make(split, lattice, reads):
@@ -83,7 +84,7 @@ class ConvLevel(Bijector):
         for i in range(couplings + predict):
             is_start = i % 2 == 0 or i == couplings
             if (mixing == "first" and i == 0) or (mixing == "pairs" and is_start):
-                layers.append(_CellMixing(channels, half, haar=i == 0))
+                layers.append(StackMixing(channels, half, haar=i == 0))
             if i == couplings:
                 layers.append(PolyphaseCoupling(channels, half, "emission", 0, make_coupling))
                 break
@@ -108,21 +109,3 @@ class ConvLevel(Bijector):
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         stack, log_det = self.layers.inverse(stack_phases(z, self._batch_innermost))
         return unstack_phases(stack), log_det
-
-
-class _CellMixing(ChannelMixing):
-    """Mixes the four sub-lattices (and the channels) inside each 2 x 2 cell."""
-
-    @takes_counts
-    def __init__(self, channels: int, side: int, haar: bool) -> None:
-        # the mean, so that the field keeps its magnitude from level to level, and three
-        # orthonormal differences
-        signs = [[0.5, 0.5, 0.5, 0.5], [1, 1, -1, -1], [1, -1, -1, 1], [1, -1, 1, -1]]
-        cell = torch.tensor(signs, dtype=torch.float64) / 2 if haar else torch.eye(4).double()
-        initial = torch.kron(cell, torch.eye(channels, dtype=torch.float64))
-        super().__init__((4 * channels, side, side), initial)
-
-    @property
-    def reaches(self) -> tuple[Reach, ...]:
-        """One reach: every site of a 2 x 2 cell depends on all sites of the cell."""
-        return (Reach(2, full_pattern(2), full_pattern(2)),)

@@ -36,6 +36,7 @@ class BlockLevels:
         repeats: How often a level repeats its layers, each time with weights of their own.
         share_levels: Whether all levels have the same weights, as those of a scale-invariant
             system may.
+        mixing: Where the cells of two by two sites are mixed, see `BlockLevel`.
     """
 
     block: int = 4
@@ -43,6 +44,7 @@ class BlockLevels:
     order: Sequence[str] = ("disentangler", "decimator")
     repeats: int = 1
     share_levels: bool = False
+    mixing: str = "none"
 
     def sides(self, side: int) -> list[int]:
         """Sides of the lattices of all levels, from fine to coarse.
@@ -155,7 +157,17 @@ def block_flow(
         )
     make = coupling_factory(net.make, kind, outside.equivariant)
     bijectors = [
-        BlockLevel(channels, s, levels.block, make, count, levels.order, levels.repeats, memory)
+        BlockLevel(
+            channels,
+            s,
+            levels.block,
+            make,
+            count,
+            levels.order,
+            levels.repeats,
+            memory,
+            levels.mixing,
+        )
         for s, count in zip(sides, counts, strict=True)
     ]
     if levels.share_levels:

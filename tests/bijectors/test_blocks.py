@@ -44,7 +44,7 @@ def test_order_of_the_layers():
     ("arguments", "message"),
     [
         ((1, 6, 4), "do not tile"),
-        ((1, 6, 3), "even block side"),
+        ((1, 6, 3), "expected an even side"),
         ((1, 8, 4, 0), "at least one coupling"),
     ],
 )

@@ -74,6 +74,8 @@ def test_blocks_that_do_not_tile_are_refused(side, block):
             lambda: conv_flow(32, 1, ConvLevels(1, share_levels=True), LatticeNet(site_bias=True)),
             "differ in .*site_bias",
         ),
+        (lambda: block_flow(16, 1, BlockLevels(2, 1, mixing="first")), "a multiple of 4"),
+        (lambda: block_flow(16, 1, BlockLevels(4, 1, mixing="pairs")), "'first' or 'layers'"),
         (
             lambda: block_flow(16, 1, BlockLevels(4, (1, 2), share_levels=True)),
             "differ in .*couplings",
@@ -207,7 +209,7 @@ SETTINGS = {
         top_hidden prior pixels fourier symmetry memory share_levels""",
     block_flow: """side channels block couplings conditioner width hidden residual_blocks
         nonlinearity separate_heads order repeats coupling scale_bound bins prior pixels fourier
-        symmetry memory share_levels""",
+        symmetry memory share_levels mixing""",
     realnvp_flow: """side channels scales couplings hidden kernels nonlinearity scale_bound prior
         pixels memory""",
 }
