@@ -17,6 +17,7 @@ from rgflow.training.callbacks.last_validation import LastValidation
 from rgflow.training.callbacks.progress import Curves, LogLines, Throughput
 from rgflow.training.callbacks.run_directory import RunDirectory
 from rgflow.training.callbacks.step_bar import StepBar
+from rgflow.training.checkpoint_io import WholeCheckpoints
 from rgflow.training.flow_module import FlowTraining
 from rgflow.training.resume import Resume
 
@@ -79,6 +80,7 @@ def make_trainer(
             logger=logger,
             callbacks=callbacks,
             default_root_dir=directory.path,
+            plugins=[WholeCheckpoints()],
             enable_progress_bar=is_terminal,
         )
     except (

@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rgflow.runtime.command_line import DivergedError
+from rgflow.runtime.files import remove_abandoned
 from rgflow.runtime.json_text import write_json
 from rgflow.runtime.overrides import as_typed
 from rgflow.runtime.run_folder import RunFolder
@@ -47,9 +48,14 @@ class RunDirectory(Callback):
         return self.path / "checkpoints" / "last.ckpt"
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """From now on the folder stays; the log says where it is."""
+        """From now on the folder stays; the log says where it is.
+
+        What a killed session has left half-written is removed.
+        """
         self._folder.begun = True
         if trainer.is_global_zero:
+            for folder in (self.path, self.last.parent):
+                remove_abandoned(folder)
             log.info("run directory: %s", self.path)
         if isinstance(trainer.logger, Curves):
             trainer.logger.describe(self.config)
