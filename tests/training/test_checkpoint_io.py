@@ -1,6 +1,7 @@
 """Checkpoints on the disk: written whole or not at all, whatever ends the run."""
 
 import os
+import pickle
 import signal
 import tempfile
 
@@ -54,3 +55,30 @@ def test_a_run_needs_no_other_folder_and_removes_what_killed_runs_have_left(tmp_
     assert train(*TINY_ENERGY, run, "training.report_samples=64", tiny=False) == 0
     assert {p.name for p in folder.iterdir()} == {"best.ckpt", "last.ckpt", mine.name}
     assert checkpoint(tmp_path / "run")["global_step"] == 4
+
+
+def test_a_changed_bit_is_refused_on_the_way_to_a_resumed_run(tmp_path):
+    path = tmp_path / "last.ckpt"
+    save(path, 1)
+    sound = path.read_bytes()
+    refused = 0
+    for position in range(0, len(sound), 307):
+        content = bytearray(sound)
+        content[position] ^= 1
+        path.write_bytes(content)
+        try:
+            loaded = WholeCheckpoints().load_checkpoint(path)
+        except ValueError as error:
+            assert "damaged" in str(error)
+            refused += 1
+        else:  # the bit is between two records
+            assert loaded["state_dict"]["flow.weight"].eq(1).all(), position
+    assert refused > 60
+
+
+def test_a_plain_pickle_is_refused_without_a_warning(tmp_path, recwarn):
+    path = tmp_path / "last.ckpt"
+    path.write_bytes(pickle.dumps(CONTENT))
+    with pytest.raises(ValueError, match="foreign file"):
+        WholeCheckpoints().load_checkpoint(path)
+    assert not recwarn
