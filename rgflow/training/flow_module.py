@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule
 from torch import Tensor
 
+from rgflow.checkpoint import first_nonfinite
 from rgflow.flow import Flow
 from rgflow.objectives import Loss
 from rgflow.runtime.command_line import DivergedError
@@ -143,7 +144,19 @@ class FlowTraining(LightningModule, ABC):
         self.log("train/lr", self.lr_schedulers().get_last_lr()[0])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the count of skipped steps."""
+        """Keep the count of skipped steps; refuse what no training can go on from.
+
+        Raises:
+            DivergedError: If a weight or a moment is not finite, in all processes alike. The
+                checkpoint of before stays.
+        """
+        parts = ("state_dict", "current_model_state", "optimizer_states")
+        misfit = first_nonfinite({part: checkpoint.get(part) for part in parts})
+        if misfit:
+            raise DivergedError(
+                f"training diverged: got {misfit} in step {self.global_step}; try a smaller "
+                "training.lr"
+            )
         checkpoint["nonfinite"] = [self.nonfinite_steps, self._nonfinite_in_a_row]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -68,8 +68,7 @@ def test_a_changed_bit_is_refused_on_the_way_to_a_resumed_run(tmp_path):
         path.write_bytes(content)
         try:
             loaded = WholeCheckpoints().load_checkpoint(path)
-        except ValueError as error:
-            assert "damaged" in str(error)
+        except ValueError:
             refused += 1
         else:  # the bit is between two records
             assert loaded["state_dict"]["flow.weight"].eq(1).all(), position

@@ -57,3 +57,29 @@ def test_a_rate_of_learning_far_too_large_ends_in_a_message_and_finite_weights(t
     content = checkpoint(tmp_path / "run")
     for part in ("state_dict", "current_model_state"):
         assert all(w.isfinite().all() for w in content[part].values())
+
+
+def test_weights_that_are_not_finite_are_never_saved_and_the_message_says_what_is_left(
+    tmp_path, monkeypatch, capfd
+):
+    original = EnergyModule.on_before_zero_grad
+    more = ["validation_every=2", "training.ema_decay=null"]
+
+    def overflow(self, *args):
+        original(self, *args)
+        if self.global_step == GOOD_STEPS:
+            with torch.no_grad():
+                next(self.parameters()).fill_(torch.inf)
+
+    monkeypatch.setattr(EnergyModule, "on_before_zero_grad", overflow)
+    assert run(tmp_path / "run", *more) == 1
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    (line,) = (text for text in capfd.readouterr().err.splitlines() if "error" in text)
+    assert "numbers that are not finite" in line
+    assert f"{last} is intact and has the finite weights of step 2" in line
+    content = checkpoint(tmp_path / "run")
+    assert content["global_step"] == 2
+    assert all(w.isfinite().all() for w in content["state_dict"].values())
+    assert run(tmp_path / "fresh", *more, "validation_every=1000") == 1
+    assert "there is no checkpoint to go on from" in capfd.readouterr().err
+    assert not list((tmp_path / "fresh").rglob("*.ckpt"))

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from rgflow.checkpoint import describe_intact
 from rgflow.runtime.command_line import DivergedError
 from rgflow.runtime.files import remove_abandoned
 from rgflow.runtime.json_text import write_json
@@ -88,9 +89,8 @@ class RunDirectory(Callback):
             raise
         except DivergedError as error:
             status = "diverged"
-            raise DivergedError(
-                f"{error}; {self.last} has the weights of the last finite step"
-            ) from error
+            intact = describe_intact(self.last, self.config["ckpt_path"])
+            raise DivergedError(f"{error}; {intact}") from error
         finally:
             if self._folder.begun and trainer.is_global_zero:
                 ending = {"status": status, "interrupted": status == "interrupted"}
