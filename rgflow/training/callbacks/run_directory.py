@@ -1,5 +1,6 @@
 """The folder of a training run: its configuration in checkpoints, and its metrics.json."""
 
+import errno
 import logging
 import resource
 import sys
@@ -12,7 +13,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from rgflow.checkpoint import describe_intact
-from rgflow.runtime.command_line import DivergedError
+from rgflow.runtime.command_line import DivergedError, StoppedError
 from rgflow.runtime.files import remove_abandoned
 from rgflow.runtime.json_text import write_json
 from rgflow.runtime.overrides import as_typed
@@ -24,6 +25,9 @@ from rgflow.training.callbacks.progress import Curves, Throughput
 from rgflow.training.callbacks.stopwatch import Stopwatch
 
 log = logging.getLogger(__name__)
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE)
+"""Errors of a full, limited or broken disk, which no run can do anything about."""
 
 
 class RunDirectory(Callback):
@@ -79,6 +83,10 @@ class RunDirectory(Callback):
         Args:
             trainer: The trainer of the run.
             module: What it trains.
+
+        Raises:
+            StoppedError: If the disk takes no more; it names the file and the checkpoint that is
+                intact. For a `DivergedError` it is one of the same kind.
         """
         status = "failed"
         try:
@@ -89,16 +97,32 @@ class RunDirectory(Callback):
             raise
         except DivergedError as error:
             status = "diverged"
-            intact = describe_intact(self.last, self.config["ckpt_path"])
-            raise DivergedError(f"{error}; {intact}") from error
+            raise DivergedError(f"{error}; {self._intact}") from error
+        except OSError as error:
+            if error.errno not in _DISK or not self._folder.begun:
+                raise
+            raise self._stopped(error) from error
         finally:
             if self._folder.begun and trainer.is_global_zero:
                 ending = {"status": status, "interrupted": status == "interrupted"}
-                self._write(trainer, module, module.scores() | ending)
+                try:
+                    self._write(trainer, module, module.scores() | ending)
+                except OSError as error:
+                    if status == "finished":
+                        raise self._stopped(error) from error
+                    log.warning("metrics.json is not written: %s", error.strerror)
                 if status == "interrupted" and self.last.is_file():
                     settings = {"ckpt_path": self.last, "hydra.run.dir": self.path}
                     words = " ".join(as_typed(name, path) for name, path in settings.items())
                     log.info("to go on: python -m rgflow.train %s", words)
+
+    @property
+    def _intact(self) -> str:
+        return describe_intact(self.last, self.config["ckpt_path"])
+
+    def _stopped(self, error: OSError) -> StoppedError:
+        place = f": {error.filename}" if error.filename else ""
+        return StoppedError(f"{error.strerror or error}{place}; {self._intact}")
 
     def _write(self, trainer: Trainer, module: LightningModule, numbers: dict[str, Any]) -> None:
         meter = next(c for c in trainer.callbacks if isinstance(c, Throughput))
