@@ -87,5 +87,6 @@ def test_curves_that_take_no_more_end_with_one_line(tmp_path, caplog, capfd):
         curves.experiment.add_text("long", "x" * 5_000)
         curves.finalize("success")
     (line,) = caplog.messages
-    assert line.endswith("ends here: File too large")
+    (file,) = tmp_path.iterdir()
+    assert line == f"{file} ends here: File too large"
     assert errors(capfd) == []

@@ -1,6 +1,7 @@
 """Speed, curves, and plain lines."""
 
 import logging
+import os
 import time
 from collections.abc import Iterable, Mapping
 from textwrap import indent
@@ -86,7 +87,7 @@ class Curves(TensorBoardLogger):
         if is_new:
             # written in a thread of TensorBoard, from which an error comes as a traceback
             events = writer.file_writer.event_writer._general_file_writer
-            events.write = until_it_fails(events.write, events.filename)
+            events.write = until_it_fails(events.write, os.fsdecode(events.filename))
         return writer
 
     @rank_zero_only
