@@ -108,7 +108,12 @@ class FlowTraining(LightningModule, ABC):
         optimizer.zero_grad(set_to_none=True)
         self.nonfinite_steps += 1
         self._nonfinite_in_a_row += 1
-        log.warning("step %d: loss or gradient is not finite, skipped", self.global_step)
+        reason = f"; {self.nonfinite_reason()}" if self.nonfinite_steps == 1 else ""
+        log.warning("step %d: loss or gradient is not finite, skipped%s", self.global_step, reason)
+
+    def nonfinite_reason(self) -> str:
+        """Why a step was not finite, as far as can be told, and what could be done."""
+        return "try a smaller training.lr if there are many"
 
     @property
     def has_diverged(self) -> bool:
@@ -139,7 +144,7 @@ class FlowTraining(LightningModule, ABC):
         if self.has_diverged:
             raise DivergedError(
                 f"training diverged: got {self._nonfinite_in_a_row} steps in a row whose loss or "
-                "gradient is not finite, expected finite ones; try a smaller training.lr"
+                f"gradient is not finite, expected finite ones; {self.nonfinite_reason()}"
             )
         self.log("train/lr", self.lr_schedulers().get_last_lr()[0])
 

@@ -1,11 +1,13 @@
 """A training that diverges leaves a checkpoint with finite weights, from which it can go on."""
 
+import re
 import signal
 
 import pytest
 import torch
 from tiny_run import TINY_ENERGY, assert_equal, checkpoint, metrics, stop_after, train
 
+from rgflow.energies import Ising
 from rgflow.training.energy import EnergyModule
 
 COMMON = [*TINY_ENERGY, "max_steps=9", "training.max_nonfinite=2", "trainer.limit_val_batches=0"]
@@ -83,3 +85,22 @@ def test_weights_that_are_not_finite_are_never_saved_and_the_message_says_what_i
     assert run(tmp_path / "fresh", *more, "validation_every=1000") == 1
     assert "there is no checkpoint to go on from" in capfd.readouterr().err
     assert not list((tmp_path / "fresh").rglob("*.ckpt"))
+
+
+def test_an_energy_that_is_infinite_for_some_fields_is_told_from_a_rate_too_large(
+    tmp_path, monkeypatch, capfd
+):
+    original = Ising.energy
+
+    def wall(self, x):  # a forbidden region that every batch of a training, of 16, enters
+        is_inside = (x.flatten(1).amax(1) > 3) & (len(x) == 16)
+        return torch.where(is_inside, torch.inf, original(self, x))
+
+    monkeypatch.setattr(Ising, "energy", wall)
+    assert run(tmp_path / "run", "training.reference_states=0") == 1
+    said = capfd.readouterr()
+    assert "training diverged" in said.err
+    assert "training.lr" not in said.err + said.out
+    for text in (said.err, said.out.partition("skipped; ")[2].partition("\n")[0]):
+        faults, fields = re.search(r"not finite for (\d+) of (\d+) finite fields", text).groups()
+        assert 0 < int(faults) < int(fields) == 32
