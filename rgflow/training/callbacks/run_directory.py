@@ -23,6 +23,7 @@ from rgflow.training.callbacks.best import BestCheckpoint
 from rgflow.training.callbacks.loss_curve import draw_loss_curve
 from rgflow.training.callbacks.progress import Curves, Throughput
 from rgflow.training.callbacks.stopwatch import Stopwatch
+from rgflow.training.lost_process import describe_lost_process
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +86,8 @@ class RunDirectory(Callback):
             module: What it trains.
 
         Raises:
-            StoppedError: If the disk takes no more; it names the file and the checkpoint that is
-                intact. For a `DivergedError` it is one of the same kind.
+            StoppedError: If the disk takes no more, or another process of the run has ended. It
+                names the checkpoint that is intact, as a `DivergedError` does then.
         """
         status = "failed"
         try:
@@ -102,6 +103,11 @@ class RunDirectory(Callback):
             if error.errno not in _DISK or not self._folder.begun:
                 raise
             raise self._stopped(error) from error
+        except RuntimeError as error:
+            lost = describe_lost_process(error, trainer)
+            if lost is None or not self._folder.begun:
+                raise
+            raise StoppedError(f"{lost}; {self._intact}") from error
         finally:
             if self._folder.begun and trainer.is_global_zero:
                 ending = {"status": status, "interrupted": status == "interrupted"}
