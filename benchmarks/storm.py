@@ -82,7 +82,7 @@ class Storm:
         run.until(lambda: time.perf_counter() > moment)
 
     def damage(self, folder: Path, pattern: str) -> None:
-        """Change a bit of a file, or cut off its end, or leave it: each file of a folder in turn."""
+        """Change a bit of each file of a folder, or cut off its end, or leave it as it is."""
         for path in sorted(p for p in folder.rglob(pattern) if p.is_file()):
             change = self.random.choice((flip, truncate, lambda content, _: content))
             path.write_bytes(change(path.read_bytes(), self.random))

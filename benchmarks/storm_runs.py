@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -79,6 +80,8 @@ class Run:
         self.folder = folder
         folder.parent.mkdir(parents=True, exist_ok=True)
         self._said = [folder.with_name(f"{folder.name}.{name}") for name in ("out", "err")]
+        for path in self._said:
+            path.write_bytes(b"")
         self.pid = os.fork()
         if self.pid == 0:
             self._become(settings, environment or {}, before)
@@ -89,7 +92,8 @@ class Run:
         status = 1
         try:
             for number, path in enumerate(self._said, 1):
-                os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+                os.dup2(os.open(path, os.O_WRONLY), number)
+            sys.stdout, sys.stderr = (os.fdopen(n, "w", buffering=1) for n in (1, 2))
             os.environ.update(environment)
             tempfile.tempdir = None  # TMPDIR may be another one
             sys.argv = ["train", *settings, f"hydra.run.dir={self.folder}"]
@@ -113,9 +117,9 @@ class Run:
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def until(self, condition: Callable[[], bool]) -> None:
-        """Wait, looking as often as possible, for a condition or the end of the run."""
+        """Wait for a condition or the end of the run; a checkpoint takes longer than a look."""
         while not condition() and not self.is_over:
-            pass
+            time.sleep(1e-4)
 
     def kill(self, signum: int = signal.SIGKILL) -> None:
         """Send a signal; no effect on a run that is over."""
