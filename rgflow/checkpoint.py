@@ -191,13 +191,15 @@ def first_nonfinite(content: Any, name: str = "") -> str | None:
 
 
 def describe_intact(*paths: str | os.PathLike[str] | None) -> str:
-    """Says from which checkpoint a run that failed can go on: the first one that can be read."""
+    """Says from which checkpoint a run that failed can go on: the first that is whole and finite."""
     for path in paths:
         try:
-            step = read_checkpoint(path or "")["global_step"]
+            content = read_checkpoint(path or "")
+            step = content["global_step"]
         except (OSError, ValueError, KeyError):
             continue
-        return f"{path} is intact and has the finite weights of step {step}"
+        if first_nonfinite(content["state_dict"]) is None:
+            return f"{path} is intact and has the finite weights of step {step}"
     return "there is no checkpoint to go on from"
 
 

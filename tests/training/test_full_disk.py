@@ -4,13 +4,16 @@ import errno
 import logging
 import os
 import resource
+import signal
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from tiny_run import TINY_ENERGY, checkpoint, train
 
 from rgflow.runtime.side_files import LogFile
 from rgflow.training.callbacks import run_directory
+from rgflow.training.callbacks.last_checkpoint import LastCheckpoint
 from rgflow.training.callbacks.progress import Curves
 from rgflow.training.energy import EnergyModule
 
@@ -90,3 +93,14 @@ def test_curves_that_take_no_more_end_with_one_line(tmp_path, caplog, capfd):
     (file,) = tmp_path.iterdir()
     assert line == f"{file} ends here: File too large"
     assert errors(capfd) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "is_alone"), [(OSError("full"), True), (RuntimeError("of all"), False)]
+)
+def test_other_processes_do_not_wait_for_one_that_cannot_write(error, is_alone, tmp_path):
+    killed = []
+    launcher = SimpleNamespace(kill=killed.append)
+    trainer = SimpleNamespace(strategy=SimpleNamespace(launcher=launcher))
+    LastCheckpoint(tmp_path, 1).on_exception(trainer, None, error)
+    assert killed == [signal.SIGKILL] * is_alone
