@@ -191,7 +191,7 @@ def first_nonfinite(content: Any, name: str = "") -> str | None:
 
 
 def describe_intact(*paths: str | os.PathLike[str] | None) -> str:
-    """Says from which checkpoint a run that failed can go on: the first that is whole and finite."""
+    """Says from which checkpoint a failed run can go on: the first that is whole and finite."""
     for path in paths:
         try:
             content = read_checkpoint(path or "")
