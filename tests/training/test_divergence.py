@@ -101,6 +101,7 @@ def test_an_energy_that_is_infinite_for_some_fields_is_told_from_a_rate_too_larg
     said = capfd.readouterr()
     assert "training diverged" in said.err
     assert "training.lr" not in said.err + said.out
+    assert metrics(tmp_path / "run")["status"] == "diverged"
     for text in (said.err, said.out.partition("skipped; ")[2].partition("\n")[0]):
         faults, fields = re.search(r"not finite for (\d+) of (\d+) finite fields", text).groups()
         assert 0 < int(faults) < int(fields) == 32
