@@ -10,6 +10,7 @@ import torch
 from tiny_run import TINY_ENERGY, checkpoint, train
 
 from rgflow.training.checkpoint_io import WholeCheckpoints
+from rgflow.training.energy import EnergyModule
 
 CONTENT = {"config": {"flow": {"_target_": "rgflow.models.conv_flow"}}, "state_dict": {}}
 
@@ -45,16 +46,18 @@ def test_a_kill_while_it_is_written_leaves_the_old_checkpoint(name, tmp_path, mo
 
 def test_a_run_needs_no_other_folder_and_removes_what_killed_runs_have_left(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
-    folder = tmp_path / "run/checkpoints"
-    folder.mkdir(parents=True)
+    folder, more = tmp_path / "run/checkpoints", ["trainer.limit_val_batches=0"]
+    monkeypatch.setattr(EnergyModule, "report", lambda *_: None)
+    run = f"hydra.run.dir={tmp_path}/run"
+    assert train(*TINY_ENERGY, *more, run, tiny=False) == 0
     left = folder / ".other.ckpt.0123456789abcdef.tmp"
     left.write_bytes(b"half")
     mine = folder / ".notes.tmp"
     mine.touch()
-    run = f"hydra.run.dir={tmp_path}/run"
-    assert train(*TINY_ENERGY, run, "training.report_samples=64", tiny=False) == 0
-    assert {p.name for p in folder.iterdir()} == {"best.ckpt", "last.ckpt", mine.name}
-    assert checkpoint(tmp_path / "run")["global_step"] == 4
+    more += ["max_steps=5", f"ckpt_path={folder}/last.ckpt"]
+    assert train(*TINY_ENERGY, *more, run, tiny=False) == 0
+    assert {p.name for p in folder.iterdir()} == {"last.ckpt", mine.name}
+    assert checkpoint(tmp_path / "run")["global_step"] == 5
 
 
 def test_a_changed_bit_is_refused_on_the_way_to_a_resumed_run(tmp_path):
