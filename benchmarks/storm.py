@@ -76,10 +76,17 @@ class Storm:
         shutil.rmtree(run.folder.parent)
         return is_right
 
-    def wait(self, run: Run, least: float = 0.1) -> None:
-        """Wait for a random moment of a run."""
-        moment = time.perf_counter() + self.random.uniform(least, 1.1) * self.seconds
-        run.until(lambda: time.perf_counter() > moment)
+    def caught(self, least: float = 0.05) -> Run:
+        """A run at a random moment: none of those that were faster than that is taken."""
+        while True:
+            run, begin = self.start(), time.perf_counter()
+            moment = begin + self.random.uniform(least, 1) * self.seconds
+            run.until(lambda moment=moment: time.perf_counter() > moment)
+            if not run.is_over:
+                return run
+            self.seconds = time.perf_counter() - begin
+            run.wait()
+            shutil.rmtree(run.folder.parent)
 
     def damage(self, folder: Path, pattern: str) -> None:
         """Change a bit of each file of a folder, or cut off its end, or leave it as it is."""

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 def kills_at_random(storm: Storm) -> bool:
     """`kill -9` at a random moment, then resumed"""
-    run = storm.start()
-    storm.wait(run)
+    run = storm.caught()
     run.kill()
     run.wait()
     storm.notes["before the first checkpoint"] += not last(run.folder).exists()
@@ -49,8 +48,7 @@ def kills_while_writing(storm: Storm) -> bool:
 def signals(storm: Storm, signum: int | None = None, times: int = 1) -> bool:
     """SIGTERM or SIGINT at a random moment, then resumed"""
     signum = signum or storm.random.choice((signal.SIGTERM, signal.SIGINT))
-    run = storm.start()
-    storm.wait(run, least=0.3)
+    run = storm.caught(least=0.3)
     for _ in range(times):
         run.kill(signum)
     ending = run.wait()
