@@ -6,6 +6,7 @@ adds the state of its optimizer and loops, which loading ignores. Neither Hydra 
 needed here.
 """
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -170,6 +171,36 @@ def describe_misfit(expected: Mapping[str, torch.Tensor], got: Mapping[str, Any]
         if not got[name].isfinite().all():
             return f"{name}: got numbers that are not finite, expected finite ones"
     return None
+
+
+def first_nonfinite(content: Any, name: str = "") -> str | None:
+    """Says which number in nested containers is not finite; None if all are.
+
+    >>> first_nonfinite({"lr": 0.1, "moments": [torch.ones(2), torch.tensor(torch.inf)]})
+    'moments.1 with numbers that are not finite, expected finite ones'
+    """
+    if isinstance(content, torch.Tensor):
+        is_finite = bool(content.isfinite().all())
+    elif isinstance(content, Mapping | list | tuple):
+        pairs = content.items() if isinstance(content, Mapping) else enumerate(content)
+        found = (first_nonfinite(v, f"{name}.{k}".lstrip(".")) for k, v in pairs)
+        return next((misfit for misfit in found if misfit), None)
+    else:
+        is_finite = not isinstance(content, float) or math.isfinite(content)
+    return None if is_finite else f"{name} with numbers that are not finite, expected finite ones"
+
+
+def describe_intact(*paths: str | os.PathLike[str] | None) -> str:
+    """Says from which checkpoint a failed run can go on: the first that is whole and finite."""
+    for path in paths:
+        try:
+            content = read_checkpoint(path or "")
+            step = content["global_step"]
+        except (OSError, ValueError, KeyError):
+            continue
+        if first_nonfinite(content["state_dict"]) is None:
+            return f"{path} is intact and has the finite weights of step {step}"
+    return "there is no checkpoint to go on from"
 
 
 def _kind(value: Any) -> str:

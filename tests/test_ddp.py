@@ -106,3 +106,34 @@ def test_a_signal_to_the_first_process_stops_both_which_had_different_samples(
     for samples in (first, second):
         assert len(samples.unique(dim=0)) == len(samples) >= 5 * 16  # new ones in every step
     assert not (first[:, None] == second).flatten(2).all(2).any()
+
+
+MORTAL = """
+import os, signal
+
+
+class Mortal:
+    event_shape = (1, 4, 4)
+    steps = 0
+
+    def energy(self, x):
+        self.steps += len(x) == 16  # a batch of training
+        if self.steps > 5 and os.environ.get("LOCAL_RANK") == "1":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x.square().sum((1, 2, 3))
+"""
+
+
+def test_a_process_that_is_killed_ends_the_run_in_a_line_that_says_so(
+    tmp_path, monkeypatch, capfd
+):
+    (tmp_path / "mortals.py").write_text(MORTAL)
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    monkeypatch.setenv("PYTHONPATH", path)
+    own = ["experiment=energy", "energy._target_=mortals.Mortal", "flow.side=4"]
+    own += ["max_steps=100000", "validation_every=2", "trainer.limit_val_batches=0"]
+    assert start(tmp_path / "two", tmp_path, *FIELDS, *own).wait(60) == 1
+    (line,) = (text for text in capfd.readouterr().err.splitlines() if "Warning" not in text)
+    last = f"{tmp_path}/two/checkpoints/last.ckpt"
+    assert line.startswith(f"error: process 1 of 0 to 1 has ended by SIGKILL; {last} is intact")
+    assert json.loads((tmp_path / "two/metrics.json").read_text())["status"] == "failed"

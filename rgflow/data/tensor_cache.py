@@ -41,8 +41,8 @@ def load_or_build(
         change: What a file of another recipe means, for the log.
 
     Returns:
-        The tensors by name, mapped from the file copy-on-write, so that processes on one machine
-        share the memory.
+        The tensors by name, in memory. A mapping of the file would be shared by the processes of
+        a machine, but whoever truncates the file then ends them all by SIGBUS, without a word.
 
     Raises:
         ValueError: If the file cannot be read or written (permissions, full disk).
@@ -71,7 +71,7 @@ def _read(path: Path, recipe: str) -> dict[str, Tensor]:
     path.open("rb").close()  # an error of the system is not one of the content
     try:
         check_archive(path)
-        content = torch.load(path, mmap=True, weights_only=True)
+        content = torch.load(path, weights_only=True)
         found, tensors = content["recipe"], content["tensors"]
     except Exception as error:  # damage can raise anything
         raise DamagedCacheError(str(error).partition("\n")[0]) from error

@@ -11,8 +11,12 @@ USER_MISTAKES: tuple[type[Exception], ...] = (ValueError, OSError)
 """What the package raises when the user asked for something impossible: bad numbers, bad files."""
 
 
-class DivergedError(RuntimeError):
-    """Training has diverged: a run ends with one line although it has begun."""
+class StoppedError(RuntimeError):
+    """A run that has begun cannot go on; one line says why, and what is left of it."""
+
+
+class DivergedError(StoppedError):
+    """Training has diverged."""
 
 
 class Parser(argparse.ArgumentParser):

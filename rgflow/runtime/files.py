@@ -1,12 +1,16 @@
 """Files that are there whole or not at all and are checked, and output that may end early."""
 
+import errno
+import fcntl
 import logging
 import os
+import re
 import secrets
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,26 +43,78 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], A
     """Write a file so that it is either there whole or not at all, even after a loss of power.
 
     The content goes to a file of a unique name beside it, which then takes its name: processes
-    that write the same file at once leave one whole file, and an error leaves the old one.
+    that write the same file at once leave one whole file, and an error leaves the old one. What
+    a process that was killed has left of an earlier attempt is removed.
 
     Args:
         path: The file; its folder is made if need be, as `make_last_folder` does.
         write: Called with a binary file that takes the content.
 
     Raises:
-        OSError: If the file cannot be written.
+        OSError: If the file cannot be written; it names the file.
     """
     path = Path(path)
     make_last_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    remove_abandoned(path.parent, path.name)
     try:
-        with open(temporary, "xb") as file:
+        with _claimed_beside(path) as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+            os.replace(file.name, path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # a failed write knows no name, and that of the temporary file says nothing
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def remove_abandoned(folder: Path, name: str | None = None) -> None:
+    """Remove temporary files of `write_atomically` whose writers are gone.
+
+    Args:
+        folder: Where they are.
+        name: The file that was to be written; None for any.
+    """
+    for left in folder.glob(".*.tmp"):
+        match = _TEMPORARY.fullmatch(left.name)
+        if match is None or name not in (None, match["name"]):
+            continue
+        with suppress(OSError), open(left, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while its writer lives
+            left.unlink()
+
+
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.tmp")
+
+
+@contextmanager
+def _claimed_beside(path: Path) -> Iterator[BinaryIO]:
+    """A new file beside another one, locked as long as this process writes it, then removed."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+        with open(temporary, "xb") as file:
+            try:
+                with suppress(OSError):  # where files have no locks, none is found abandoned
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                if temporary.exists():  # else another process took it before it was locked
+                    yield file
+                    return
+            finally:
+                temporary.unlink(missing_ok=True)  # still there only if something failed
+
+
+def _flush_folder(folder: Path) -> None:
+    """Put the new name of a file on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some file systems need no such step
+            raise
     finally:
-        temporary.unlink(missing_ok=True)  # still there only if something above failed
+        os.close(descriptor)
 
 
 def check_archive(path: str | os.PathLike[str]) -> None:

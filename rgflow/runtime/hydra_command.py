@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from rgflow.runtime.command_line import USER_MISTAKES, DivergedError, fail, is_first_process
+from rgflow.runtime.command_line import USER_MISTAKES, StoppedError, fail, is_first_process
 from rgflow.runtime.config import config_dir, plain_config
 from rgflow.runtime.hydra_messages import told_by_hydra
 from rgflow.runtime.moved import refuse_moved_settings
@@ -103,8 +103,8 @@ def _one_line_ends(folder: RunFolder) -> Iterator[None]:
         if not folder.begun:
             fail(stop, 128 + stop.signum)
         raise SystemExit(128 + stop.signum) from stop
-    except (DivergedError, *USER_MISTAKES) as error:
-        if folder.begun and not isinstance(error, DivergedError):
+    except (StoppedError, *USER_MISTAKES) as error:
+        if folder.begun and not isinstance(error, StoppedError):
             raise
         if not is_first_process():
             raise SystemExit(FAILED) from error

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from rgflow.runtime.command_line import USER_MISTAKES, DivergedError, is_first_process, one_line
+from rgflow.runtime.command_line import USER_MISTAKES, StoppedError, is_first_process, one_line
 from rgflow.runtime.files import write_atomically, write_stdout
 from rgflow.runtime.json_text import write_json
 from rgflow.runtime.run_folder import remove_empty
@@ -72,7 +72,7 @@ class Job:
             self.status = FINISHED
         except Exception as error:
             self.status, self.error = FAILED, one_line(error)
-            is_expected = isinstance(error, (DivergedError, *USER_MISTAKES))
+            is_expected = isinstance(error, (StoppedError, *USER_MISTAKES))
             log.error("job %d failed: %s", self.number, self.error, exc_info=not is_expected)
         finally:
             self._write()

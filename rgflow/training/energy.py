@@ -23,7 +23,7 @@ from rgflow.objectives import (
     negative_log_likelihood,
 )
 from rgflow.runtime.seeds import generator_for
-from rgflow.training.energy_setup import Annealing, check_symmetries, match_spectrum
+from rgflow.training.energy_setup import Annealing, check_symmetries, find_faults, match_spectrum
 from rgflow.training.flow_module import FlowTraining
 from rgflow.training.target_states import TargetStates
 from rgflow.training.validation_tally import Tally
@@ -176,6 +176,13 @@ class EnergyModule(FlowTraining):
         """
         if self.objective.needs_states:
             self.states.prepare()
+
+    def nonfinite_reason(self) -> str:
+        """Whether the energy or its force is not finite for some finite fields of the flow."""
+        generator = generator_for("nonfinite", self.seed, self.global_step, device=self.device)
+        sizes = [self.batch_size] * self.settings.max_nonfinite  # of the steps that were skipped
+        fault = find_faults(self.flow, self.energy, sizes, generator)
+        return fault or super().nonfinite_reason()
 
     def on_validation_epoch_start(self) -> None:
         """Forget the numbers of the validation before."""

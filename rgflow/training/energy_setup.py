@@ -1,6 +1,7 @@
 """What training asks of a target: symmetries, a coupling to anneal, a Gaussian part."""
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -120,3 +121,33 @@ def match_spectrum(flow: Flow, energy: Energy) -> None:
                     "fourier=none, fourier=learnable, or an energy with a spectrum"
                 )
             module.set_spectrum(energy.spectrum)
+
+
+@torch.no_grad()
+def find_faults(
+    flow: Flow, energy: Energy, sizes: Sequence[int], generator: torch.Generator
+) -> str | None:
+    """Says for how many finite fields of a flow the energy or its force is not finite.
+
+    Args:
+        flow: Draws the fields.
+        energy: The energy.
+        sizes: Sizes of the batches that are drawn.
+        generator: Draws the latents.
+
+    Returns:
+        None if energy and force are finite wherever the field is.
+    """
+    faults = fields = 0
+    with torch.autocast(generator.device.type, enabled=False):
+        for size in sizes:
+            x = flow.sample(size, generator=generator)
+            x = x[x.flatten(1).isfinite().all(1)]
+            is_right = energy.energy(x).isfinite() & energy.force(x).flatten(1).isfinite().all(1)
+            faults, fields = faults + int((~is_right).sum()), fields + len(x)
+    if not faults:
+        return None
+    return (
+        f"the energy or its force is not finite for {faults} of {fields} finite fields of the "
+        "flow, expected a number for every field: give a large energy in place of an infinite one"
+    )

@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule
 from torch import Tensor
 
+from rgflow.checkpoint import first_nonfinite
 from rgflow.flow import Flow
 from rgflow.objectives import Loss
 from rgflow.runtime.command_line import DivergedError
@@ -107,7 +108,12 @@ class FlowTraining(LightningModule, ABC):
         optimizer.zero_grad(set_to_none=True)
         self.nonfinite_steps += 1
         self._nonfinite_in_a_row += 1
-        log.warning("step %d: loss or gradient is not finite, skipped", self.global_step)
+        reason = f"; {self.nonfinite_reason()}" if self.nonfinite_steps == 1 else ""
+        log.warning("step %d: loss or gradient is not finite, skipped%s", self.global_step, reason)
+
+    def nonfinite_reason(self) -> str:
+        """Why a step was not finite, as far as can be told, and what could be done."""
+        return "try a smaller training.lr if there are many"
 
     @property
     def has_diverged(self) -> bool:
@@ -138,12 +144,24 @@ class FlowTraining(LightningModule, ABC):
         if self.has_diverged:
             raise DivergedError(
                 f"training diverged: got {self._nonfinite_in_a_row} steps in a row whose loss or "
-                "gradient is not finite, expected finite ones; try a smaller training.lr"
+                f"gradient is not finite, expected finite ones; {self.nonfinite_reason()}"
             )
         self.log("train/lr", self.lr_schedulers().get_last_lr()[0])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the count of skipped steps."""
+        """Keep the count of skipped steps; refuse what no training can go on from.
+
+        Raises:
+            DivergedError: If a weight or a moment is not finite, in all processes alike. The
+                checkpoint of before stays.
+        """
+        parts = ("state_dict", "current_model_state", "optimizer_states")
+        misfit = first_nonfinite({part: checkpoint.get(part) for part in parts})
+        if misfit:
+            raise DivergedError(
+                f"training diverged: got {misfit} in step {self.global_step}; try a smaller "
+                "training.lr"
+            )
         checkpoint["nonfinite"] = [self.nonfinite_steps, self._nonfinite_in_a_row]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

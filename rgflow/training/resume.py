@@ -16,6 +16,7 @@ from rgflow.runtime.config import flat
 from rgflow.runtime.resumed_config import linked_settings
 from rgflow.runtime.run_folder import RunFolder
 from rgflow.training.optimizer import OptimizerSettings
+from rgflow.training.training_state import check_training_state
 
 if TYPE_CHECKING:
     from rgflow.flow import Flow
@@ -96,8 +97,8 @@ class Resume(Callback):
         """Refuse a state that Lightning has not restored but passed over in silence.
 
         Raises:
-            LookupError: If the step is another one, or if the optimizer has no moments although
-                it has made a step.
+            LookupError: If the step is another one, if the optimizer has no moments although it
+                has made a step, or if some state cannot be that of the step.
         """
         if trainer.global_step != self.step:
             raise LookupError(f"its loops end at step {trainer.global_step}, not {self.step}")
@@ -106,6 +107,7 @@ class Resume(Callback):
             raise LookupError("its optimizer_states have no moments")
         if self.path is None:
             return
+        check_training_state(trainer, pl_module, self.step)
         _say("resumed at step %d of %d from %s", self.step, trainer.max_steps, self.path)
         schedule = trainer.lr_scheduler_configs[0].scheduler
         before = schedule.get_last_lr()[0]
@@ -137,7 +139,7 @@ def telling_mistakes(ckpt_path: str | None, folder: RunFolder) -> Iterator[None]
         if folder.begun:
             raise
         raise ValueError(str(error)) from error
-    except (AttributeError, LookupError, RuntimeError, TypeError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
         if folder.begun or ckpt_path is None:
             raise
         raise ValueError(

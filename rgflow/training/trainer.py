@@ -17,7 +17,9 @@ from rgflow.training.callbacks.last_validation import LastValidation
 from rgflow.training.callbacks.progress import Curves, LogLines, Throughput
 from rgflow.training.callbacks.run_directory import RunDirectory
 from rgflow.training.callbacks.step_bar import StepBar
+from rgflow.training.checkpoint_io import WholeCheckpoints
 from rgflow.training.flow_module import FlowTraining
+from rgflow.training.lost_process import ProcessWatch
 from rgflow.training.resume import Resume
 
 log = logging.getLogger(__name__)
@@ -58,7 +60,8 @@ def make_trainer(
     is_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     best = BestCheckpoint(directory.last.parent, monitor, resume.path, resume.remeasured)
     callbacks: list[Callback] = [resume, directory, directory.stopwatch, Throughput()]
-    callbacks += [LogLines(config["log_every"]), best, stopping, LastValidation(resume.step)]
+    callbacks += [LogLines(config["log_every"]), ProcessWatch(), best, stopping]
+    callbacks.append(LastValidation(resume.step))
     if is_terminal:
         callbacks.append(StepBar())
     # a resumed run writes anew what an earlier session wrote in this folder of later steps
@@ -79,6 +82,7 @@ def make_trainer(
             logger=logger,
             callbacks=callbacks,
             default_root_dir=directory.path,
+            plugins=[WholeCheckpoints()],
             enable_progress_bar=is_terminal,
         )
     except (

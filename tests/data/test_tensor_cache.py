@@ -109,6 +109,16 @@ def test_writing_into_loaded_tensors_leaves_the_file_alone(tmp_path):
     assert only_file(tmp_path).read_bytes() == before
 
 
+def test_a_file_that_is_truncated_later_changes_nothing(tmp_path):
+    images = generate_msds(1, 500, side=16, seed=4).images
+    loaded = cache.load_or_build(tmp_path / "a.cache", "r", lambda: {"x": images})["x"]
+    os.truncate(tmp_path / "a.cache", 100)
+    child = os.fork()  # a mapping of the file would end the process that reads it
+    if child == 0:
+        os._exit(not torch.equal(loaded, images))
+    assert os.waitpid(child, 0)[1] == 0
+
+
 def test_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt

@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import os
 import stat
 import subprocess
@@ -5,7 +7,7 @@ import sys
 
 import pytest
 
-from rgflow.runtime.files import check_output, write_atomically
+from rgflow.runtime.files import check_output, remove_abandoned, write_atomically
 
 
 def test_a_failing_write_keeps_the_old_file(tmp_path):
@@ -54,3 +56,42 @@ def test_a_reader_that_has_seen_enough_is_no_error():
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(60) == 0
+
+
+def test_a_temporary_file_is_left_alone_while_its_writer_lives(tmp_path):
+    path = tmp_path / "x"
+
+    def write(file):
+        remove_abandoned(tmp_path)
+        (temporary,) = tmp_path.iterdir()
+        assert str(temporary) == file.name
+        file.write(b"first")
+
+    write_atomically(path, write)
+    assert path.read_bytes() == b"first"
+
+
+def test_a_temporary_file_that_is_taken_away_before_it_is_locked_is_made_again(
+    tmp_path, monkeypatch
+):
+    original, names = fcntl.flock, []
+
+    def lock(file, how):
+        original(file, how)
+        names.append(file.name)
+        if len(names) == 1:
+            os.unlink(file.name)
+
+    monkeypatch.setattr(fcntl, "flock", lock)
+    write_atomically(tmp_path / "x", lambda file: file.write(b"content"))
+    assert (tmp_path / "x").read_bytes() == b"content"
+    assert len(set(names)) == 2
+
+
+def test_an_error_of_the_disk_names_the_file_and_not_the_temporary_one(tmp_path):
+    def breaks(file):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_atomically(tmp_path / "x", breaks)
+    assert caught.value.filename == str(tmp_path / "x")

@@ -1,11 +1,13 @@
 """A training that diverges leaves a checkpoint with finite weights, from which it can go on."""
 
+import re
 import signal
 
 import pytest
 import torch
 from tiny_run import TINY_ENERGY, assert_equal, checkpoint, metrics, stop_after, train
 
+from rgflow.energies import Ising
 from rgflow.training.energy import EnergyModule
 
 COMMON = [*TINY_ENERGY, "max_steps=9", "training.max_nonfinite=2", "trainer.limit_val_batches=0"]
@@ -57,3 +59,49 @@ def test_a_rate_of_learning_far_too_large_ends_in_a_message_and_finite_weights(t
     content = checkpoint(tmp_path / "run")
     for part in ("state_dict", "current_model_state"):
         assert all(w.isfinite().all() for w in content[part].values())
+
+
+def test_weights_that_are_not_finite_are_never_saved_and_the_message_says_what_is_left(
+    tmp_path, monkeypatch, capfd
+):
+    original = EnergyModule.on_before_zero_grad
+    more = ["validation_every=2", "training.ema_decay=null"]
+
+    def overflow(self, *args):
+        original(self, *args)
+        if self.global_step == GOOD_STEPS:
+            with torch.no_grad():
+                next(self.parameters()).fill_(torch.inf)
+
+    monkeypatch.setattr(EnergyModule, "on_before_zero_grad", overflow)
+    assert run(tmp_path / "run", *more) == 1
+    last = tmp_path / "run/checkpoints/last.ckpt"
+    (line,) = (text for text in capfd.readouterr().err.splitlines() if "error" in text)
+    assert "numbers that are not finite" in line
+    assert f"{last} is intact and has the finite weights of step 2" in line
+    content = checkpoint(tmp_path / "run")
+    assert content["global_step"] == 2
+    assert all(w.isfinite().all() for w in content["state_dict"].values())
+    assert run(tmp_path / "fresh", *more, "validation_every=1000") == 1
+    assert "there is no checkpoint to go on from" in capfd.readouterr().err
+    assert not list((tmp_path / "fresh").rglob("*.ckpt"))
+
+
+def test_an_energy_that_is_infinite_for_some_fields_is_told_from_a_rate_too_large(
+    tmp_path, monkeypatch, capfd
+):
+    original = Ising.energy
+
+    def wall(self, x):  # a forbidden region that every batch of a training, of 16, enters
+        is_inside = (x.flatten(1).amax(1) > 3) & (len(x) == 16)
+        return torch.where(is_inside, torch.inf, original(self, x))
+
+    monkeypatch.setattr(Ising, "energy", wall)
+    assert run(tmp_path / "run", "training.reference_states=0") == 1
+    said = capfd.readouterr()
+    assert "training diverged" in said.err
+    assert "training.lr" not in said.err + said.out
+    assert metrics(tmp_path / "run")["status"] == "diverged"
+    for text in (said.err, said.out.partition("skipped; ")[2].partition("\n")[0]):
+        faults, fields = re.search(r"not finite for (\d+) of (\d+) finite fields", text).groups()
+        assert 0 < int(faults) < int(fields) == 32

@@ -12,6 +12,8 @@ from typing import Any
 
 import numba
 
+from rgflow.ops.kernels.code_files import CheckedFiles
+
 log = logging.getLogger(__name__)
 
 # The freedoms that the compiler needs to vectorise sums; nan and infinity keep their meaning.
@@ -70,7 +72,9 @@ def jit(function: Callable) -> Callable:
     _announce(folder, function.__module__.rpartition(".")[2])
     elsewhere, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
     try:
-        return numba.njit(cache=True, **_OPTIONS)(function)
+        compiled = numba.njit(cache=True, **_OPTIONS)(function)
+        compiled._cache._cache_file = CheckedFiles.replacing(compiled._cache)
+        return compiled
     finally:
         numba.config.CACHE_DIR = elsewhere
 

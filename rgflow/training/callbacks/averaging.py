@@ -31,3 +31,10 @@ class ExponentialAverage(WeightAveraging):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Follow a change of precision, which Lightning makes after the average was set up."""
         self._average_model.to(dtype=next(pl_module.parameters()).dtype)
+
+    def counts(self) -> dict[str, int]:
+        """How many steps have been averaged, and after which one that was."""
+        return {
+            "averaging_state.n_averaged": int(self._average_model.n_averaged),
+            "latest_update_step": self._latest_update_step,
+        }

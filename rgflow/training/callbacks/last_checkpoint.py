@@ -84,10 +84,11 @@ class LastCheckpoint(Checkpoint):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """After a stop at once, other processes of this run would wait for this one forever."""
+        """Others would wait forever for a process that stops at once, or that cannot write."""
         launcher = trainer.strategy.launcher
         is_orderly = self.stop.signum is not None and not self.stop.can_wait
-        if isinstance(exception, Interrupted) and not is_orderly and launcher is not None:
+        is_alone = isinstance(exception, Interrupted) and not is_orderly
+        if (is_alone or isinstance(exception, OSError)) and launcher is not None:
             launcher.kill(signal.SIGKILL)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -1,17 +1,23 @@
 """Speed, curves, and plain lines."""
 
 import logging
+import os
 import time
 from collections.abc import Iterable, Mapping
 from textwrap import indent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from rgflow.runtime.config import flat
+from rgflow.runtime.side_files import until_it_fails
 from rgflow.training.callbacks.last_checkpoint import optimizer_stepped
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +74,21 @@ class Curves(TensorBoardLogger):
     """TensorBoard's files without ``hparams.yaml``, as ``.hydra`` has all settings.
 
     Names of curves begin with ``test``, ``train`` or ``validation``, so that the losses come first
-    in TensorBoard's order of the alphabet.
+    in TensorBoard's order of the alphabet. If the disk takes no more of them, a warning says so
+    and the run goes on without.
     """
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> "SummaryWriter":
+        """What writes curves and pictures."""
+        is_new = self._experiment is None
+        writer = super().experiment
+        if is_new:
+            # written in a thread of TensorBoard, from which an error comes as a traceback
+            events = writer.file_writer.event_writer._general_file_writer
+            events.write = until_it_fails(events.write, os.fsdecode(events.filename))
+        return writer
 
     @rank_zero_only
     def save(self) -> None:

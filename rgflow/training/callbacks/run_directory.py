@@ -1,5 +1,6 @@
 """The folder of a training run: its configuration in checkpoints, and its metrics.json."""
 
+import errno
 import logging
 import resource
 import sys
@@ -11,7 +12,9 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from rgflow.runtime.command_line import DivergedError
+from rgflow.checkpoint import describe_intact
+from rgflow.runtime.command_line import DivergedError, StoppedError
+from rgflow.runtime.files import remove_abandoned
 from rgflow.runtime.json_text import write_json
 from rgflow.runtime.overrides import as_typed
 from rgflow.runtime.run_folder import RunFolder
@@ -20,8 +23,12 @@ from rgflow.training.callbacks.best import BestCheckpoint
 from rgflow.training.callbacks.loss_curve import draw_loss_curve
 from rgflow.training.callbacks.progress import Curves, Throughput
 from rgflow.training.callbacks.stopwatch import Stopwatch
+from rgflow.training.lost_process import describe_lost_process
 
 log = logging.getLogger(__name__)
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE)
+"""Errors of a full, limited or broken disk, which no run can do anything about."""
 
 
 class RunDirectory(Callback):
@@ -47,9 +54,14 @@ class RunDirectory(Callback):
         return self.path / "checkpoints" / "last.ckpt"
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """From now on the folder stays; the log says where it is."""
+        """From now on the folder stays; the log says where it is.
+
+        What a killed session has left half-written is removed.
+        """
         self._folder.begun = True
         if trainer.is_global_zero:
+            for folder in (self.path, self.last.parent):
+                remove_abandoned(folder)
             log.info("run directory: %s", self.path)
         if isinstance(trainer.logger, Curves):
             trainer.logger.describe(self.config)
@@ -72,6 +84,10 @@ class RunDirectory(Callback):
         Args:
             trainer: The trainer of the run.
             module: What it trains.
+
+        Raises:
+            StoppedError: If the disk takes no more, or another process of the run has ended. It
+                names the checkpoint that is intact, as a `DivergedError` does then.
         """
         status = "failed"
         try:
@@ -82,17 +98,37 @@ class RunDirectory(Callback):
             raise
         except DivergedError as error:
             status = "diverged"
-            raise DivergedError(
-                f"{error}; {self.last} has the weights of the last finite step"
-            ) from error
+            raise DivergedError(f"{error}; {self._intact}") from error
+        except OSError as error:
+            if error.errno not in _DISK or not self._folder.begun:
+                raise
+            raise self._stopped(error) from error
+        except RuntimeError as error:
+            lost = describe_lost_process(error, trainer)
+            if lost is None or not self._folder.begun:
+                raise
+            raise StoppedError(f"{lost}; {self._intact}") from error
         finally:
             if self._folder.begun and trainer.is_global_zero:
                 ending = {"status": status, "interrupted": status == "interrupted"}
-                self._write(trainer, module, module.scores() | ending)
+                try:
+                    self._write(trainer, module, module.scores() | ending)
+                except OSError as error:
+                    if status == "finished":
+                        raise self._stopped(error) from error
+                    log.warning("metrics.json is not written: %s", error.strerror)
                 if status == "interrupted" and self.last.is_file():
                     settings = {"ckpt_path": self.last, "hydra.run.dir": self.path}
                     words = " ".join(as_typed(name, path) for name, path in settings.items())
                     log.info("to go on: python -m rgflow.train %s", words)
+
+    @property
+    def _intact(self) -> str:
+        return describe_intact(self.last, self.config["ckpt_path"])
+
+    def _stopped(self, error: OSError) -> StoppedError:
+        place = f": {error.filename}" if error.filename else ""
+        return StoppedError(f"{error.strerror or error}{place}; {self._intact}")
 
     def _write(self, trainer: Trainer, module: LightningModule, numbers: dict[str, Any]) -> None:
         meter = next(c for c in trainer.callbacks if isinstance(c, Throughput))
