@@ -62,6 +62,7 @@ class FlowTraining(LightningModule, ABC):
         self.nonfinite_steps = 0
         self._nonfinite_in_a_row = 0
         if compile:
+            log.info("the flow is compiled in its first steps, which can take some minutes")
             self.flow.compile()
 
     @abstractmethod
