@@ -14,9 +14,8 @@ A new objective is one class, wherever it is::
 it.
 """
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, final
@@ -186,31 +185,6 @@ class Likelihood(Objective):
         """The cross-entropy in nats; in the curves, in bits per dimension."""
         nats = negative_log_likelihood(flow, batch.states()).mean()
         return Loss(nats, {"bits_per_dim": bits_per_dim(-nats.detach(), flow.event_shape)})
-
-
-def check_objective(objective: Objective, numbers: Iterable[str]) -> None:
-    """Check that this is an `Objective` and that a validation computes its `monitor`.
-
-    Args:
-        objective: What a configuration has built.
-        numbers: Names of the numbers that every validation gives, and ``cross_entropy`` if it
-            gives that for an objective which learns from states.
-
-    Raises:
-        ValueError: If it is something else, or its `monitor` needs another number.
-    """
-    if not isinstance(objective, Objective):
-        raise ValueError(
-            f"objective: got a {type(objective).__name__}, expected a class derived from "
-            "rgflow.objectives.Objective"
-        )
-    if not isinstance(getattr(objective, "monitor", None), str):
-        raise ValueError(
-            f"objective: got {type(objective).__name__} without a monitor, expected the name of "
-            f"a number of a validation: {', '.join(numbers)}"
-        )
-    given = [n for n in numbers if objective.needs_states or n != "cross_entropy"]
-    objective.monitored(dict.fromkeys(given, math.nan))
 
 
 def _bound(values: Tensor) -> Loss:

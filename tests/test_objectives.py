@@ -19,7 +19,6 @@ from rgflow.objectives import (
     Objective,
     PathGradient,
     ReverseKL,
-    check_objective,
     frozen,
     path_gradient,
     reverse_kl,
@@ -27,6 +26,7 @@ from rgflow.objectives import (
 from rgflow.priors import Gaussian
 from rgflow.testing import perturbed
 from rgflow.training import EnergyModule
+from rgflow.training.config_checks import check_objective
 
 ESTIMATES = (reverse_kl, path_gradient)
 

@@ -1,6 +1,7 @@
 """A flow beside Monte Carlo: rgflow-compare FLOW_REPORT.json MC_REPORT.json."""
 
-from rgflow.evaluation.comparison import comparison_table, read_report, training_seconds
+from rgflow.evaluation.comparison import comparison_table
+from rgflow.evaluation.report_files import read_report, training_seconds
 from rgflow.runtime.command_line import Parser, one_line_errors
 from rgflow.runtime.files import write_stdout
 

@@ -68,8 +68,8 @@ def decode(path: Path, form: Form) -> Decoded:
     try:
         try:
             return Decoded(_small(path, form), False)
-        except OSError as error:
-            completed = _completed(path, form) if "truncated" in str(error) else None
+        except OSError:  # of a file that is cut, among others, which Pillow does not tell apart
+            completed = _completed(path, form)
             if completed is None:
                 raise
             return Decoded(completed, True)
@@ -167,12 +167,12 @@ def _completed(path: Path, form: Form) -> Tensor | None:
 
     What they hold is where the picture depends on the bytes that are put in their place.
     """
-    data = path.read_bytes()
-    count = max(1024, len(data) // 10)
-    fillings = (_END_OF_JPEG * count, bytes(2 * count) + _END_OF_JPEG)
     try:
+        data = path.read_bytes()
+        count = max(1024, len(data) // 10)
+        fillings = (_END_OF_JPEG * count, bytes(2 * count) + _END_OF_JPEG)
         grey, other = (_small(BytesIO(data + filling), form) for filling in fillings)
-    except Exception:  # a format that knows that these bytes are not its own
+    except Exception:  # no image, or a format that knows that these bytes are not its own
         return None
     lost = (grey != other).any(0).float().mean()  # of (C, L, L)
     return grey if lost <= _LOST else None

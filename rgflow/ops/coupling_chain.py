@@ -6,21 +6,18 @@ have a faster way, one coupling, or a chain of them, is a single node of the gra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from rgflow.ops.alike import groups_of_alike_nets, parameters_vjp, weights_by_coupling
 from rgflow.ops.choice import plain
 from rgflow.ops.contract import Coupling, Halves, Prepared
-from rgflow.ops.saved import Structure, flatten, rebuilt, unflatten
-from rgflow.ops.tensors import gradients_of, stacked
-
-MAX_STACKED_PARAMETERS = 2**16
-"""Most parameters with which a net is prepared together with others; to stack the parameters of
-larger nets would cost more than it saves."""
+from rgflow.ops.saved import Structure, flatten, rebuilt
+from rgflow.ops.tensors import gradients_of
 
 
 def run_in_torch(
@@ -121,7 +118,7 @@ class _Couplings(torch.autograd.Function):
         *inputs: Tensor,
     ) -> tuple[Tensor, ...]:
         parameters = _by_net(couplings, inputs[2:])
-        groups = _alike(couplings, parameters)
+        groups = groups_of_alike_nets(couplings, parameters)
         halves = list(inputs[:2])
         total: Tensor | None = None
         transforms, nets = [], []
@@ -133,7 +130,7 @@ class _Couplings(torch.autograd.Function):
                 for group in groups
             )
             for coupling, weights in zip(
-                couplings, _by_coupling(groups, [p.weights for p in prepared]), strict=True
+                couplings, weights_by_coupling(groups, [p.weights for p in prepared]), strict=True
             ):
                 changing = 1 - coupling.read_half
                 changed, read = halves[changing], halves[coupling.read_half]
@@ -171,7 +168,7 @@ class _Couplings(torch.autograd.Function):
             )
             return None, None, None, *found
         of_weights = any(wanted[2:])
-        weights = _by_coupling(groups, [p.weights for p in saved.prepared])
+        weights = weights_by_coupling(groups, [p.weights for p in saved.prepared])
         *of_images, log_det_grad = grads
         halves: list[Tensor | None] = [None, None]
         for half, grad in zip(changing_halves(couplings), of_images, strict=True):
@@ -192,60 +189,12 @@ class _Couplings(torch.autograd.Function):
         of_parameters: list[Sequence[Tensor | None]] = [[None] * len(p) for p in saved.parameters]
         if of_weights:
             for group, prepared in zip(groups, saved.prepared, strict=True):
-                found = _group_vjp(couplings, group, prepared, found_weights)
+                found = parameters_vjp(couplings, group, prepared, found_weights)
                 for i, own in zip(group, found, strict=True):
                     of_parameters[i] = [
                         g.view_as(p) for g, p in zip(own, saved.parameters[i], strict=True)
                     ]
         return None, None, None, *halves, *chain(*of_parameters)
-
-
-def _alike(
-    couplings: Sequence[Coupling], parameters: Sequence[Sequence[Tensor]]
-) -> list[list[int]]:
-    """Indices of the couplings in groups whose nets are alike; a large net is its own group."""
-    if len(couplings) == 1:
-        return [[0]]
-    groups: dict[Hashable, list[int]] = {}
-    for i, (coupling, own) in enumerate(zip(couplings, parameters, strict=True)):
-        is_large = sum(tensor.numel() for tensor in own) > MAX_STACKED_PARAMETERS
-        groups.setdefault(i if is_large else coupling.conditioner.fast, []).append(i)
-    return list(groups.values())
-
-
-def _by_coupling(groups: Sequence[Sequence[int]], stacks: Sequence[Structure]) -> list[Structure]:
-    """The weights of each coupling's net, from the stacked weights of each group."""
-    own: dict[int, Structure] = {}
-    for group, stack in zip(groups, stacks, strict=True):
-        tensors: list[Tensor] = []
-        skeleton = flatten(stack, tensors)
-        for i, mine in zip(group, _unstacked(tensors, len(group)), strict=True):
-            own[i] = rebuilt(skeleton, mine)
-    return [own[i] for i in range(len(own))]
-
-
-def _unstacked(tensors: Sequence[Tensor], nets: int) -> list[Sequence[Tensor]]:
-    """The tensors of each net, from tensors ``(nets, ...)``."""
-    if nets == 1:
-        return [[tensor[0] for tensor in tensors]]  # cheaper than unbind
-    return list(zip(*(tensor.unbind() for tensor in tensors), strict=True))
-
-
-def _group_vjp(
-    couplings: Sequence[Coupling],
-    group: Sequence[int],
-    prepared: Prepared,
-    of_weights: Sequence[Structure],
-) -> list[Sequence[Tensor]]:
-    """Gradients in the parameters of each net of a group."""
-    columns = []
-    for i in group:
-        tensors: list[Tensor] = []
-        skeleton = flatten(of_weights[i], tensors)
-        columns.append(tensors)
-    stack = unflatten(skeleton, (stacked(t) for t in zip(*columns, strict=True)))
-    net = couplings[group[0]].conditioner.fast
-    return _unstacked(net.prepare_vjp(stack, prepared.saved), len(group))
 
 
 def gradients_in_torch(

@@ -22,8 +22,16 @@ log = logging.getLogger(__name__)
 RECORDS = ".jobs"
 """Folder of the records in that of the sweep, which the sweep claims by making it."""
 RESULTS = "results.csv"
-SHOWN = ("bits_per_dim", "loss_nats", "free_energy_bound", "kl_nats", "ess", "steps", "seconds")
-"""Numbers of ``metrics.json`` in the table; the file has all."""
+HEADLINES = (
+    "bits_per_dim",
+    "loss_nats",
+    "divergence_nats",
+    "free_energy_bound",
+    "kl_nats",
+    "ess",
+    "forward_ess",
+)
+"""Numbers of ``metrics.json`` that say how good a flow is, as far as a training has them."""
 FINISHED, FAILED, STARTED = "finished", "failed", "did not end"
 
 running: ContextVar[Path | None] = ContextVar("running", default=None)
@@ -145,7 +153,8 @@ def _write_results(path: Path, jobs: list[Job], swept: set[str]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write_atomically(path, lambda file: file.write(text.getvalue().encode()))
-    shown = [name for name in SHOWN if any(row.get(name) is not None for row in rows)]
+    names = (*HEADLINES, "steps", "seconds")
+    shown = [name for name in names if any(row.get(name) is not None for row in rows)]
     lines = [["job", "status", *shown]]
     for job, row in zip(jobs, rows, strict=True):
         lines.append([job.name(swept), job.status, *(_number(row.get(name)) for name in shown)])

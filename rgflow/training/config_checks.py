@@ -1,11 +1,14 @@
 """Mistakes in a configuration that can be told before anything is trained."""
 
+import math
 import os
 import shutil
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from rgflow.objectives import Objective
 from rgflow.runtime.command_line import is_first_process
 
 if TYPE_CHECKING:
@@ -113,3 +116,28 @@ def _check_sweep(config: dict[str, Any]) -> None:
             f"got a sweep with trainer.devices={devices}, expected trainer.devices=1 "
             "(or hydra/launcher=slurm, where every process is started from outside)"
         )
+
+
+def check_objective(objective: Objective, numbers: Iterable[str]) -> None:
+    """Check that this is an `Objective` and that a validation computes its `monitor`.
+
+    Args:
+        objective: What a configuration has built.
+        numbers: Names of the numbers that every validation gives, and ``cross_entropy`` if it
+            gives that for an objective which learns from states.
+
+    Raises:
+        ValueError: If it is something else, or its `monitor` needs another number.
+    """
+    if not isinstance(objective, Objective):
+        raise ValueError(
+            f"objective: got a {type(objective).__name__}, expected a class derived from "
+            "rgflow.objectives.Objective"
+        )
+    if not isinstance(getattr(objective, "monitor", None), str):
+        raise ValueError(
+            f"objective: got {type(objective).__name__} without a monitor, expected the name of "
+            f"a number of a validation: {', '.join(numbers)}"
+        )
+    given = [n for n in numbers if objective.needs_states or n != "cross_entropy"]
+    objective.monitored(dict.fromkeys(given, math.nan))

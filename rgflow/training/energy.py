@@ -19,10 +19,10 @@ from rgflow.objectives import (
     Batch,
     Objective,
     PathGradient,
-    check_objective,
     negative_log_likelihood,
 )
 from rgflow.runtime.seeds import generator_for
+from rgflow.training.config_checks import check_objective
 from rgflow.training.energy_setup import Annealing, check_symmetries, find_faults, match_spectrum
 from rgflow.training.flow_module import FlowTraining
 from rgflow.training.target_states import TargetStates

@@ -18,11 +18,11 @@ from rgflow.objectives import (
     Batch,
     Likelihood,
     Objective,
-    check_objective,
     negative_log_likelihood,
 )
 from rgflow.runtime.seeds import generator_for
 from rgflow.training.callbacks.image_pictures import Pictures
+from rgflow.training.config_checks import check_objective
 from rgflow.training.flow_module import FlowTraining
 
 

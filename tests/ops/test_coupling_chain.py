@@ -142,7 +142,7 @@ def test_large_nets_are_prepared_each_alone(monkeypatch):
         lambda self, p, t: prepared.append(len(p)) or prepare(self, p, t),
     )
     together = results()
-    monkeypatch.setattr("rgflow.ops.coupling_chain.MAX_STACKED_PARAMETERS", 0)
+    monkeypatch.setattr("rgflow.ops.alike.MAX_STACKED_PARAMETERS", 0)
     for got, expected in zip(results(), together, strict=True):
         torch.testing.assert_close(got, expected)
     assert prepared == [2, 1, 1]

@@ -19,6 +19,7 @@ from rgflow.runtime.json_text import write_json
 from rgflow.runtime.overrides import as_typed
 from rgflow.runtime.run_folder import RunFolder
 from rgflow.runtime.signals import Interrupted
+from rgflow.runtime.sweep import HEADLINES
 from rgflow.training.callbacks.best import BestCheckpoint
 from rgflow.training.callbacks.loss_curve import draw_loss_curve
 from rgflow.training.callbacks.progress import Curves, Throughput
@@ -155,10 +156,6 @@ class RunDirectory(Callback):
             log.info("result: %s", result_in_words(numbers))
 
 
-RESULTS = ("bits_per_dim", "divergence_nats", "free_energy_bound", "kl_nats", "ess", "forward_ess")
-"""Final numbers that are told at the end, where a run has them."""
-
-
 def result_in_words(numbers: Mapping[str, Any]) -> str:
     """The final numbers of a run in a line, with their errors.
 
@@ -171,7 +168,7 @@ def result_in_words(numbers: Mapping[str, Any]) -> str:
         f"{name} {shown(numbers[name], numbers[f'{name}_error'])}"
         if f"{name}_error" in numbers
         else f"{name} {numbers[name]:.4g}"
-        for name in RESULTS
+        for name in HEADLINES
         if numbers.get(name) is not None
     )
 
