@@ -3,6 +3,7 @@
 import argparse
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -16,10 +17,11 @@ from rgflow.realspace.report.report import Section, format_rows
 from rgflow.realspace.samples.zoom import save_film
 from rgflow.runtime.command_line import Parser, one_line_errors
 from rgflow.runtime.files import make_last_folder, write_atomically, write_stdout
-from rgflow.runtime.progress import progress_bars
+from rgflow.runtime.progress import above_bars, progress, progress_bars
 from rgflow.runtime.seeds import generator_for
 
 DEFAULT_FOLDER = Path("outputs/ising_rg")
+PARTS = 10  # of the report
 MAX_SPINS = 2**31  # in all configurations together, one byte each
 
 
@@ -64,26 +66,38 @@ def report(args: argparse.Namespace) -> None:
     # the tensors are so small that several threads would only wait for each other
     torch.set_num_threads(1)
     start, out, texts = time.perf_counter(), Path(args.out), []
-
-    def show(section: Section) -> None:
+    for section in progress(sections(args), "parts", total=PARTS):
         texts.append(format_rows(section.title, section.rows, section.notes))
-        write_stdout(f"{texts[-1]}\n")
+        with above_bars():
+            write_stdout(f"{texts[-1]}\n")
         for name, figure in section.figures.items():
             save_figure(figure, out / f"{name}.png")
+    draw_zoom(args, out)
+    table = "\n\n".join(texts) + "\n"
+    write_atomically(out / "table.txt", lambda file: file.write(table.encode()))
+    write_stdout(f"{out}: table.txt and figures, after {time.perf_counter() - start:.0f} s")
 
-    show(exact.rbm_section(generator_for("machine", args.seed)))
-    show(exact.hidden_units_section(generator_for("hidden", args.seed)))
-    show(exact.causal_section())
-    show(exact.flow_section())
-    show(exact.information_section())
-    show(exact.decoy_section(generator_for("decoy", args.seed)))
-    show(cutoff_section(generator_for("field", args.seed)))
+
+def sections(args: argparse.Namespace) -> Iterator[Section]:
+    """The parts of the report, of which there are `PARTS`, each computed when it is asked for."""
+    yield exact.rbm_section(generator_for("machine", args.seed))
+    yield exact.hidden_units_section(generator_for("hidden", args.seed))
+    yield exact.causal_section()
+    yield exact.flow_section()
+    yield exact.information_section()
+    yield exact.decoy_section(generator_for("decoy", args.seed))
+    yield cutoff_section(generator_for("field", args.seed))
     generator = generator_for("spins", args.seed)
-    show(sampling.check_section(generator, steps=3 * args.steps // 2))
+    yield sampling.check_section(generator, steps=3 * args.steps // 2)
     spins = sampling.critical_configurations(generator, args.side, args.sweeps)
     filters = sampling.learned_filters(spins, generator, args.steps)
-    show(sampling.filters_section(filters, args.side))
-    show(sampling.exponent_section(spins, filters[2].weights, generator))
+    yield sampling.filters_section(filters, args.side)
+    yield sampling.exponent_section(spins, filters[2].weights, generator)
+
+
+def draw_zoom(args: argparse.Namespace, out: Path) -> None:
+    """Pictures of configurations at several scales, side by side and as a film."""
+    generator = generator_for("zoom", args.seed)
     views, figure, film = sampling.zoom_pictures(generator, args.zoom_side)
     save_figure(figure, out / "zoom.png")
     for name, images in views.items():
@@ -91,6 +105,3 @@ def report(args: argparse.Namespace) -> None:
         panel = Panel(f"{name}: views {across} spins across", images)
         save_figure(grid_figure([panel], len(images)), out / f"zoom_{name.split(',')[0]}.png")
     save_film(film, out / "zoom.gif")
-    table = "\n\n".join(texts) + "\n"
-    write_atomically(out / "table.txt", lambda file: file.write(table.encode()))
-    write_stdout(f"{out}: table.txt and figures, after {time.perf_counter() - start:.0f} s")

@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -19,6 +19,7 @@ from rgflow.montecarlo.metropolis import independence_metropolis
 from rgflow.montecarlo.spins import clusters_of_spins
 from rgflow.montecarlo.tuned import Advance, scaled_start, tuned_hmc
 from rgflow.runtime.counts import takes_counts
+from rgflow.runtime.progress import progress
 from rgflow.runtime.seeds import generator_for
 
 Method = Literal["auto", "exact", "cluster", "hmc"]
@@ -108,8 +109,9 @@ def reference_samples(
     advance = _prepared(energy, method, chains, generator_for("reference", seed))
     begin = time.perf_counter()
     parts, acceptances, done = [], [], 0
-    while done < states if seconds is None else not done or time.perf_counter() < begin + seconds:
-        part, acceptance = advance(PART if seconds is not None else min(PART, states - done))
+    sizes = _sizes(states) if seconds is None else _sizes_within(seconds)
+    for size in progress(sizes, "states"):
+        part, acceptance = advance(size)
         parts.append(part.float())
         acceptances += [acceptance] * len(part)
         done += len(part)
@@ -122,6 +124,19 @@ def reference_samples(
         raise ValueError(f"got {bad} of {energies.numel()} states whose energy is not finite")
     acceptance = sum(acceptances) / done
     return Reference(samples, energies, method, acceptance, end - begin, begin - start)
+
+
+def _sizes(states: int) -> list[int]:
+    """Numbers of states that are drawn at a time."""
+    return [min(PART, states - done) for done in range(0, states, PART)]
+
+
+def _sizes_within(seconds: float) -> Iterator[int]:
+    """The same until that time has passed, at least once."""
+    end = time.perf_counter() + seconds
+    yield PART
+    while time.perf_counter() < end:
+        yield PART
 
 
 @takes_counts

@@ -1,13 +1,14 @@
 """Progress bars on a terminal, for work that takes more than a few seconds."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 COLUMNS = 80
+BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]"
 DELAY = 2.0
 """Seconds after which a bar appears."""
 
@@ -30,7 +31,7 @@ def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterabl
     Args:
         items: What is worked on, one after another.
         what: What the items are, in a word or two.
-        total: Their number, where they have no length.
+        total: Their number, where they have no length; without it they are only counted.
 
     >>> list(progress([1, 2], "numbers"))
     [1, 2]
@@ -40,11 +41,19 @@ def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterabl
     return bar(iterable=items, desc=what, total=total, delay=DELAY, leave=False)
 
 
+def above_bars() -> AbstractContextManager[None]:
+    """Inside, what is written to the terminal stands above the bars instead of in them."""
+    from tqdm import tqdm
+
+    return tqdm.external_write_mode()
+
+
 def bar(**settings: Any) -> Any:
     """A bar of tqdm that fits narrow terminals, and shows nothing where there is no terminal."""
     from tqdm import tqdm
 
-    shape = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+    is_known = settings.get("total") is not None or hasattr(settings.get("iterable"), "__len__")
+    shape = BAR if is_known else None
     one = tqdm(disable=None, dynamic_ncols=True, bar_format=shape, **settings)
     if not one.disable:
         one.ncols, one.dynamic_ncols = min(COLUMNS, one.ncols or COLUMNS), None

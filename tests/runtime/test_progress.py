@@ -32,6 +32,13 @@ def test_a_bar_is_shown_where_it_is_asked_for_and_goes_at_the_end(monkeypatch):
     assert not last.strip()
 
 
+def test_items_without_a_number_are_counted(monkeypatch):
+    terminal = terminal_for(monkeypatch)
+    with progress_bars():
+        assert list(progress(iter("abc"), "states")) == ["a", "b", "c"]
+    assert "states: 0it [00:00" in terminal.getvalue()
+
+
 def test_no_bar_where_there_is_no_terminal(monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)

@@ -5,6 +5,7 @@ import torch
 from PIL import Image
 from script_calls import call_script, load_script
 
+from rgflow.commands import ising_rg
 from rgflow.realspace.report import exact_report, sampling_report
 from rgflow.realspace.report.report import Row, Section
 from rgflow.realspace.samples.neural_information import Bounds, LearnedFilter
@@ -57,6 +58,7 @@ def test_small_run_writes_table_figures_and_film(script, tmp_path, capsys, monke
     assert call_script(script, "--out", tmp_path, *sizes) == 0
     printed, table = capsys.readouterr().out, (tmp_path / "table.txt").read_text()
     assert table.strip() in printed
+    assert len(table.strip().split("\n\n")) == ising_rg.PARTS
     for words in (*EXACT, "a note", "Cut-off sums", "2x2: InfoNCE", "32 to 16, 7 couplings: nu"):
         assert words in table
     pictures = {"cutoff", "smearing", "filters", "mcrg", "zoom", "zoom_critical"}
