@@ -27,7 +27,7 @@ def test_preset_finds_the_block_variable(tmp_path):
     events = EventAccumulator(str(tmp_path)).Reload()
     wanted = {"train/loss_nats", "weights/spin3_unit0", "validation/information_nats"}
     assert wanted | {"train/gradient_norm"} <= set(events.Tags()["scalars"])
-    assert events.Tags()["images"] == ["observables"]
+    assert events.Tags()["images"] == ["validation_pictures/observables"]
 
 
 def test_information_is_part_of_the_loss(tmp_path):

@@ -11,7 +11,7 @@ from rgflow.analysis.levels import level_reconstructions
 from rgflow.bijectors.pixels import to_image
 from rgflow.plotting.labelled_rows import enlarged_tile, labelled_rows
 from rgflow.runtime.seeds import generator_for
-from rgflow.training.callbacks.progress import curve_step
+from rgflow.training.callbacks.progress import PICTURES, curve_step
 
 
 class Pictures(Callback):
@@ -55,9 +55,9 @@ class Pictures(Callback):
             generator = generator_for("samples", self.seed, device=pl_module.device)
             samples = flow.sample(self.count, temperature=temperature, generator=generator)
             grid = enlarged_tile(to_image(samples), columns)
-            writer.add_image(f"samples/temperature_{temperature:g}", grid, step)
+            writer.add_image(f"{PICTURES}/samples_temperature_{temperature:g}", grid, step)
         originals = batch[: min(self.count, 8)]
         rebuilt = level_reconstructions(flow, originals, self.seed)
         labels = ["original", "all levels", *(f"levels from {h}" for h in range(1, len(rebuilt)))]
         picture = labelled_rows([originals, *rebuilt], labels[: 1 + len(rebuilt)])
-        writer.add_image("reconstructions/original_then_levels_from_h", picture, step)
+        writer.add_image(f"{PICTURES}/original_then_levels_from_h", picture, step)

@@ -14,6 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from rgflow.runtime.config import flat
 from rgflow.runtime.side_files import until_it_fails
+from rgflow.runtime.sweep import HEADLINES
 from rgflow.training.callbacks.last_checkpoint import optimizer_stepped
 
 if TYPE_CHECKING:
@@ -70,13 +71,24 @@ def curve_step(trainer: Trainer) -> int:
     return max(0, trainer.global_step - 1)
 
 
+PICTURES = "validation_pictures"
+"""First part of the names of pictures."""
+FINAL = "validation_final"
+"""First part of the names of final numbers."""
+
+
 class Curves(TensorBoardLogger):
     """TensorBoard's files without ``hparams.yaml``, as ``.hydra`` has all settings.
 
-    Names of curves begin with ``test``, ``train`` or ``validation``, so that the losses come first
-    in TensorBoard's order of the alphabet. If the disk takes no more of them, a warning says so
-    and the run goes on without.
+    All names begin with ``test``, ``train``, ``validation`` or what comes behind these in the
+    alphabet, so that TensorBoard shows the losses first. If the disk takes no more of them, a
+    warning says so and the run goes on without.
     """
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log all but Lightning's own count of epochs, which steps tell better."""
+        super().log_metrics({k: v for k, v in metrics.items() if k != "epoch"}, step)
 
     @property
     @rank_zero_experiment
@@ -115,21 +127,25 @@ class Curves(TensorBoardLogger):
 
         Args:
             config: The resolved configuration.
-            scores: Final numbers by name; they become ``test/NAME``, unless they are curves.
+            scores: Final numbers by name, of which the `HEADLINES` are shown.
             curves: What has been drawn already; of these the last point counts.
             step: Number of steps of the run.
         """
         from torch.utils.tensorboard.summary import hparams
 
         kinds = int | float | str | bool
-        settings = {k: v if isinstance(v, kinds) else str(v) for k, v in flat(config).items()}
-        final = {
-            f"test/{name}": float(value)
-            for name, value in scores.items()
-            if isinstance(value, int | float) and not name.startswith("validation")
+        settings = {
+            name: value if isinstance(value, kinds) else str(value)
+            for name, value in flat(config).items()
+            if not name.endswith("._convert_")
         }
         drawn = [name for name in curves if name.startswith(("test/", "validation/"))]
-        self.log_metrics({name: value for name, value in final.items() if name not in drawn}, step)
+        final = {
+            f"{FINAL}/{name}": float(scores[name])
+            for name in HEADLINES
+            if scores.get(name) is not None and f"test/{name}" not in drawn
+        }
+        self.log_metrics(final, step)
         for part in hparams(settings, dict.fromkeys((*drawn, *final), 0.0)):
             self.experiment._get_file_writer().add_summary(part)
         self.save()

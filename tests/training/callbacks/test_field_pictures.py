@@ -44,4 +44,4 @@ def test_a_weight_that_is_not_finite_costs_the_picture_and_not_the_run(
     assert bad == 0 if is_whole else 0 < bad < 20  # of 2000
     warned = "no picture of the flow" in (tmp_path / "run/train.log").read_text()
     images = EventAccumulator(str(tmp_path / "run")).Reload().Tags()["images"]
-    assert (warned, "observables" in images) == (not is_whole, is_whole)
+    assert (warned, "validation_pictures/observables" in images) == (not is_whole, is_whole)
