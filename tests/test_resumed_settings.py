@@ -158,8 +158,11 @@ def scalars(run, tag):
 
 
 def test_the_final_numbers_of_an_energy_stand_beside_the_curves(first):
-    (point,) = scalars(first, "test/free_energy_bound")
+    (point,) = scalars(first, "validation_final/free_energy_bound")
     assert point == (2, pytest.approx(metrics(first)["free_energy_bound"]))
+    tags = EventAccumulator(str(first)).Reload().Tags()["scalars"]
+    groups = sorted({tag.partition("/")[0] for tag in tags})
+    assert groups == ["train", "validation", "validation_final"]  # TensorBoard opens the first two
 
 
 def test_after_ctrl_c_the_printed_command_goes_on_in_the_same_folder(tmp_path, monkeypatch):

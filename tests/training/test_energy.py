@@ -287,15 +287,3 @@ def test_each_field_is_translated_by_itself():
 def test_another_shape_is_refused():
     with pytest.raises(ValueError, match="expected \\(1, 4, 4\\) as the flow has"):
         EnergyModule(conv_flow(4, 1, ConvLevels(1)), Phi4(6, -4.0, 6.975))
-
-
-@pytest.mark.usefixtures("small_figures")
-def test_tensorboard_shows_the_losses_first_and_the_final_numbers_behind(tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    assert run(tmp_path, "training.reference_states=0") == 0
-    tags = EventAccumulator(str(tmp_path)).Reload().Tags()["scalars"]
-    groups = sorted({tag.partition("/")[0] for tag in tags})
-    assert groups == ["train", "validation", "validation_final"]
-    final = {tag.partition("/")[2] for tag in tags if tag.startswith("validation_final/")}
-    assert final == {"free_energy_bound", "kl_nats"}  # no ESS of so few samples
