@@ -122,7 +122,7 @@ def test_weights_that_changed_before_the_backward_pass_are_noticed(kind, directi
     with torch.no_grad():
         for parameter in flow.parameters():
             parameter.add_(0.1)
-    with pytest.raises(RuntimeError, match="modified .*inplace"):
+    with pytest.raises(RuntimeError, match=r"modified .*inplace"):
         (y.sum() + log_det.sum()).backward()
 
 
