@@ -79,7 +79,9 @@ BIJECTORS: dict[str, Callable[[], b.Bijector]] = {
     "block_level": lambda: b.BlockLevel(
         1, 4, 2, _affine_mlp, 2, ("decimator", "disentangler"), repeats=2
     ),
-    "block_level_mixed": lambda: b.BlockLevel(2, 8, 4, _affine_mlp, 2, mixing="layers"),
+    "block_level_mixed": lambda: b.BlockLevel(
+        2, 8, 4, _affine_mlp, 2, mixing="layers", site_affine=True
+    ),
     "cell_mixing": lambda: b.CellMixing(2, 6, haar=True),
     "conv_level": lambda: b.ConvLevel(2, 4, _affine_conv, 4, mixing="pairs", site_affine=True),
     "conv_level_splines": lambda: b.ConvLevel(1, 6, _spline_conv, 2),

@@ -43,7 +43,7 @@ FLOWS = {
         16, 2, BlockLevels(4, 1), BlockNet("mlp", hidden=(4,))
     ),
     "block_4_mixed": lambda: block_flow(
-        16, 1, BlockLevels(4, 1, mixing="layers"), BlockNet("mlp", hidden=(4,))
+        16, 1, BlockLevels(4, 1, mixing="layers", site_affine=True), BlockNet("mlp", hidden=(4,))
     ),
     "block_6": lambda: block_flow(24, 1, BlockLevels(6, (2, 1)), BlockNet("mlp", hidden=(4,))),
     "block_repeats": lambda: block_flow(

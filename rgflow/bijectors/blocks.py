@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from rgflow.bijectors.affine import ElementwiseAffine
 from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.cells import CellMixing
 from rgflow.bijectors.chain import Chain
@@ -144,6 +145,9 @@ class BlockLevel(Bijector):
             or ``"layers"`` for one in front of each layer. The first starts from the Haar
             transform, the others from the identity. Cones do not grow, as cells lie inside the
             blocks of both grids.
+        site_affine: Whether a learnable scale and shift of each channel and site stand in front
+            of each layer. Blocks then differ by their place, as in pictures that are centred or
+            drawn on a grid.
 
     Raises:
         ValueError: For odd K, no or unknown names, ``repeats < 1``, a mixing where K is not a
@@ -164,6 +168,7 @@ class BlockLevel(Bijector):
         repeats: int = 1,
         memory: Memory = "store",
         mixing: str = "none",
+        site_affine: bool = False,
     ) -> None:
         super().__init__((channels, side, side))
         if block % 2:
@@ -184,6 +189,8 @@ class BlockLevel(Bijector):
         for name in [*order] * repeats:
             if mixing == "layers" or (mixing == "first" and not layers):
                 layers.append(CellMixing(channels, side, haar=not layers))
+            if site_affine:
+                layers.append(ElementwiseAffine((channels, side, side), per_site=True))
             offset = OFFSETS[name](block)
             layers.append(
                 BlockLayer(channels, side, block, offset, make_coupling, couplings, memory)

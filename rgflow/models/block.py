@@ -37,6 +37,7 @@ class BlockLevels:
         share_levels: Whether all levels have the same weights, as those of a scale-invariant
             system may.
         mixing: Where the cells of two by two sites are mixed, see `BlockLevel`.
+        site_affine: Whether blocks differ by their place, see `BlockLevel`.
     """
 
     block: int = 4
@@ -45,6 +46,7 @@ class BlockLevels:
     repeats: int = 1
     share_levels: bool = False
     mixing: str = "none"
+    site_affine: bool = False
 
     def sides(self, side: int) -> list[int]:
         """Sides of the lattices of all levels, from fine to coarse.
@@ -167,6 +169,7 @@ def block_flow(
             levels.repeats,
             memory,
             levels.mixing,
+            levels.site_affine,
         )
         for s, count in zip(sides, counts, strict=True)
     ]

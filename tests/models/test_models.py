@@ -209,7 +209,7 @@ SETTINGS = {
         top_hidden prior pixels fourier symmetry memory share_levels""",
     block_flow: """side channels block couplings conditioner width hidden residual_blocks
         nonlinearity separate_heads order repeats coupling scale_bound bins prior pixels fourier
-        symmetry memory share_levels mixing""",
+        symmetry memory share_levels mixing site_affine""",
     realnvp_flow: """side channels scales couplings hidden kernels nonlinearity scale_bound prior
         pixels memory""",
 }
