@@ -38,9 +38,11 @@ def test_a_page_holds_its_tables_and_pictures_and_asks_no_network(tmp_path):
     reader.feed(text)
     assert reader.sources == ["a b.png"]
     assert reader.cells == ["0", "1.5 ± 0.1", "1", "<2 & >1"]
-    assert "http" not in text and "<script" not in text
+    assert "http" not in text
+    assert "<script" not in text
     ids = {link.removeprefix("#") for link in reader.links if link.startswith("#")}
-    assert len(ids) == 2 and all(f'id="{name}"' in text for name in ids)
+    assert len(ids) == 2
+    assert all(f'id="{name}"' in text for name in ids)
 
 
 def test_text_of_a_page_is_no_markup():
