@@ -1,10 +1,11 @@
-"""The effect of single settings: a preset of an energy, trained with one change at a time.
+"""The effect of single settings: a preset, trained with one change at a time.
 
 All trainings take the same number of steps. Each row is a run of ``python -m rgflow.train`` in a
-process of its own, with its usual evaluation.
+process of its own, with its usual evaluation: the KL divergence of a flow of fields, the bits per
+dim on the test images of a flow of images.
 
-python benchmarks/choices.py [--experiment ising_l8] [--steps 1500] [--only TEXT] [--out FILE]
-    [SETTING ...]
+python benchmarks/choices.py [--experiment ising_l8 | msds1_block] [--steps 1500] [--only TEXT]
+    [--out FILE] [SETTING ...]
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from rgflow.runtime.command_line import Parser
 from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import write_json
 
-CHANGES: dict[str, tuple[str, ...]] = {
+FIELDS: dict[str, tuple[str, ...]] = {
     "none": (),
     "reverse KL, no path gradient": ("objective=reverse",),
     "forward KL on Monte-Carlo states": ("objective=forward",),
@@ -52,6 +53,35 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "Laplace prior": ("flow.prior=laplace",),
 }
 
+RESIDUAL = ("flow.conditioner=residual", "flow.hidden=64", "flow.residual_blocks=1")
+BLOCKS: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "no mixing of cells": ("flow.mixing=none",),
+    "mixing in front of each level only": ("flow.mixing=first",),
+    "no scale and shift of each site": ("flow.site_affine=false",),
+    "mixing before every coupling": ("flow.couplings=1", "flow.repeats=4"),
+    "mixing before every four couplings": ("flow.couplings=4", "flow.repeats=1"),
+    "three repeats": ("flow.repeats=3",),
+    "residual nets of 64": RESIDUAL,
+    "residual nets of 64, no mixing, four couplings": (
+        *RESIDUAL,
+        "flow.mixing=none",
+        "flow.couplings=4",
+        "flow.repeats=1",
+    ),
+    "two hidden layers of 64": ("flow.hidden=[64,64]",),
+    "two hidden layers of 128": ("flow.hidden=[128,128]",),
+    "two hidden layers of 256": ("flow.hidden=[256,256]",),
+    "three hidden layers": ("flow.hidden=[160,160,160]",),
+    "spline couplings of 8 bins": ("flow.coupling=spline",),
+    "Gaussian prior": ("flow.prior=gaussian",),
+    "log-scales bounded by 1": ("flow.scale_bound=1",),
+    "learning rate 2e-3": ("training.lr=2e-3",),
+    "learning rate 4e-3": ("training.lr=4e-3",),
+    "learning rate 8e-3": ("training.lr=8e-3",),
+    "batch 64": ("data.batch_size=64",),
+}
+
 
 def train(experiment: str, steps: int, changes: Sequence[str], seed: int) -> dict[str, object]:
     """Train once and return the numbers of the evaluation, or the last line of the error."""
@@ -61,14 +91,17 @@ def train(experiment: str, steps: int, changes: Sequence[str], seed: int) -> dic
         command += ["training.ema_decay=0.99", f"hydra.run.dir={folder}", *changes]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            return {"KL nats": done.stderr.strip().splitlines()[-1][:80]}
+            return {"error": done.stderr.strip().splitlines()[-1][:80]}
         metrics = json.loads((Path(folder) / "metrics.json").read_text())
-    numbers = {
-        "KL nats": metrics["kl_nats"],
-        "error": metrics["kl_nats_error"],
-        "ESS": metrics["ess"],
-        "forward ESS": metrics["forward_ess"],
-    }
+    if "bits_per_dim" in metrics:
+        numbers = {"bits per dim": metrics["bits_per_dim"]}
+    else:
+        numbers = {
+            "KL nats": metrics["kl_nats"],
+            "error": metrics["kl_nats_error"],
+            "ESS": metrics["ess"],
+            "forward ESS": metrics["forward_ess"],
+        }
     rounded = {k: v if v is None else round(v, 4) for k, v in numbers.items()}
     milliseconds = 1e3 * metrics["training_seconds"] / metrics["steps"]
     return rounded | {"parameters": metrics["parameters"], "ms a step": round(milliseconds)}
@@ -87,12 +120,13 @@ def main() -> None:
     args = parser.parse_args()
     check_output(args.out)
     rows = []
-    for name, changes in CHANGES.items():
+    changes_by_name = BLOCKS if args.experiment.endswith("_block") else FIELDS
+    for name, changes in changes_by_name.items():
         if args.only in name:
             overrides = (*args.settings, *changes)
             numbers = train(args.experiment, args.steps, overrides, args.seed)
             rows.append({"change": name, **numbers})
-            print(f"{name}: {numbers['KL nats']}", file=sys.stderr, flush=True)
+            print(f"{name}: {next(iter(numbers.values()))}", file=sys.stderr, flush=True)
     print_table(rows)
     write_json(args.out, {"machine": machine(), **vars(args), "rows": rows})
 
