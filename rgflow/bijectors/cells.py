@@ -13,7 +13,6 @@ from rgflow.bijectors.polyphase import PHASES
 from rgflow.hierarchy import Reach, full_pattern
 from rgflow.runtime.counts import takes_counts
 
-
 ROW_MAJOR = ((0, 0), (0, 1), (1, 0), (1, 1))
 """The sites of a cell as they stand in memory."""
 
