@@ -9,7 +9,7 @@ import time
 
 import torch
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
-from tiny_run import TINY, checkpoint, train
+from tiny_run import TINY_MSDS1, checkpoint, train
 
 from rgflow.checkpoint import load_flow
 from rgflow.evaluation import evaluate_bits_per_dim
@@ -39,7 +39,7 @@ def distance(a, b):
 
 
 def test_two_ranks_learn_from_different_samples_and_agree_on_the_metrics(tmp_path):
-    assert start(tmp_path / "two", tmp_path, *TINY, f"data.root={tmp_path}").wait(120) == 0
+    assert start(tmp_path / "two", tmp_path, *TINY_MSDS1, f"data.root={tmp_path}").wait(120) == 0
     assert train(f"data.root={tmp_path}", f"hydra.run.dir={tmp_path}/one") == 0
     two, one = checkpoint(tmp_path / "two"), checkpoint(tmp_path / "one")
     assert two["global_step"] == one["global_step"] == 3

@@ -24,8 +24,8 @@ def composed(*overrides):
 
 def fits(config):
     """Whether the flow has the shape of the images."""
-    # block flows of images are large, hence built without weights; others need values
-    is_large = config["flow"]["_target_"].endswith("block_flow") and config["flow"]["pixels"]
+    # residual nets in blocks are large, hence built without weights; others need values
+    is_large = config["flow"].get("pixels") and config["flow"].get("conditioner") == "residual"
     device = "meta" if is_large else "cpu"
     with torch.device(device):
         flow = build(config["flow"], "flow")
