@@ -1,7 +1,7 @@
 """Share of broken samples of flows trained on MSDS, by temperature.
 
 A sample counts as broken if more than three of its pixels are above 250 in all channels. No pixel
-of an ellipse is so bright.
+of an ellipse is so bright. Beside it stands the share of cells in which no ellipse can be seen.
 
 python benchmarks/broken_samples.py CHECKPOINT [...] [--samples 256] [--out broken_samples.json]
 """
@@ -13,6 +13,8 @@ from measure import print_table
 
 from rgflow import load_flow
 from rgflow.bijectors import to_image
+from rgflow.data.broken_samples import are_broken, unclear_share
+from rgflow.data.ellipse_fit import measure_ellipses
 from rgflow.runtime.command_line import Parser, one_line_errors
 from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import write_json
@@ -33,8 +35,9 @@ def main() -> None:
         for temperature in TEMPERATURES:
             torch.manual_seed(0)
             images = to_image(flow.sample(args.samples, temperature=temperature))
-            bright = (images.amin(1) > 250).flatten(1).sum(1)  # (samples,)
-            row[str(temperature)] = float((bright > 3).float().mean())
+            row[str(temperature)] = float(are_broken(images).float().mean())
+            unclear = unclear_share(measure_ellipses(images))
+            row[f"{temperature} unclear"] = float(unclear.mean())
         rows.append(row)
     print_table(rows)
     write_json(args.out, {"samples": args.samples, "rows": rows})

@@ -101,6 +101,20 @@ class RealNVP(Bijector):
             self.add_module(f"scale{scale}", Chain(layers, memory))
             channels *= 2
 
+    @property
+    def scale_of_site(self) -> Tensor:
+        """The scale that emits the latents of each site, ``(L, L)``; 0 is the finest.
+
+        A scale emits half of its channels. Unsqueezed again, they stand at the sites of the lattice
+        of the scale with ``(row + column) % 2 == 1``; the last scale emits all that is left.
+        """
+        index = torch.arange(self.event_shape[-1])
+        scale = torch.full((len(index), len(index)), self.scales - 1)
+        for s in reversed(range(self.scales - 1)):
+            row, column = index[:, None] >> s, index >> s
+            scale = torch.where((row + column) % 2 == 1, s, scale)
+        return scale
+
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         emitted, log_dets = [], []
         for scale in range(self.scales):

@@ -1,6 +1,7 @@
 """Mix two samples or images by scale: latents of A at the levels >= h, of B below.
 
-Images are cropped to their central squares, and encoded and decoded in float64.
+Images are cropped to their central squares, and encoded and decoded in float64. With --pairs, many
+pairs of MSDS images are mixed at every level, and the factors of the results are measured.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from rgflow import Flow
 from rgflow.analysis import encode_images, mix, mixing_strip
 from rgflow.bijectors.pixels import acts_on_pixels
 from rgflow.checkpoint import load_flow
+from rgflow.commands.mix_pairs import OPTIONS, add_pairs, mix_many
 from rgflow.data.image_files import read_image
 from rgflow.plotting.images import labelled_grid, sample_image, save_figure
 from rgflow.runtime.command_line import (
@@ -23,22 +25,35 @@ from rgflow.runtime.command_line import (
     trusted_modules,
 )
 from rgflow.runtime.files import check_output
+from rgflow.runtime.progress import progress_bars
 
 
 def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("checkpoint", help="checkpoint of the flow")
     parser.add_argument("--out", required=True, help="PNG file: A, B, mix and all cut-off levels")
-    parser.add_argument("--level", type=int, required=True, help="level h; 0 gives A")
+    parser.add_argument("--level", type=int, help="level h; 0 gives A")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--seeds", type=int, nargs=2, metavar=("A", "B"), help="seeds of two samples"
     )
     source.add_argument("--images", nargs=2, metavar=("A", "B"), help="two image files")
+    source.add_argument(
+        "--pairs", type=int, metavar="N", help="number of pairs, which are mixed at all levels"
+    )
     parser.add_argument("--temperature", type=float, help="temperature of two samples, default 1")
+    add_pairs(parser)
     add_trust(parser)
-    with one_line_errors():
-        draw(parser.parse_args())
+    with one_line_errors(), progress_bars():
+        args = parser.parse_args()
+        check_temperature(args)
+        if args.pairs is not None:
+            mix_many(args)
+            return
+        refuse_options(args, OPTIONS, "expected it only with --pairs")
+        if args.level is None:
+            parser.error("the following arguments are required: --level")
+        draw(args)
 
 
 @torch.no_grad()
@@ -48,8 +63,6 @@ def draw(args: argparse.Namespace) -> None:
         refuse_options(args, ["temperature"], "expected it only with --seeds")
     elif args.temperature is None:
         args.temperature = 1.0
-    elif not 0 <= args.temperature < math.inf:
-        raise ValueError(f"--temperature: got {args.temperature:g}, expected a finite number >= 0")
     flow = load_flow(args.checkpoint, trust=trusted_modules(args))
     originals, z_a, z_b = encoded(flow, args) if args.images else sampled(flow, args)
     h = args.level
@@ -64,6 +77,11 @@ def draw(args: argparse.Namespace) -> None:
     what = "images" if args.images else f"samples at temperature {args.temperature:g}"
     title = f"{what}: latents of A at levels >= h, of B below"
     save_figure(labelled_grid(rows, names, labels, title), args.out)
+
+
+def check_temperature(args: argparse.Namespace) -> None:
+    if args.temperature is not None and not 0 <= args.temperature < math.inf:
+        raise ValueError(f"--temperature: got {args.temperature:g}, expected a finite number >= 0")
 
 
 def encoded(flow: Flow, args: argparse.Namespace) -> tuple[torch.Tensor, ...]:

@@ -162,7 +162,7 @@ def _compose(angles: Tensor, colours: Tensor, shifts: Tensor, side: int) -> Tens
     box = CELL + 2  # a cell and the pixel around it that a shift can reach
     angle_index = (angles * STAMPS_PER_DEGREE).round().long()
     shift_index = 3 * (shifts[..., 1] + 1) + shifts[..., 0] + 1
-    coverage = _stamps()[angle_index, shift_index] / 255.0  # (N, cells, 10, 10)
+    coverage = ellipse_stamps()[angle_index, shift_index] / 255.0  # (N, cells, 10, 10)
     canvas = torch.zeros(len(angles), 3, side + 2, side + 2)
     for cell in range(across * across):
         row, column = CELL * (cell // across), CELL * (cell % across)
@@ -172,7 +172,7 @@ def _compose(angles: Tensor, colours: Tensor, shifts: Tensor, side: int) -> Tens
 
 
 @lru_cache(maxsize=1)
-def _stamps() -> Tensor:
+def ellipse_stamps() -> Tensor:
     """Coverage of the turned, shifted ellipse, uint8 ``(angles, 9, 10, 10)``, shifts by rows."""
     import numpy as np
     from PIL import Image, ImageDraw

@@ -21,6 +21,24 @@ def json_text(report: Any) -> str:
     return json.dumps(_finite(report), indent=2, allow_nan=False)
 
 
+def plain(value: Any) -> Any:
+    """Named tuples as dicts and tensors or arrays as lists, in containers of any depth.
+
+    >>> from typing import NamedTuple
+    >>> class Point(NamedTuple):
+    ...     x: float
+    >>> plain([Point(1.0)])
+    [{'x': 1.0}]
+    """
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return plain(value._asdict())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 def write_json(path: str | os.PathLike[str], report: Any) -> None:
     """Write a report so that the file is there whole or not at all.
 

@@ -1,0 +1,93 @@
+"""Tables of levels x factors for a reader: as text, and as a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from rgflow.analysis.bootstrap import Estimated
+from rgflow.analysis.level_table import LevelTable
+from rgflow.analysis.mixed_factors import MixedFactors
+from rgflow.evaluation.level_factors import LevelFactors
+from rgflow.evaluation.summary import shown
+from rgflow.plotting.heat_tables import HeatTable, heat_tables
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HEADINGS = {
+    "redrawn": "Change of each factor where one block of latents is drawn anew "
+    "(1: as much as between independent images)",
+    "informative": "R^2 of each factor, regressed on one block of latents, on held-out images",
+}
+FROM = {"samples": "samples of the flow", "images": "encoded test images"}
+_NAME, _COLUMN = 16, 20  # characters
+
+
+def level_factors_text(report: LevelFactors) -> str:
+    """Both tables of a flow, with the mean levels of the factors and D and C."""
+    about = {
+        "redrawn": f"{report.redrawn.images} {FROM[report.redrawn_from]}",
+        "informative": f"{report.informative.images} images",
+    }
+    tables = [
+        "\n".join([f"{heading}; {about[name]}", *table_lines(getattr(report, name))])
+        for name, heading in HEADINGS.items()
+    ]
+    return "\n\n".join([f"{report.dataset}, seed {report.seed}", *tables])
+
+
+def level_factors_figure(report: LevelFactors) -> Figure:
+    """Both tables of a flow as heat maps, with the mean level of each factor below it."""
+    titles = {
+        "redrawn": f"change where one block is redrawn, 1 = independent image "
+        f"({report.redrawn.images} {FROM[report.redrawn_from]})",
+        "informative": "R² of a regression on one block alone "
+        f"({report.informative.images} held-out test images)",
+    }
+    tables = []
+    for name, title in titles.items():
+        table = getattr(report, name)
+        means = zip(*map(Tensor.tolist, table.mean_level), strict=True)
+        notes = [f"mean level\n{mean:.2f} ± {error:.2f}" for mean, error in means]
+        tables.append(HeatTable(title, table.blocks, table.factors, *table.importance, notes))
+    return heat_tables(tables, f"{report.dataset}: which level holds which factor")
+
+
+def table_lines(table: LevelTable) -> Iterator[str]:
+    """The lines of one table."""
+    yield _line("", [*table.factors, "D"])
+    rows = zip(*table.importance, *table.disentanglement, strict=True)
+    for name, (value, error, d, d_error) in zip(table.blocks, rows, strict=True):
+        yield _line(name, [*_cells(Estimated(value, error)), shown(float(d), float(d_error))])
+    yield _line("mean level", _cells(table.mean_level))
+    yield _line("C", _cells(table.completeness))
+    d, c = _cells(table.overall)
+    yield f"disentanglement D {d}, completeness C {c}"
+
+
+def mixed_text(mixed: MixedFactors, what: str) -> str:
+    """Which share of each factor comes from A at every cut-off, and how far the rest is away."""
+    titles = {
+        "share_of_a": "Share of each factor that comes from A, whose latents are those of levels "
+        ">= h (1: A's, 0: B's)",
+        "distance_to_a": "Squared distance to A's factor, 1 as that between A and B",
+        "distance_to_b": "Squared distance to B's factor",
+    }
+    tables = []
+    for name, title in titles.items():
+        rows = zip(mixed.cuts, *getattr(mixed, name), strict=True)
+        lines = [_line(f"h = {h}", _cells(Estimated(v, e))) for h, v, e in rows]
+        tables.append("\n".join([title, _line("", mixed.factors), *lines]))
+    return "\n\n".join([f"{mixed.pairs} pairs of {what}", *tables])
+
+
+def _cells(estimated: Estimated) -> list[str]:
+    pairs = zip(estimated.value.tolist(), estimated.error.tolist(), strict=True)
+    return [shown(value, error) for value, error in pairs]
+
+
+def _line(name: str, cells: Sequence[str]) -> str:
+    return (f"{name:<{_NAME}}" + "".join(f"{cell:>{_COLUMN}}" for cell in cells)).rstrip()
