@@ -98,14 +98,15 @@ def summaries(importance: Tensor, counted: Tensor) -> tuple[Tensor, Tensor, Tens
     """Mean levels, completeness, disentanglement and the last two overall, of a batch of tables.
 
     Args:
-        importance: ``(B, H, F)``; negative numbers, which estimates of nothing can be, count as 0.
+        importance: ``(B, H, F)``; negative numbers, which estimates of nothing can be, and NaN, as
+            for a factor that never changes, count as 0.
         counted: ``(F,)`` bool, the factors that the disentanglement is about.
 
     Returns:
         ``(B, F)``, ``(B, F)``, ``(B, H)``, ``(B, 2)``; NaN for a factor, or block, of importance 0
         everywhere, and for the completeness of a single block.
     """
-    table = importance.clamp_min(0)
+    table = importance.nan_to_num(0.0).clamp_min(0)
     level = torch.arange(table.shape[1], dtype=table.dtype)
     mean_level = (table * level[:, None]).sum(1) / table.sum(1)
     completeness = _concentration(table, 1)

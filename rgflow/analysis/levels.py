@@ -53,11 +53,8 @@ def latents_by_level(flow: Flow, z: Tensor) -> dict[str, Tensor]:
         For the name of each block a tensor ``(B, C, sites of the block)``.
     """
     check_field(z, "latents_by_level")
-    blocks = latent_blocks(flow)
-    return {
-        name: z[..., mask]
-        for name, mask in zip(blocks.names, blocks.masks.to(z.device), strict=True)
-    }
+    names, masks = latent_blocks(flow)
+    return {name: z[..., mask] for name, mask in zip(names, masks.to(z.device), strict=True)}
 
 
 def _scales(bijector: Bijector) -> Tensor | None:

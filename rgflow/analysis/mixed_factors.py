@@ -27,8 +27,8 @@ class MixedFactors(NamedTuple):
         share_of_a: ``(cuts, F)``, ``1/2 + (D(m, B) - D(m, A)) / (2 D(A, B))``, the mean of f(m)
             along the way from B to A: 1 is A's factor, 0 is B's.
         distance_to_a: ``(cuts, F)``, ``D(m, A) / D(A, B)``: 1 if f(m) has nothing to do with A.
-        distance_to_b: ``(cuts, F)``, ``D(m, B) / D(A, B)``. Half-way between A and B both distances
-            are 1/4; for a factor that is independent of both, both are 1.
+        distance_to_b: ``(cuts, F)``, ``D(m, B) / D(A, B)``. Half-way between A and B both are
+            1/4; for a factor that is independent of both images, both are 1.
         pairs: Number of pairs.
     """
 

@@ -1,4 +1,4 @@
-"""Ridge regression of several targets on the same regressors, its strength chosen by validation."""
+"""Ridge regression of several targets on the same regressors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-STRENGTHS = tuple(10.0**k for k in range(-3, 3))
+STRENGTHS = tuple(10 ** (k / 2) for k in range(-5, 5))
 """Strengths of the penalty that are tried, for standardized regressors, per image."""
 VALIDATED = 0.2  # the part of the fitted images on which the strength is chosen
 
@@ -33,14 +33,14 @@ def ridge_predictions(
     kept = torch.arange(fitted)[weights[:fitted] > 0]
     if len(kept) < 10:
         raise ValueError(f"got {len(kept)} images of known factors, expected at least 10")
-    first = x[kept]
-    scale = first.std(0)
+    rows = slice(fitted) if len(kept) == fitted else kept  # a slice makes no copy
+    scale = x[rows].std(0)
     scale = torch.where(scale > 0, scale, torch.ones_like(scale))
-    x = (x - first.mean(0)) / scale
+    x = (x - x[rows].mean(0)).div_(scale)
     means = [target[kept].mean(0) for target in targets]
     y = torch.cat([t[kept] - m for t, m in zip(targets, means, strict=True)], 1)
     widths = [target.shape[1] for target in targets]
-    learnt, held_out = x[kept], x[fitted:]
+    learnt, held_out = x[rows], x[fitted:]
     n = int((1 - VALIDATED) * len(kept))
     trials = _solutions(learnt[:n], y[:n], learnt[n:])
     misses = [

@@ -105,8 +105,8 @@ class RealNVP(Bijector):
     def scale_of_site(self) -> Tensor:
         """The scale that emits the latents of each site, ``(L, L)``; 0 is the finest.
 
-        A scale emits half of its channels. Unsqueezed again, they stand at the sites of the lattice
-        of the scale with ``(row + column) % 2 == 1``; the last scale emits all that is left.
+        A scale emits half of its channels. Unsqueezed again, they stand at the sites of its
+        lattice with ``(row + column) % 2 == 1``; the last scale emits all that is left.
         """
         index = torch.arange(self.event_shape[-1])
         scale = torch.full((len(index), len(index)), self.scales - 1)

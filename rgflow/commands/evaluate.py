@@ -3,9 +3,9 @@ observables of a flow that was trained on an energy.
 """
 
 import argparse
-from pathlib import Path
 
 from rgflow.checkpoint import load_config, load_flow
+from rgflow.commands.data_root import add_data_root, data_node
 from rgflow.energies.from_config import build_energy
 from rgflow.evaluation import draw_weighted, evaluate_energy, evaluate_split, evaluation_figure
 from rgflow.evaluation.printed import evaluation_table, images_table
@@ -38,7 +38,7 @@ def main() -> None:
     splits = ["train", "validation", "test"]
     images.add_argument("--split", choices=splits, help="split of the data, test if not given")
     images.add_argument("--limit", type=int, help="number of images, all if not given")
-    images.add_argument("--data-root", help="folder of the data, that of training if not given")
+    add_data_root(images)
     energies = parser.add_argument_group("energies")
     energies.add_argument("--samples", type=int, help="samples of the flow, 100000 if not given")
     energies.add_argument("--no-reference", action="store_true", help="draw no Monte-Carlo states")
@@ -64,11 +64,7 @@ def bits(args: argparse.Namespace, config: dict) -> dict:
     flow = load_flow(args.checkpoint, args.device, trust)
     if "_target_" not in (config.get("data") or {}):
         raise ValueError(f"{args.checkpoint}: got a config without data or energy")
-    node = config["data"]
-    if args.data_root:
-        if not Path(args.data_root).is_dir():
-            raise ValueError(f"--data-root: got {args.data_root}, expected a folder that is there")
-        node = node | {"root": args.data_root}
+    node = data_node(args, config)
     counts = {"limit": args.limit, "seed": args.seed}
     return evaluate_split(flow, node, args.split or "test", **counts, trust=trust)
 

@@ -8,6 +8,7 @@ alone tell it, as the R^2 of a ridge regression on held-out test images.
 import argparse
 
 from rgflow.checkpoint import load_config, load_flow
+from rgflow.commands.data_root import add_data_root, data_node
 from rgflow.evaluation.level_factors import SOURCES, LevelFactors, level_factors
 from rgflow.evaluation.shown_factors import level_factors_figure, level_factors_text
 from rgflow.plotting.images import save_figure
@@ -21,14 +22,12 @@ def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("checkpoint", help="checkpoint of a flow that was trained on MSDS")
     parser.add_argument("--out", help="PNG file for both tables as heat maps")
-    parser.add_argument(
-        "--samples", type=int, default=1000, help="images whose levels are redrawn"
-    )
+    parser.add_argument("--samples", type=int, default=1000, help="images to redraw levels of")
     parser.add_argument(
         "--images",
         type=int,
         default=5000,
-        help="test images of the regression; a fifth is held out",
+        help="test images of the regression, a fifth held out",
     )
     parser.add_argument(
         "--redraw",
@@ -36,7 +35,7 @@ def main() -> None:
         default="samples",
         help="whether levels are redrawn of the flow's samples or of encoded test images",
     )
-    parser.add_argument("--data-root", help="folder of the data, that of training if not given")
+    add_data_root(parser)
     parser.add_argument("--seed", type=int, default=0, help="seed of the random numbers")
     parser.add_argument("--device", default="cpu")
     add_json(parser)
@@ -54,8 +53,6 @@ def main() -> None:
 def tables(args: argparse.Namespace) -> LevelFactors:
     trust = trusted_modules(args)
     flow = load_flow(args.checkpoint, args.device, trust)
-    node = dict(load_config(args.checkpoint).get("data") or {})
-    if args.data_root:
-        node["root"] = args.data_root
+    node = data_node(args, load_config(args.checkpoint))
     counts = {"samples": args.samples, "images": args.images, "seed": args.seed}
     return level_factors(flow, node, redrawn_from=args.redraw, trust=trust, **counts)

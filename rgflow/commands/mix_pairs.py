@@ -8,6 +8,7 @@ from torch import Tensor
 from rgflow import Flow
 from rgflow.analysis.mixed_factors import MixedPairs, mix_pairs
 from rgflow.checkpoint import load_config, load_flow
+from rgflow.commands.data_root import add_data_root, data_node
 from rgflow.evaluation.level_factors import latents_of
 from rgflow.evaluation.msds_factors import measured_factors, msds_kind, msds_test_images
 from rgflow.evaluation.shown_factors import mixed_text
@@ -26,12 +27,10 @@ def add_pairs(parser: argparse.ArgumentParser) -> None:
     """Gives a parser the options of pairs."""
     group = parser.add_argument_group("pairs of MSDS, with the factors measured")
     group.add_argument(
-        "--of", choices=["images", "samples"], help="pairs of test images, the default, or samples"
+        "--of", choices=["images", "samples"], help="of test images, the default, or samples"
     )
-    group.add_argument(
-        "--seed", type=int, help="seed of samples, noise and errors, 0 if not given"
-    )
-    group.add_argument("--data-root", help="folder of the data, that of training if not given")
+    group.add_argument("--seed", type=int, help="seed of all random numbers, 0 if not given")
+    add_data_root(group)
     add_json(group)
 
 
@@ -45,9 +44,7 @@ def mix_many(args: argparse.Namespace) -> None:
     trust = trusted_modules(args)
     flow = load_flow(args.checkpoint, trust=trust)
     flow.known_hierarchy()
-    node = dict(load_config(args.checkpoint).get("data") or {})
-    if args.data_root:
-        node["root"] = args.data_root
+    node = data_node(args, load_config(args.checkpoint))
     kind, seed = msds_kind(node), args.seed or 0
     # with the digits of float32, some images would not come back from their latents
     z = latents(flow.double(), node, args, seed, trust)

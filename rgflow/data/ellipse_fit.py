@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from rgflow.data.msds import CELL, STAMPS_PER_DEGREE, ellipse_stamps
 
-ROUNDS = 3  # fits of each ellipse; from the second on its neighbours are taken off first
+ROUNDS = 4  # fits of each ellipse; from the second on its neighbours are taken off first
 CLEAR_SHADE = 24.0
 """Shade of an ellipse's brightest channel from which on its angle and centre can be seen."""
 CLEAR_SHARE = 0.7

@@ -51,7 +51,7 @@ def level_factors_figure(report: LevelFactors) -> Figure:
     for name, title in titles.items():
         table = getattr(report, name)
         means = zip(*map(Tensor.tolist, table.mean_level), strict=True)
-        notes = [f"mean level\n{mean:.2f} ± {error:.2f}" for mean, error in means]
+        notes = [f"mean level\n{mean:.3f} ± {error:.3f}" for mean, error in means]
         tables.append(HeatTable(title, table.blocks, table.factors, *table.importance, notes))
     return heat_tables(tables, f"{report.dataset}: which level holds which factor")
 

@@ -63,18 +63,16 @@ def heat_tables(tables: Sequence[HeatTable], title: str = "") -> Figure:
     figure = Figure(figsize=(width, sum(heights) + 0.5), dpi=_DPI, layout="constrained")
     axes = figure.subplots(len(tables), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axis, table in zip(axes, tables, strict=True):
-        image = axis.imshow(
-            table.values.double(), cmap="YlGnBu", vmin=0, vmax=1, origin="lower", aspect="auto"
-        )
+        numbers = table.values.double().numpy()
+        image = axis.imshow(numbers, "YlGnBu", vmin=0, vmax=1, origin="lower", aspect="auto")
         for i, (values, errors) in enumerate(zip(table.values, table.errors, strict=True)):
             for j, (value, error) in enumerate(zip(values.tolist(), errors.tolist(), strict=True)):
                 colour = "white" if value > 0.6 else "black"
                 text = f"{value:.3f}\n± {error:.3f}"
                 axis.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
         notes = table.notes or [""] * len(table.columns)
-        names = [
-            f"{name}\n{note}".rstrip() for name, note in zip(table.columns, notes, strict=True)
-        ]
+        pairs = zip(table.columns, notes, strict=True)
+        names = [f"{name}\n{note}".rstrip() for name, note in pairs]
         axis.set_xticks(range(len(names)), names, fontsize=8)
         axis.set_yticks(range(len(table.rows)), table.rows, fontsize=8)
         axis.tick_params(length=0)

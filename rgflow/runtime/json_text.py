@@ -49,7 +49,7 @@ def write_json(path: str | os.PathLike[str], report: Any) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
+def add_json(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """Give a script the option ``--json FILE``."""
     parser.add_argument(
         "--json",
