@@ -17,7 +17,7 @@ import torch
 from rgflow.analysis.bootstrap import Estimated
 from rgflow.analysis.level_table import LevelTable
 from rgflow.checkpoint import load_config, load_flow
-from rgflow.commands.data_root import add_data_root
+from rgflow.commands.data_root import add_data_root, data_node
 from rgflow.evaluation.level_factors import LevelFactors, level_factors
 from rgflow.evaluation.shown_factors import level_factors_text
 from rgflow.runtime.command_line import Parser, one_line_errors

@@ -1,6 +1,6 @@
 """Looking into a trained flow: features by scale."""
 
-from rgflow.analysis.encoding import encode_images
+from rgflow.analysis.encoding import encode_images, latents_of_images
 from rgflow.analysis.level_regression import regression_table
 from rgflow.analysis.level_table import LevelTable
 from rgflow.analysis.levels import latent_blocks, latents_by_level, level_reconstructions
@@ -14,6 +14,7 @@ __all__ = [
     "encode_images",
     "latent_blocks",
     "latents_by_level",
+    "latents_of_images",
     "level_reconstructions",
     "mix",
     "mix_pairs",

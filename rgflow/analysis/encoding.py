@@ -8,9 +8,12 @@ from torch import Tensor
 
 from rgflow.bijectors.pixels import dequantize, to_image
 from rgflow.flow import Flow
+from rgflow.runtime.progress import progress
+from rgflow.runtime.seeds import generator_for
 
 log = logging.getLogger(__name__)
 
+AT_ONCE = 256  # images that go through a flow together
 MOST = 2  # shades by which a decoded image may differ
 
 
@@ -50,3 +53,16 @@ def encode_images(flow: Flow, images: Tensor, seed: int = 0) -> EncodedImages:
             str(flow.dtype).removeprefix("torch."),
         )
     return EncodedImages(z, decoded)
+
+
+@torch.no_grad()
+def latents_of_images(flow: Flow, images: Tensor, seed: int = 0) -> Tensor:
+    """Latents ``(N, C, L, L)`` of uint8 images, each with dequantization noise of its own.
+
+    With the same noise in all images the fine latents, which are mostly noise, would be functions
+    of the image alone, and a regression would find in them what noise hides.
+    """
+    generator = generator_for("encoding", seed)
+    parts = progress(images.cpu().split(AT_ONCE), "encoding")
+    noisy = (dequantize(part, generator).to(flow.device, flow.dtype) for part in parts)
+    return torch.cat([flow.encode(x) for x in noisy])

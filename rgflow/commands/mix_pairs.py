@@ -6,10 +6,10 @@ from functools import partial
 from torch import Tensor
 
 from rgflow import Flow
+from rgflow.analysis.encoding import latents_of_images
 from rgflow.analysis.mixed_factors import MixedPairs, mix_pairs
 from rgflow.checkpoint import load_config, load_flow
 from rgflow.commands.data_root import add_data_root, data_node
-from rgflow.evaluation.level_factors import latents_of
 from rgflow.evaluation.msds_factors import measured_factors, msds_kind, msds_test_images
 from rgflow.evaluation.shown_factors import mixed_text
 from rgflow.plotting.images import labelled_grid, save_figure
@@ -64,7 +64,7 @@ def latents(
         temperature = 1.0 if args.temperature is None else args.temperature
         return flow.prior.sample(count, temperature, generator_for("pairs", seed))
     refuse_options(args, ["temperature"], "expected it only with samples")
-    return latents_of(flow, msds_test_images(node, count, trust).images, seed)
+    return latents_of_images(flow, msds_test_images(node, count, trust).images, seed)
 
 
 def picture(mixed: MixedPairs) -> tuple[list[Tensor], list[str], list[list[str]]]:

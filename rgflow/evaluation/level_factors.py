@@ -7,12 +7,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
+from rgflow.analysis.encoding import latents_of_images
 from rgflow.analysis.level_regression import regression_table
 from rgflow.analysis.level_table import LevelTable
 from rgflow.analysis.redrawing import redraw_table
-from rgflow.bijectors.pixels import dequantize
 from rgflow.evaluation.msds_factors import (
     SHARED,
     labelled_factors,
@@ -21,11 +20,9 @@ from rgflow.evaluation.msds_factors import (
 )
 from rgflow.flow import Flow
 from rgflow.runtime.counts import takes_counts
-from rgflow.runtime.progress import progress
 from rgflow.runtime.seeds import generator_for
 
 SOURCES = ("samples", "images")
-_IMAGES_AT_ONCE = 256
 
 
 class LevelFactors(NamedTuple):
@@ -81,7 +78,7 @@ def level_factors(
     needed = max(images, samples if redrawn_from == "images" else 0)
     test = msds_test_images(node, needed, trust)
     options = {"contains_others": (SHARED[test.kind],), "seed": seed}
-    latents = latents_of(flow, test.images, seed)
+    latents = latents_of_images(flow, test.images, seed)
     if redrawn_from == "images":
         z = latents[:samples]
     else:
@@ -91,16 +88,3 @@ def level_factors(
     known = labelled_factors(test.labels[:images], test.kind)
     informative = regression_table(flow, latents[:images], known, **options)
     return LevelFactors(f"msds{test.kind}", redrawn, redrawn_from, informative, seed)
-
-
-@torch.no_grad()
-def latents_of(flow: Flow, images: Tensor, seed: int = 0) -> Tensor:
-    """Latents ``(N, C, L, L)`` of uint8 images, each with dequantization noise of its own.
-
-    With the same noise in all images the fine latents, which are mostly noise, would be functions
-    of the image alone, and a regression would find in them what noise hides.
-    """
-    generator = generator_for("dequantization", seed)
-    parts = progress(images.cpu().split(_IMAGES_AT_ONCE), "encoding")
-    noisy = (dequantize(part, generator).to(flow.device, flow.dtype) for part in parts)
-    return torch.cat([flow.encode(x) for x in noisy])

@@ -19,8 +19,8 @@ SHARED = {1: "colour", 2: "orientation"}
 """The factor of MSDS1 and MSDS2 that the ellipses of an image have in common."""
 
 
-class TestImages(NamedTuple):
-    """Test images of MSDS1 or MSDS2, ``kind`` 1 or 2, and their labels, see `MSDS`."""
+class KnownImages(NamedTuple):
+    """Images of MSDS1 or MSDS2, ``kind`` 1 or 2, and their labels, see `MSDS`."""
 
     kind: int
     images: Tensor
@@ -44,7 +44,7 @@ def msds_kind(node: Mapping[str, Any] | None) -> int:
 
 def msds_test_images(
     node: Mapping[str, Any] | None, limit: int, trust: str | Sequence[str] = ()
-) -> TestImages:
+) -> KnownImages:
     """The first test images of the data of a checkpoint.
 
     Args:
@@ -63,7 +63,7 @@ def msds_test_images(
     images, labels = data.images("test"), data.labels["test"]
     if limit > len(images):
         raise ValueError(f"got a test set of {len(images)} images, expected at least {limit}")
-    return TestImages(kind, images[:limit], labels[:limit])
+    return KnownImages(kind, images[:limit], labels[:limit])
 
 
 def measured_factors(images: Tensor, kind: int) -> dict[str, Factor]:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from rgflow.analysis import encode_images
+from rgflow.analysis import encode_images, latents_of_images
 from rgflow.models import ConvLevels, Outside, conv_flow
 
 
@@ -41,3 +41,14 @@ def test_noise_of_an_image_does_not_depend_on_those_beside_it(stretching_flow):
     flow = stretching_flow.double()
     both, one = encode_images(flow, IMAGES), encode_images(flow, IMAGES[1:2])
     torch.testing.assert_close(both.latents[1:2], one.latents)
+
+
+def test_every_image_has_dequantization_noise_of_its_own():
+    """With one draw for all, fine latents would be functions of the image alone."""
+    flow = conv_flow(8, 3, ConvLevels((1,), hidden=4), outside=Outside(pixels=True))
+    images = torch.full((3, 3, 8, 8), 100, dtype=torch.uint8)
+    with torch.no_grad():
+        z = latents_of_images(flow, images)
+    assert not torch.equal(z[0], z[1])
+    assert torch.equal(z, latents_of_images(flow, images))
+    assert latents_of_images(flow.double(), images).dtype == torch.float64

@@ -3,14 +3,13 @@ import torch
 
 from rgflow.data.ellipse_fit import labelled_ellipses
 from rgflow.data.msds import generate_msds
-from rgflow.evaluation.level_factors import latents_of, level_factors
+from rgflow.evaluation.level_factors import level_factors
 from rgflow.evaluation.msds_factors import (
     ellipse_factors,
     labelled_factors,
     measured_factors,
     msds_kind,
 )
-from rgflow.models import ConvLevels, Outside, conv_flow
 
 NAMES = {1: ("base colour", "own colour"), 2: ("base orientation", "own orientation")}
 
@@ -62,17 +61,6 @@ def test_ellipses_that_are_not_clear_have_a_colour_only():
     assert factors["base orientation"].weights[:, 0].tolist() == [1, 0, 1, 1, 1]
     for factor in factors.values():
         assert factor.values.isfinite().all()
-
-
-def test_every_image_has_dequantization_noise_of_its_own():
-    """With one draw for all, fine latents would be functions of the image alone."""
-    flow = conv_flow(8, 3, ConvLevels((1,), hidden=4), outside=Outside(pixels=True))
-    images = torch.full((3, 3, 8, 8), 100, dtype=torch.uint8)
-    with torch.no_grad():
-        z = latents_of(flow, images)
-    assert not torch.equal(z[0], z[1])
-    assert torch.equal(z, latents_of(flow, images))
-    assert latents_of(flow.double(), images).dtype == torch.float64
 
 
 @pytest.mark.parametrize("node", [None, {}, {"dataset": "msds3"}, {"dataset": "celeba"}])
