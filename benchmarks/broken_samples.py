@@ -1,7 +1,7 @@
 """Share of broken samples of flows trained on MSDS, by temperature.
 
-A sample counts as broken if more than three of its pixels are above 250 in all channels. No pixel
-of an ellipse is so bright. Beside it stands the share of cells in which no ellipse can be seen.
+A sample counts as broken if more than three of its pixels are above 250 in all channels. Hardly an
+ellipse is so bright. Beside it stands the share of cells that hold something else than an ellipse.
 
 python benchmarks/broken_samples.py CHECKPOINT [...] [--samples 256] [--out broken_samples.json]
 """

@@ -23,6 +23,7 @@ def are_broken(images: Tensor) -> Tensor:
     Returns:
         ``(N,)`` bool.
 
+    >>> import torch
     >>> are_broken(torch.full((2, 3, 8, 8), 255, dtype=torch.uint8)).tolist()
     [True, True]
     """

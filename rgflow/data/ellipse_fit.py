@@ -101,7 +101,7 @@ def _fit(images: Tensor) -> Ellipses:
     count, _, side, _ = images.shape
     across = side // CELL
     canvas = F.pad(images, (1, 1, 1, 1))
-    inside = F.pad(torch.ones(1, 1, side, side), (1, 1, 1, 1))
+    inside = F.pad(images.new_ones(1, 1, side, side), (1, 1, 1, 1))
     visible = _windows(inside).expand(count, across**2, 1, -1)  # nothing is pasted outside
     free = _windows(canvas)  # (N, cells, 3, 100)
     for _ in range(ROUNDS):
@@ -174,7 +174,7 @@ def _pasted(windows: Tensor, side: int) -> Tensor:
 def _transparency(coverage: Tensor, side: int) -> Tensor:
     """The part of each cell's window ``(N, cells, 1, 100)`` that later pastes leave visible."""
     across = side // CELL
-    left = torch.ones(len(coverage), 1, side + 2, side + 2)
+    left = coverage.new_ones(len(coverage), 1, side + 2, side + 2)
     seen = torch.empty_like(coverage)
     for cell in reversed(range(across**2)):
         row, column = CELL * (cell // across), CELL * (cell % across)
@@ -203,4 +203,4 @@ def _centres(angle: Tensor, shift: Tensor, across: int) -> Tensor:
 @lru_cache(maxsize=1)
 def _coverages() -> Tensor:
     """Coverages of all stamps, float32 ``(angles, 9, 100)``."""
-    return ellipse_stamps().flatten(2) / 255.0
+    return ellipse_stamps().flatten(2).float() / 255
