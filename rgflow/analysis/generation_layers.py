@@ -18,6 +18,7 @@ from rgflow.flow import Flow
 from rgflow.hierarchy import Hierarchy, Reach
 
 SPACES = ("data", "levels")
+_OUTSIDE = (PixelLogit, CirculantRoot)  # maps that stand outside of the levels
 
 
 class GenerationLayer(NamedTuple):
@@ -76,6 +77,23 @@ def generation_layers(flow: Flow, space: str = "data") -> list[GenerationLayer]:
     return layers
 
 
+def decode_to(flow: Flow, z: Tensor, space: str = "data") -> Tensor:
+    """``flow.decode(z)``, or for ``"levels"`` what is there before the maps outside of the levels.
+
+    Raises:
+        ValueError: For another space.
+    """
+    if space not in SPACES:
+        raise ValueError(f"space: got {space!r}, expected one of {SPACES}")
+    if space == "data":
+        return flow.decode(z)
+    parts = flow.bijector.bijectors if isinstance(flow.bijector, Chain) else [flow.bijector]
+    for part in reversed(list(parts)):
+        if not isinstance(part, _OUTSIDE):
+            z = part.inverse(z)[0]
+    return z
+
+
 def check_lattice(flow: Flow) -> None:
     """Refuses events that are no fields on a square lattice.
 
@@ -117,7 +135,7 @@ def _layers(bijector: Bijector, level: int, space: str) -> list[GenerationLayer]
     if isinstance(bijector, ConvLevel):
         parts = reversed(list(bijector.layers.bijectors))
         return [_leaf(part, level)._replace(apply=partial(_on_stack, part)) for part in parts]
-    if space == "levels" and isinstance(bijector, PixelLogit | CirculantRoot):
+    if space == "levels" and isinstance(bijector, _OUTSIDE):
         return []
     return [_leaf(bijector, level)]
 

@@ -77,8 +77,8 @@ def _probes(entries: Tensor, spreading: Tensor, radius: int) -> Tensor:
     staying = int((~spreading).sum())
     numbers[..., ~spreading] = torch.arange(staying)
     of_cell = (colour[:, None] * colours + colour[None, :])[..., None]  # (n, n, 1)
-    numbers[..., spreading] = staying + of_cell * int(spreading.sum()) + torch.arange(
-        int(spreading.sum())
+    numbers[..., spreading] = (
+        staying + of_cell * int(spreading.sum()) + torch.arange(int(spreading.sum()))
     )
     probe = torch.empty(entries.numel(), dtype=torch.long)
     probe[entries.flatten()] = numbers.flatten()
@@ -93,7 +93,9 @@ def _colours(count: int, distance: int) -> Tensor:
     return index - starts[torch.searchsorted(starts, index, right=True) - 1]
 
 
-def _tiles(count: int, near: Neighbourhood, sources: Tensor, targets: Tensor) -> tuple[Tensor, ...]:
+def _tiles(
+    count: int, near: Neighbourhood, sources: Tensor, targets: Tensor
+) -> tuple[Tensor, ...]:
     """Squares of cells with the cells around them: inputs, outputs, and which are coupled."""
     tile = max(t for t in range(1, _TILE + 1) if count % t == 0)
     width = tile + 2 * near.radius
@@ -106,7 +108,9 @@ def _tiles(count: int, near: Neighbourhood, sources: Tensor, targets: Tensor) ->
     apart = torch.minimum(ring, count - ring)  # (tiles along an axis, outer, inner)
     a = apart[:, None, :, None, :, None]  # rows
     b = apart[None, :, None, :, None, :]  # columns
-    far = torch.maximum(a, b).flatten(4, 5).flatten(2, 3).flatten(0, 1)  # (tiles, outer^2, inner^2)
+    far = (
+        torch.maximum(a, b).flatten(4, 5).flatten(2, 3).flatten(0, 1)
+    )  # (tiles, outer^2, inner^2)
     coupled = (far <= near.radius) & (far > 0)
 
     def gather(entries: Tensor, cells: Tensor) -> Tensor:
@@ -114,8 +118,10 @@ def _tiles(count: int, near: Neighbourhood, sources: Tensor, targets: Tensor) ->
         return entries[rows, columns].flatten(2, 4).flatten(0, 1)  # (tiles, cells * numbers)
 
     wide = coupled.repeat_interleave(sources.shape[-1], 1)
-    return gather(sources, outer), gather(targets, inner), wide.repeat_interleave(
-        targets.shape[-1], 2
+    return (
+        gather(sources, outer),
+        gather(targets, inner),
+        wide.repeat_interleave(targets.shape[-1], 2),
     )
 
 
