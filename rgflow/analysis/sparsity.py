@@ -51,8 +51,9 @@ def excess_kurtosis(values: Tensor, dim: int = 0) -> Tensor:
 def latent_kurtosis(flow: Flow, z: Tensor, resamples: int = RESAMPLES, seed: int = 0) -> ByLevel:
     """The excess kurtosis of the latents of each level.
 
-    Each latent has its own mean and variance over the samples; its kurtosis is averaged over the
-    latents of the level. The error is that of the bootstrap over samples.
+    It is ``sum_l m4_l / sum_l m2_l^2 - 3`` with the central moments over samples of each latent l
+    of the level: a mean of their kurtosis with the weights ``m2_l^2``. The bootstrap over samples
+    gives its error and takes off its bias, which is larger for few samples.
 
     Args:
         flow: The flow.
@@ -77,16 +78,17 @@ def latent_kurtosis(flow: Flow, z: Tensor, resamples: int = RESAMPLES, seed: int
         values = by_sample[:, (level == h).flatten()].flatten(1)  # (N, latents)
         values = values - values.mean(0)
         weights = _resampled(len(z), resamples, generator_for("kurtosis", seed, h)).to(values)
-        results.append(_with_error(_mean_kurtosis(values, weights)))
+        found = _pooled_kurtosis(values, weights)
+        results.append((2 * found[0] - found[1:].mean(), found[1:].std()))
     return ByLevel(*(torch.stack(parts) for parts in zip(*results, strict=True)))
 
 
-def _mean_kurtosis(values: Tensor, weights: Tensor) -> Tensor:
-    """The mean over columns of the kurtosis over rows, for several weights ``(R, N)`` of rows."""
+def _pooled_kurtosis(values: Tensor, weights: Tensor) -> Tensor:
+    """The kurtosis over rows, pooled over columns, for several weights ``(R, N)`` of rows."""
     m1, m2, m3, m4 = (weights @ values.pow(k) for k in (1, 2, 3, 4))  # raw moments, (R, latents)
     second = m2 - m1**2
     fourth = m4 - 4 * m1 * m3 + 6 * m1**2 * m2 - 3 * m1**4
-    return (fourth / second.square() - 3).mean(1)
+    return fourth.mean(1) / second.square().mean(1) - 3
 
 
 def _resampled(count: int, resamples: int, generator: torch.Generator) -> Tensor:
@@ -95,11 +97,6 @@ def _resampled(count: int, resamples: int, generator: torch.Generator) -> Tensor
     counts = torch.zeros(resamples, count, dtype=torch.float64)
     counts.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
     return torch.cat((torch.ones(1, count, dtype=torch.float64), counts)) / count
-
-
-def _with_error(values: Tensor) -> tuple[Tensor, Tensor]:
-    """The first value, and the standard deviation of the others."""
-    return values[0], values[1:].std()
 
 
 def field_sparsity(fields: ReceptiveFields) -> FieldSparsity:
@@ -132,8 +129,9 @@ def mean_by_level(
             results.append((own.new_tensor(torch.nan),) * 2)
             continue
         weights = _resampled(len(own), resamples, generator_for("bootstrap", seed, h)).to(own)
-        value, error = _with_error(weights @ own)
-        results.append((value, error if len(own) > 1 else error * torch.nan))
+        found = weights @ own
+        error = found[1:].std() if len(own) > 1 else found.new_tensor(torch.nan)
+        results.append((found[0], error))
     return ByLevel(*(torch.stack(parts) for parts in zip(*results, strict=True)))
 
 

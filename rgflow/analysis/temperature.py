@@ -42,7 +42,7 @@ class TemperatureSheet(NamedTuple):
 def two_temperatures(
     flow: Flow, lows: Sequence[float], highs: Sequence[float], cut: int
 ) -> list[list[float]]:
-    """Temperatures of all levels for each pair: ``T_low`` below the level ``cut``, ``T_high`` else.
+    """Temperatures of all levels for each pair: T_low below the level ``cut``, T_high from it on.
 
     The pairs are in the order of the rows of a table with a row for each of ``highs``.
 
