@@ -145,13 +145,14 @@ def layer_jacobian(layer: GenerationLayer, pattern: JacobianPattern, y: Tensor) 
 
 def _responses(layer: GenerationLayer, probe: Tensor, y: Tensor) -> Tensor:
     """The derivatives of all outputs in each of the directions that `probe` numbers."""
-    parts = []
-    for numbers in torch.arange(int(probe.max()) + 1, device=y.device).split(BATCH):
-        tangents = (probe == numbers[:, None]).to(y).view(-1, *y.shape)
-        points = y.expand_as(tangents).contiguous()
-        with plain():  # forward mode knows no gradients written by hand
-            parts.append(torch.func.jvp(layer.apply, (points,), (tangents,))[1].flatten(1))
-    return torch.cat(parts)
+
+    def along(tangent: Tensor) -> Tensor:
+        return torch.func.jvp(layer.apply, (y[None],), (tangent[None],))[1].flatten()
+
+    numbers = torch.arange(int(probe.max()) + 1, device=y.device)
+    tangents = (probe == numbers[:, None]).to(y).view(-1, *y.shape)
+    with plain():  # forward mode knows no gradients written by hand
+        return torch.func.vmap(along, chunk_size=BATCH)(tangents)
 
 
 def push(tangents: Tensor, pattern: JacobianPattern, jacobian: LayerJacobian) -> Tensor:

@@ -78,7 +78,7 @@ def level_figure(
 
 
 def _draw_curves(axis: Axes, label: str, curves: Mapping[str, LevelCurve]) -> None:
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
     for i, (name, curve) in enumerate(curves.items()):
         levels = torch.arange(len(curve.value)) + 0.06 * (i - (len(curves) - 1) / 2)
@@ -91,6 +91,6 @@ def _draw_curves(axis: Axes, label: str, curves: Mapping[str, LevelCurve]) -> No
     if all((curve.value[curve.value.isfinite()] > 0).all() for curve in curves.values()):
         axis.set_yscale("log")
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.yaxis.set_major_formatter(ScalarFormatter())
+        axis.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axis.yaxis.set_minor_formatter(NullFormatter())
     axis.legend(fontsize=7)
