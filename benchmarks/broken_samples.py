@@ -12,9 +12,9 @@ import torch
 from measure import print_table
 
 from rgflow import load_flow
+from rgflow.analysis import broken_samples
 from rgflow.bijectors import to_image
-from rgflow.data.broken_samples import are_broken, unclear_share
-from rgflow.data.ellipse_fit import measure_ellipses
+from rgflow.data.ellipse_fit import measure_ellipses, unclear_share
 from rgflow.runtime.command_line import Parser, one_line_errors
 from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import write_json
@@ -35,7 +35,7 @@ def main() -> None:
         for temperature in TEMPERATURES:
             torch.manual_seed(0)
             images = to_image(flow.sample(args.samples, temperature=temperature))
-            row[str(temperature)] = float(are_broken(images).float().mean())
+            row[str(temperature)] = float(broken_samples(images).float().mean())
             unclear = unclear_share(measure_ellipses(images))
             row[f"{temperature} unclear"] = float(unclear.mean())
         rows.append(row)

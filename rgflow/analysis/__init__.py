@@ -1,5 +1,6 @@
 """Looking into a trained flow: features by scale."""
 
+from rgflow.analysis.broken import broken_samples
 from rgflow.analysis.encoding import encode_images, latents_of_images
 from rgflow.analysis.level_regression import regression_table
 from rgflow.analysis.level_table import LevelTable
@@ -7,12 +8,19 @@ from rgflow.analysis.levels import latent_blocks, latents_by_level, level_recons
 from rgflow.analysis.mixed_factors import mix_pairs
 from rgflow.analysis.mixing import mix, mixing_strip
 from rgflow.analysis.nearest import nearest_images
+from rgflow.analysis.principal import principal_directions
+from rgflow.analysis.receptive_fields import ReceptiveFields, receptive_fields
 from rgflow.analysis.redrawing import redraw_table
+from rgflow.analysis.temperature import temperature_sheet
+from rgflow.analysis.walk import latent_direction, random_directions, walk
 
 __all__ = [
     "LevelTable",
+    "ReceptiveFields",
+    "broken_samples",
     "encode_images",
     "latent_blocks",
+    "latent_direction",
     "latents_by_level",
     "latents_of_images",
     "level_reconstructions",
@@ -20,6 +28,11 @@ __all__ = [
     "mix_pairs",
     "mixing_strip",
     "nearest_images",
+    "principal_directions",
+    "random_directions",
+    "receptive_fields",
     "redraw_table",
     "regression_table",
+    "temperature_sheet",
+    "walk",
 ]

@@ -204,3 +204,13 @@ def _centres(angle: Tensor, shift: Tensor, across: int) -> Tensor:
 def _coverages() -> Tensor:
     """Coverages of all stamps, float32 ``(angles, 9, 100)``."""
     return ellipse_stamps().flatten(2).float() / 255
+
+
+def unclear_share(ellipses: Ellipses) -> Tensor:
+    """The share of an image's cells that hold something else than an ellipse, ``(N,)``.
+
+    Cells whose fitted ellipse is nearly black hold nothing that could be judged; they do not count
+    as unclear.
+    """
+    is_dark = ellipses.colour.amax(-1) < CLEAR_SHADE
+    return (~ellipses.is_clear & ~is_dark).float().mean(-1)

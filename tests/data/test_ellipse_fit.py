@@ -3,8 +3,13 @@ import math
 import pytest
 import torch
 
-from rgflow.data.broken_samples import are_broken, unclear_share
-from rgflow.data.ellipse_fit import angle_difference, labelled_ellipses, measure_ellipses
+from rgflow.analysis import broken_samples
+from rgflow.data.ellipse_fit import (
+    angle_difference,
+    labelled_ellipses,
+    measure_ellipses,
+    unclear_share,
+)
 from rgflow.data.msds import generate_msds
 
 
@@ -78,7 +83,7 @@ def test_broken_samples_have_more_than_three_bright_pixels():
     images[0, :, 0, :3] = 255
     images[1, :, 0, :4] = 251
     images[2, :2] = 255  # the blue channel is dark
-    assert are_broken(images).tolist() == [False, True, False]
+    assert broken_samples(images).tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize(
