@@ -4,9 +4,11 @@ from rgflow.analysis.encoding import encode_images
 from rgflow.analysis.levels import latents_by_level, level_reconstructions
 from rgflow.analysis.mixing import mix, mixing_strip
 from rgflow.analysis.nearest import nearest_images
+from rgflow.statistics.information import latent_mutual_information
 
 __all__ = [
     "encode_images",
+    "latent_mutual_information",
     "latents_by_level",
     "level_reconstructions",
     "mix",
