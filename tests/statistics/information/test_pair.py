@@ -34,7 +34,9 @@ def test_correlated_gaussians(estimator, information):
 
 def test_neural_bound_is_below_and_close():
     a, b = gaussian_pair(0.3, 2**13)
-    value, error, _ = latent_mutual_information(a, b, "neural_bound", steps=250, learning_rate=5e-3)
+    value, error, _ = latent_mutual_information(
+        a, b, "neural_bound", steps=250, learning_rate=5e-3
+    )
     assert 0.26 < value < 0.3 + 2 * error
     assert error < 0.02
 
