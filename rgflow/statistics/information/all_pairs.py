@@ -1,4 +1,4 @@
-"""Gaussian informations of all pairs of up to thousands of latents, averaged over classes of pairs.
+"""Gaussian informations of all pairs of up to thousands of latents, averaged over classes.
 
 All correlations of normal scores are one matrix product for each block of samples. What is quoted
 are means over classes of pairs, such as those of two levels at one distance, with bootstrap errors
@@ -35,20 +35,37 @@ class ClassMeans(NamedTuple):
     Attributes:
         information: Means less their baselines, ``(K,)``; not clipped at zero.
         error: Standard errors, ``(K,)``.
-        covariance: Their covariance, ``(K, K)``, whose diagonal is the square of the errors.
         baseline: Means for samples in which the pairing of latents is broken, ``(K,)``.
+        baseline_error: Standard errors of the baselines, ``(K,)``, which the errors include.
+        drawn: Means in each bootstrap sample, ``(resamples, K)``, from which errors and their
+            correlations come.
         pairs: Number of pairs in each class, ``(K,)`` int64.
         samples: Number of samples.
-        blocks: Number of blocks of samples from which the errors come.
+        blocks: Number of blocks of samples that were drawn.
     """
 
     information: Tensor
     error: Tensor
-    covariance: Tensor
     baseline: Tensor
+    baseline_error: Tensor
+    drawn: Tensor
     pairs: Tensor
     samples: int
     blocks: int
+
+    def combined(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Linear combinations of the informations, and their covariance.
+
+        Args:
+            weights: ``(m, K)``.
+
+        Returns:
+            ``(m,)`` and ``(m, m)``.
+        """
+        weights = weights.double()
+        spread = torch.cov((self.drawn @ weights.T).T).view(len(weights), -1)
+        noise = (weights * self.baseline_error.square()) @ weights.T
+        return weights @ self.information, spread + noise
 
 
 @torch.no_grad()
@@ -117,13 +134,14 @@ def mean_pair_informations(
     if permutations:
         baseline = torch.stack(shuffled).mean(0)
     if permutations > 1:
-        noise = torch.stack(shuffled).var(0) / permutations
-    covariance = torch.cov(torch.stack(drawn).T).view(pairs.classes, -1) + noise.diag()
+        noise = torch.stack(shuffled).std(0) / permutations**0.5
+    values = torch.stack(drawn)
     return ClassMeans(
         pairs.class_means(diagonal, diagonal) - baseline,
-        covariance.diagonal().sqrt(),
-        covariance,
+        torch.hypot(values.std(0), noise),
         baseline,
+        noise,
+        values,
         pairs.pairs,
         whole,
         count,

@@ -1,4 +1,4 @@
-"""What every estimator of a mutual information gives: a value above its baseline, with an error."""
+"""What an estimator of a mutual information gives: a value above its baseline, with an error."""
 
 from typing import NamedTuple
 

@@ -107,7 +107,7 @@ def _bound(
     hidden: int,
     learning_rate: float,
 ) -> tuple[float, float]:
-    """Bound of a critic trained on ``seen``, ``(blocks, M, p)`` and q, with its jackknife error."""
+    """Bound of a critic that has ``seen`` samples ``(blocks, M, p)``, with its jackknife error."""
     critic = _Critic(seen_a.shape[-1], seen_b.shape[-1], hidden, generator)
     flat_a, flat_b = seen_a.flatten(0, 1), seen_b.flatten(0, 1)
     paired = torch.eye(batch_size, dtype=torch.bool)

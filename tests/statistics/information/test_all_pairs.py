@@ -45,7 +45,13 @@ def test_means_over_distances_are_exact_within_errors(translations):
     means = mean_pair_informations(x[..., 0], classes, orbits=orbits, blocks=32)
     assert ((means.information - exact).abs() < 4 * means.error).all()
     assert means.pairs.tolist() == [12] * 11
-    assert torch.allclose(means.covariance.diagonal().sqrt(), means.error)
+    halves = torch.zeros(2, 11)
+    halves[0, :3], halves[1, 4] = 1 / 3, 1
+    value, covariance = means.combined(halves)
+    assert float(value[0]) == pytest.approx(float(means.information[:3].mean()))
+    assert float(covariance[1, 1].sqrt()) == pytest.approx(float(means.error[4]))
+    scatter = means.drawn[:, :3].mean(1).std()
+    assert float(covariance[0, 0].sqrt()) == pytest.approx(float(scatter), rel=0.1)
 
 
 def test_a_symmetry_takes_noise_and_bias_away():
