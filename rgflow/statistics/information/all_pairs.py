@@ -199,12 +199,9 @@ class _Pairs:
             coherence = between / (own[first] * own[second]).view(-1, 1, 1)
         else:
             used, place = torch.cat(self.own).unique(return_inverse=True)
-            roots = torch.linalg.cholesky(variance[used].double()).float().to(variance)
+            whitening = torch.linalg.inv(torch.linalg.cholesky(variance[used]))
             first, second = (p[self.kept] for p in place.chunk(2))
-            left = torch.linalg.solve_triangular(roots[first], between, upper=False)
-            coherence = torch.linalg.solve_triangular(
-                roots[second].mT, left, upper=True, left=False
-            )
+            coherence = whitening[first] @ between @ whitening[second].mT
         information = gaussian_block_information(coherence).double() * self.weight
         sums = torch.zeros(self.classes, dtype=torch.float64)
         return sums.index_add(0, self.class_of_orbit, information)
