@@ -52,10 +52,16 @@ def deranged(x: Tensor, blocks: int, generator: torch.Generator) -> Tensor:
 
 
 def bootstrap_weights(blocks: int, resamples: int, generator: torch.Generator) -> Tensor:
-    """How often each block is drawn in each resample, ``(resamples, blocks)`` float64.
+    """Weights of the blocks in each bootstrap sample, ``(resamples, blocks)`` float64.
 
-    Every row sums to the number of blocks.
+    They are the numbers of times that each block is drawn, with their deviations from one scaled
+    to the variance one in every row. Otherwise that variance, and with it the bias of all squared
+    correlations, would differ from row to row, and the mean over many weak pairs would get an
+    error many times too large.
     """
     drawn = torch.randint(blocks, (resamples, blocks), generator=generator)
     counts = torch.zeros(resamples, blocks, dtype=torch.float64)
-    return counts.scatter_add(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
+    counts = counts.scatter_add(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
+    deviation = counts - 1
+    scale = deviation.square().mean(1, keepdim=True).sqrt().clamp_min(1e-9)  # all drawn once
+    return 1 + deviation / scale

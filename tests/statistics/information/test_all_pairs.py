@@ -81,6 +81,21 @@ def test_errors_cover_the_truth_and_values_are_not_clipped():
     assert min(far) < 0 < max(far)
 
 
+def test_the_error_of_a_mean_over_weak_pairs_is_its_scatter():
+    """Hundreds of pairs without information: the errors fall as pairs are averaged."""
+    classes = torch.triu(torch.zeros(30, 30).long() + 1, 1) - 1
+    means = [
+        mean_pair_informations(
+            torch.randn(512, 30, generator=torch.Generator().manual_seed(seed)), classes, seed=seed
+        )
+        for seed in range(16)
+    ]
+    scatter = torch.cat([one.information for one in means]).std()
+    quoted = torch.cat([one.error for one in means]).mean()
+    assert 0.8 < quoted / scatter < 2.6  # about sqrt 3 where there is no information at all
+    assert quoted < 0.2 * 0.5 / 512  # of the information of noise in one pair
+
+
 def test_latents_of_several_components():
     x, covariance = ring(4096, 6, components=2)
     mixed = x @ torch.tensor([[1.0, 0.4], [0.0, 0.5]], dtype=torch.float64)  # changes nothing
