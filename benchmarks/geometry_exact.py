@@ -49,7 +49,7 @@ def exact_row(bulk: BulkInformation, side: int, m2: float) -> dict[str, Any]:
     distance = near.distance().distance[window]
     laws = compare_laws(near.step[window], distance, torch.full((len(distance),), 0.1))
     per_level = along_scale(bulk, 0).distance().distance.diff()
-    matrix = -bulk.matrix.log()
+    matrix = -bulk.matrix.clamp_min(1e-14).log()  # below is rounding
     points = (matrix - matrix[matrix.isfinite()].min()).nan_to_num().clamp_min(0)
     delta = gromov_delta((points + points.T) / 2)
     return {
