@@ -2,6 +2,8 @@
 
 from rgflow.analysis.broken import broken_samples
 from rgflow.analysis.encoding import encode_images, latents_of_images
+from rgflow.analysis.geometry import bulk_distance
+from rgflow.analysis.independence import Independence, held_out_latents, latent_independence
 from rgflow.analysis.level_regression import regression_table
 from rgflow.analysis.level_table import LevelTable
 from rgflow.analysis.levels import latent_blocks, latents_by_level, level_reconstructions
@@ -13,14 +15,20 @@ from rgflow.analysis.receptive_fields import ReceptiveFields, receptive_fields
 from rgflow.analysis.redrawing import redraw_table
 from rgflow.analysis.temperature import temperature_sheet
 from rgflow.analysis.walk import latent_direction, random_directions, walk
+from rgflow.statistics.information import latent_mutual_information
 
 __all__ = [
+    "Independence",
     "LevelTable",
     "ReceptiveFields",
     "broken_samples",
+    "bulk_distance",
     "encode_images",
+    "held_out_latents",
     "latent_blocks",
     "latent_direction",
+    "latent_independence",
+    "latent_mutual_information",
     "latents_by_level",
     "latents_of_images",
     "level_reconstructions",

@@ -50,6 +50,31 @@ def evaluate_bits_per_dim(
     return Estimate(float(bits.mean()), float(bits.std() / len(bits) ** 0.5))
 
 
+def split_images(
+    node: Mapping[str, Any],
+    split: str,
+    *,
+    limit: int | None = None,
+    trust: str | Sequence[str] = (),
+) -> Tensor:
+    """Images of a split of a data set, uint8 ``(N, C, L, L)``.
+
+    Args:
+        node: Configuration of a data module of `rgflow.data` or of a trusted module.
+        split: ``train``, ``validation`` or ``test``.
+        limit: Number of images from the first on; all of them if None.
+        trust: Names of users' own modules that may be imported and called.
+
+    Raises:
+        ValueError: If the node is no data module of this package or of a trusted module.
+        FileNotFoundError: If the data are not there.
+    """
+    data = build(node, "data", within=with_trusted(["rgflow.data"], trust))
+    data.prepare_data()
+    data.setup("test")
+    return data.images(split)[:limit]
+
+
 def evaluate_split(
     flow: Flow,
     node: Mapping[str, Any],
@@ -74,10 +99,7 @@ def evaluate_split(
             are fewer than two images.
         FileNotFoundError: If the data are not there.
     """
-    data = build(node, "data", within=with_trusted(["rgflow.data"], trust))
-    data.prepare_data()
-    data.setup("test")
-    images = data.images(split)[:limit]
+    images = split_images(node, split, limit=limit, trust=trust)
     result = evaluate_bits_per_dim(flow, images, seed=seed)
     return {
         "bits_per_dim": result.mean,

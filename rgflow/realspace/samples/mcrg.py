@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rgflow.realspace.samples.jackknife import jackknife_error
+from rgflow.statistics.jackknife import jackknife_error
 
 Sites = tuple[tuple[int, int], ...]
 

@@ -10,12 +10,12 @@ import math
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rgflow.realspace.samples.block_filter import block_law, symmetrize
-from rgflow.realspace.samples.jackknife import jackknife_error
 from rgflow.realspace.samples.windows import Windows
-from rgflow.runtime.progress import progress
+from rgflow.statistics.information.critic import log_mean_exp, maximise, random_perceptron
+from rgflow.statistics.jackknife import jackknife_error
 
 
 class Bounds(NamedTuple):
@@ -46,7 +46,7 @@ def donsker_varadhan(law: Tensor, scores: Tensor) -> Tensor:
 
     Reference: arXiv:1801.04062.
     """
-    log_normalizer = (law.mean(0).log() + _log_mean_exp(scores)).logsumexp(0)
+    log_normalizer = (law.mean(0).log() + log_mean_exp(scores)).logsumexp(0)
     return (law * scores).sum(1).mean() - log_normalizer
 
 
@@ -65,7 +65,7 @@ def info_nce(law: Tensor, scores: Tensor) -> Tensor:
 
     Reference: arXiv:1807.03748; its use for renormalization: arXiv:2101.11633.
     """
-    return (law * (scores - _log_mean_exp(scores))).sum(1).mean()
+    return (law * (scores - log_mean_exp(scores))).sum(1).mean()
 
 
 def learn_filter(
@@ -111,25 +111,27 @@ def learn_filter(
     side = math.isqrt(spins)
     raw = (0.1 * torch.randn(side, side, generator=generator, device=drawn_on)).to(device)
     raw.requires_grad_()
-    critic = _critic(sites, hidden, generator).to(device)
+    critic = random_perceptron(sites, hidden, 2, generator).to(device)
     groups = [
-        {"params": critic.parameters(), "lr": learning_rate},
+        {"params": list(critic.parameters()), "lr": learning_rate},
         {"params": [raw], "lr": 10 * learning_rate},
     ]
-    optimizer = torch.optim.Adam(groups)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for _ in progress(range(steps), "training the filter"):
-        chosen = torch.randint(
-            len(training.blocks), (batch_size,), generator=generator, device=drawn_on
-        ).to(device)
+
+    def sum_of_bounds(chosen: Tensor) -> Tensor:
         weights = symmetrize(raw) if symmetric else raw
         law = block_law(training.blocks[chosen], weights.flatten())
         scores = critic(training.environment[chosen])
-        loss = -(info_nce(law, scores) + donsker_varadhan(law, scores))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
+        return info_nce(law, scores) + donsker_varadhan(law, scores)
+
+    maximise(
+        sum_of_bounds,
+        groups,
+        len(training.blocks),
+        generator,
+        steps=steps,
+        batch_size=batch_size,
+        what="training the filter",
+    )
     with torch.no_grad():
         weights = symmetrize(raw) if symmetric else raw
         law = block_law(test.blocks, weights.flatten())
@@ -156,25 +158,3 @@ def estimate_bounds(law: Tensor, scores: Tensor, bins: int = 20) -> Bounds:
         leave_one_out = [bound(law[bin_of != b], scores[bin_of != b]) for b in range(bins)]
         results += [bound(law, scores).item(), jackknife_error(torch.stack(leave_one_out))]
     return Bounds(*results)
-
-
-def _critic(sites: int, hidden: int, generator: torch.Generator) -> nn.Module:
-    """The critic ``f(t, e)``, a network ``(M, sites) -> (M, 2)`` with random initial weights."""
-    critic = nn.Sequential(
-        nn.Linear(sites, hidden),
-        nn.SiLU(),
-        nn.Linear(hidden, hidden),
-        nn.SiLU(),
-        nn.Linear(hidden, 2),
-    ).to(generator.device)
-    for layer in critic:
-        if isinstance(layer, nn.Linear):
-            bound = layer.in_features**-0.5
-            for parameter in (layer.weight, layer.bias):
-                nn.init.uniform_(parameter, -bound, bound, generator=generator)
-    return critic
-
-
-def _log_mean_exp(scores: Tensor) -> Tensor:
-    """Logarithm of the mean of ``exp`` over the samples, ``(M, 2) -> (2,)``."""
-    return scores.logsumexp(0) - math.log(len(scores))

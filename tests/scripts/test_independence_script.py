@@ -1,0 +1,91 @@
+"""The script that measures the independence of latents."""
+
+import json
+
+import pytest
+import torch
+from script_calls import call_script
+
+from rgflow.checkpoint import save_flow
+from rgflow.runtime.config import build
+
+FLOW = {
+    "_target_": "rgflow.models.conv_flow",
+    "side": 8,
+    "channels": 3,
+    "couplings": [2],
+    "hidden": [8],
+    "pixels": True,
+}
+DATA = {
+    "_target_": "rgflow.data.ImageDataModule",
+    "dataset": "msds1",
+    "side": 8,
+    "batch_size": 4,
+    "train_size": 8,
+    "validation_size": 6,
+    "test_size": 140,
+}
+FIELD = {
+    "_target_": "rgflow.models.conv_flow",
+    "side": 4,
+    "channels": 1,
+    "couplings": 2,
+    "hidden": 8,
+}
+ENERGY = {"_target_": "rgflow.energies.GaussianField", "side": 4, "m2": 0.3}
+
+
+def checkpoint(path, flow, **config):
+    save_flow(build(flow, "flow"), flow, path)
+    content = torch.load(path, weights_only=True)
+    content["config"] |= config
+    torch.save(content, path)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    checkpoint("laplace.ckpt", FLOW, data=DATA)
+    checkpoint("gaussian.ckpt", FLOW | {"prior": "gaussian"}, data=DATA)
+    checkpoint("field.ckpt", FIELD, energy=ENERGY)
+    checkpoint("bare.ckpt", FIELD)
+    return tmp_path
+
+
+def test_two_flows_of_images_and_one_of_fields(folder, capsys):
+    few = ["--latents", 60, "--samples", 140]
+    both = ["laplace.ckpt", "gaussian.ckpt"]
+    assert call_script("independence", *both, *few, "--out", "a.png", "--json", "a.json") == 0
+    table = capsys.readouterr().out
+    assert "laplace: " in table
+    report = json.loads((folder / "a.json").read_text())
+    assert list(report) == ["laplace", "gaussian"]
+    assert report["laplace"]["levels"] == 2
+    assert report["laplace"]["samples"] > 128
+    assert (folder / "a.png").stat().st_size > 10_000
+    fields = ["field.ckpt", "--out", "b.png", "--json", "-", "--samples", 512]
+    assert call_script("independence", *fields) == 0
+    report = json.loads(capsys.readouterr().out)["field"]
+    # the free field is correlated, and an untrained flow leaves that in its latents
+    found = report["matrix"]["values"]
+    assert found["mean"][0][0] > 5 * found["error"][0][0]
+    assert report["blocks"] == 64
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["bare.ckpt", "--out", "a.png"], "without data or energy"),
+        (["laplace.ckpt", "--out", "a.png", "--names", "a", "b"], "--names: got 2, expected 1"),
+        (["laplace.ckpt", "--out", "a.png", "--samples", 100], "expected at least 128"),
+        (["laplace.ckpt", "--out", "a.jpg"], "png"),
+    ],
+)
+def test_mistakes_end_in_one_line(folder, capsys, arguments, complaint):
+    assert call_script("independence", *arguments) == 1
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.count("\n") == 1
+    assert not (folder / "a.png").exists()
