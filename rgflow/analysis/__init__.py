@@ -3,7 +3,7 @@
 from rgflow.analysis.broken import broken_samples
 from rgflow.analysis.encoding import encode_images, latents_of_images
 from rgflow.analysis.geometry import bulk_distance
-from rgflow.analysis.independence import Independence, held_out_latents, latent_independence
+from rgflow.analysis.independence import Independence, latent_independence
 from rgflow.analysis.level_regression import regression_table
 from rgflow.analysis.level_table import LevelTable
 from rgflow.analysis.levels import latent_blocks, latents_by_level, level_reconstructions
@@ -24,7 +24,6 @@ __all__ = [
     "broken_samples",
     "bulk_distance",
     "encode_images",
-    "held_out_latents",
     "latent_blocks",
     "latent_direction",
     "latent_independence",

@@ -12,7 +12,6 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from rgflow.bijectors.pixels import dequantize
 from rgflow.flow import Flow
 from rgflow.runtime.counts import takes_counts
 from rgflow.runtime.fields import check_field
@@ -165,30 +164,6 @@ def latent_independence(
     return Independence(
         len(counts), keys[:, :2], keys[:, 2].double(), measures, tuple(counts.tolist())
     )
-
-
-@torch.no_grad()
-@takes_counts
-def held_out_latents(
-    flow: Flow, images: Tensor, *, batch_size: int = 256, seed: int = 0
-) -> Tensor:
-    """Latents of images, each with dequantization noise of its own, on the CPU.
-
-    Args:
-        flow: A flow of images, on any device.
-        images: uint8 ``(N, C, L, L)``.
-        batch_size: Images that go through the flow at a time.
-        seed: Seed of the noise.
-
-    Returns:
-        ``(N, C, L, L)`` in the type of the flow.
-    """
-    generator = generator_for("held-out latents", seed)
-    parts = []
-    for batch in progress(images.cpu().split(batch_size), "images"):
-        x = dequantize(batch, generator).to(flow.device, flow.dtype)
-        parts.append(flow.encode(x).cpu())
-    return torch.cat(parts)
 
 
 def _chosen_sites(level: Tensor, most: int, seed: int) -> Tensor:

@@ -13,6 +13,7 @@ from pathlib import Path
 from rgflow.analysis.generation_layers import SPACES
 from rgflow.analysis.receptive_fields import ReceptiveFields, receptive_fields
 from rgflow.checkpoint import load_config, load_flow
+from rgflow.commands.data_root import add_data_root, data_node
 from rgflow.commands.names import names_of
 from rgflow.evaluation.held_out import held_out_latents
 from rgflow.evaluation.receptive_fields import (
@@ -47,7 +48,7 @@ def main() -> None:
         default=1000,
         help="test images, or states of the target, whose latents' kurtosis is measured; 0: none",
     )
-    parser.add_argument("--data-root", help="folder of the data, that of training if not given")
+    add_data_root(parser)
     parser.add_argument("--features", type=int, default=12, help="features of a level on a sheet")
     parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
     parser.add_argument("--device", default="cpu")
@@ -79,8 +80,10 @@ def measure(args: argparse.Namespace) -> None:
     for path, name, flow in zip(args.checkpoints, names, flows, strict=True):
         z = None
         if args.events:
-            settings = {"seed": args.seed, "data_root": args.data_root, "trust": trust}
-            z = held_out_latents(flow, load_config(path), args.events, **settings)
+            config = load_config(path)
+            config["data"] = data_node(args, config)
+            settings = {"seed": args.seed, "trust": trust}
+            z = held_out_latents(flow, config, args.events, **settings).latents
         start = time.perf_counter()
         fields = receptive_fields(
             flow, n=args.points, seed=args.seed, temperature=args.temperature, space=args.space

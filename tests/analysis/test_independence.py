@@ -7,7 +7,7 @@ import pytest
 import torch
 from support import flow_of
 
-from rgflow.analysis import held_out_latents, latent_independence
+from rgflow.analysis import latent_independence
 from rgflow.analysis.independence import MEASURES
 from rgflow.runtime.json_text import json_text
 
@@ -81,15 +81,6 @@ def test_a_flow_without_levels_is_one_class():
     assert (found.levels, found.latents) == (1, (64,))
     value, error = found.matrix("values")
     assert abs(float(value)) < 4 * float(error) < 1e-3
-
-
-def test_noise_differs_from_image_to_image(flow):
-    same = torch.full((1, 2, 8, 8), 100, dtype=torch.uint8).repeat(4, 1, 1, 1)
-    z = held_out_latents(flow, same, batch_size=2)
-    assert z.shape == (4, 2, 8, 8)
-    assert z.flatten(1).unique(dim=0).shape[0] == 4
-    assert torch.equal(z, held_out_latents(flow, same, batch_size=2))
-    assert not torch.equal(z, held_out_latents(flow, same, batch_size=2, seed=1))
 
 
 def test_other_latents_are_refused(flow):

@@ -59,15 +59,15 @@ def test_two_flows_of_images_and_one_of_fields(folder, capsys):
     both = ["laplace.ckpt", "gaussian.ckpt"]
     assert call_script("independence", *both, *few, "--out", "a.png", "--json", "a.json") == 0
     table = capsys.readouterr().out
-    assert "laplace: " in table
+    assert "laplace (Laplace): " in table
     report = json.loads((folder / "a.json").read_text())
-    assert list(report) == ["laplace", "gaussian"]
-    assert report["laplace"]["levels"] == 2
-    assert report["laplace"]["samples"] > 128
+    assert list(report) == ["laplace (Laplace)", "gaussian (Gaussian)"]
+    assert report["laplace (Laplace)"]["levels"] == 2
+    assert report["laplace (Laplace)"]["samples"] > 128
     assert (folder / "a.png").stat().st_size > 10_000
     fields = ["field.ckpt", "--out", "b.png", "--json", "-", "--samples", 512]
     assert call_script("independence", *fields) == 0
-    report = json.loads(capsys.readouterr().out)["field"]
+    report = next(iter(json.loads(capsys.readouterr().out).values()))
     # the free field is correlated, and an untrained flow leaves that in its latents
     found = report["matrix"]["values"]
     assert found["mean"][0][0] > 5 * found["error"][0][0]
@@ -77,7 +77,7 @@ def test_two_flows_of_images_and_one_of_fields(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["bare.ckpt", "--out", "a.png"], "without data or energy"),
+        (["bare.ckpt", "--out", "a.png"], "without an energy"),
         (["laplace.ckpt", "--out", "a.png", "--names", "a", "b"], "--names: got 2, expected 1"),
         (["laplace.ckpt", "--out", "a.png", "--samples", 100], "expected at least 128"),
         (["laplace.ckpt", "--out", "a.jpg"], "png"),
