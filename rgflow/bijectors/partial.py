@@ -1,0 +1,251 @@
+"""Maps computed in part: what a few changed pixels, or latents, change, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.cell_layer import CellLayer, lattice_cells
+from rgflow.bijectors.cone_plan import ConePlan, Step, plan_decoding, plan_encoding
+from rgflow.bijectors.polyphase import merge_phases, split_phases
+from rgflow.hierarchy import Hierarchy
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A known image or field with all that a flow makes of it on the way to its latents.
+
+    It costs one full encoding and the memory of all intermediate fields, about ``4/3`` of an image
+    for each layer of a level. It is a constant: no gradient flows into it, and it is of no use
+    once the weights have changed.
+
+    Attributes:
+        bijector: The map that was traced.
+        x: The known image or field, ``(B, C, L, L)``.
+        z: Its latents, ``(B, C, L, L)``.
+        log_det: That of the encoding, ``(B,)``.
+        fields: For each level the fields before and after each of its layers, ``(C, S S, B)``.
+        cell_log_dets: For each level and layer the log_dets of all cells, ``(cells, B)``.
+    """
+
+    bijector: Bijector
+    x: Tensor
+    z: Tensor
+    log_det: Tensor
+    fields: tuple[tuple[Tensor, ...], ...]
+    cell_log_dets: tuple[tuple[Tensor, ...], ...]
+
+
+class ChangedSites(NamedTuple):
+    """What a partial map has computed.
+
+    Attributes:
+        sites: ``(n,)`` int64, sites ``row * L + column`` of the image or of the latent layout.
+        values: Their values, ``(B, C, n)``.
+        log_det: That of the full map, ``(B,)``; None if only some of the changed pixels were asked
+            for, as it depends on the others as well.
+        blocks: Number of blocks and mixed cells that were computed.
+    """
+
+    sites: Tensor
+    values: Tensor
+    log_det: Tensor | None
+    blocks: int
+
+    def paste(self, known: Tensor) -> Tensor:
+        """A copy of known fields or latents, ``(B or 1, C, L, L)``, with these values in it."""
+        known = known.expand(len(self.values), -1, -1, -1)
+        return known.flatten(2).index_copy(2, self.sites, self.values).view_as(known)
+
+
+@torch.no_grad()
+def trace(bijector: Bijector, x: Tensor) -> Trace:
+    """Encodes x, ``(B, C, L, L)``, and keeps all intermediate fields, at the cost of one encoding.
+
+    Raises:
+        ValueError: If the map has no levels that could be computed one after another.
+    """
+    levels, _ = levels_of(bijector)
+    bijector._check(x)
+    batch, channels, side, _ = x.shape
+    field = x.flatten(2).permute(1, 2, 0).contiguous()  # (C, L L, B)
+    total, fields, cell_log_dets, emitted = 0, [], [], []
+    for layers in levels:
+        known, log_dets = [field], []
+        for layer in layers:
+            sites = lattice_cells(layer, side, x.device)  # (k k, n)
+            cells = field[:, sites]  # (C, k k, n, B)
+            images, log_det = layer.map_cells(cells, sites, inverse=False)
+            field = torch.empty_like(field)
+            field[:, sites] = images
+            known.append(field)
+            log_dets.append(log_det)
+            total = total + log_det.sum(0)
+        fields.append(tuple(known))
+        cell_log_dets.append(tuple(log_dets))
+        kept, *rest = split_phases(field.permute(2, 0, 1).unflatten(2, (side, side)))
+        emitted.append(rest)
+        side //= 2
+        last, field = field, kept.permute(1, 2, 3, 0).reshape(channels, side * side, batch)
+    top = 2 * side
+    z = last.permute(2, 0, 1).unflatten(2, (top, top))
+    for rest in reversed(emitted[:-1]):
+        z = merge_phases((z, *rest))
+    return Trace(bijector, x.detach(), z, total, tuple(fields), tuple(cell_log_dets))
+
+
+def encode_inside(
+    bijector: Bijector, x: Tensor, known: Trace, pixels: Tensor | ConePlan
+) -> ChangedSites:
+    """Latents that change when some pixels of a known image do: those of the inference cone.
+
+    Args:
+        bijector: The map that was traced.
+        x: ``(B, C, L, L)``, or the values of the masked pixels alone, ``(B, C, n)`` in row-major
+            order. Outside of the mask it counts as the known image.
+        known: Of one image, or of as many as x has.
+        pixels: Mask ``(L, L)`` of the pixels that may differ, or a plan of them.
+
+    Raises:
+        ValueError: If shapes or types do not fit.
+    """
+    plan = pixels if isinstance(pixels, ConePlan) else encoding_plan(bijector, pixels)
+    values = _checked(bijector, x, known, plan, plan.levels[0].reads)
+    outputs, change = [], None
+    for level in plan.levels:
+        for step in level.steps:
+            values, gain = _run(step, values, known, inverse=False)
+            change = gain if change is None else change + gain
+        outputs.append(values.index_select(1, level.emitted))
+        values = values.index_select(1, level.up)
+    log_det = known.log_det if change is None else known.log_det + change
+    values = torch.cat(outputs, 1).permute(2, 0, 1)
+    return ChangedSites(plan.sites, values, log_det.expand(len(values)), plan.blocks)
+
+
+def decode_inside(
+    bijector: Bijector,
+    z: Tensor,
+    known: Trace,
+    latents: Tensor | ConePlan,
+    pixels: Tensor | None = None,
+) -> ChangedSites:
+    """Pixels that change when some latents of a known image do: those of the generation cone.
+
+    Coarse latents change all pixels. With ``pixels`` only these are computed, from the latents on
+    which they depend, so that the work follows the cone of the mask.
+
+    Args:
+        bijector: The map that was traced.
+        z: ``(B, C, L, L)``, or the values of the masked latents alone, ``(B, C, n)`` in row-major
+            order. Outside of the mask it counts as the latents of the known image.
+        known: Of one image, or of as many as z has.
+        latents: Mask ``(L, L)`` of the latents that may differ, or a plan of them.
+        pixels: Mask ``(L, L)`` of the pixels that are asked for; all if None.
+
+    Raises:
+        ValueError: If shapes or types do not fit, or if a plan and ``pixels`` are given.
+    """
+    if isinstance(latents, ConePlan) and pixels is not None:
+        raise ValueError("pixels: got a mask beside a plan, expected it when the plan is made")
+    plan = latents if isinstance(latents, ConePlan) else decoding_plan(bijector, latents, pixels)
+    reads = torch.cat([level.reads for level in plan.levels])
+    source = _checked(bijector, z, known, plan, reads)
+    values, change, start = source[:, :0], None, 0
+    for level in plan.levels:
+        entering = source[:, start : start + len(level.reads)]
+        start += len(level.reads)
+        values = torch.cat((values, entering), 1)
+        for step in level.steps:
+            values, gain = _run(step, values, known, inverse=True)
+            change = gain if change is None else change + gain
+    log_det = None
+    if plan.everything:
+        log_det = -known.log_det if change is None else change - known.log_det
+        log_det = log_det.expand(source.shape[2])
+    return ChangedSites(plan.sites, values.permute(2, 0, 1), log_det, plan.blocks)
+
+
+def encoding_plan(bijector: Bijector, pixel_mask: Tensor) -> ConePlan:
+    """What `encode_inside` computes for a mask of pixels, ``(L, L)``, to be used several times."""
+    levels, hierarchy = levels_of(bijector)
+    return plan_encoding(levels, hierarchy, pixel_mask, device_of(bijector))
+
+
+def decoding_plan(
+    bijector: Bijector, latent_mask: Tensor, pixel_mask: Tensor | None = None
+) -> ConePlan:
+    """What `decode_inside` computes for these masks, ``(L, L)``, to be used several times."""
+    levels, hierarchy = levels_of(bijector)
+    return plan_decoding(levels, hierarchy, latent_mask, pixel_mask, device_of(bijector))
+
+
+def levels_of(bijector: Bijector) -> tuple[tuple[tuple[CellLayer, ...], ...], Hierarchy]:
+    """The layers of each level and the geometry of a map with levels.
+
+    Raises:
+        ValueError: For a map without levels, or with a map behind them.
+    """
+    levels, hierarchy = bijector.layers_by_level, bijector.hierarchy
+    if levels is None or hierarchy is None:
+        raise ValueError(
+            f"got a {type(bijector).__name__} without levels, expected a MERA, with nothing but "
+            "maps of single sites in front: only such a map can be computed in part"
+        )
+    return levels, hierarchy
+
+
+def device_of(bijector: Bijector) -> torch.device:
+    """The device of the weights."""
+    return next((p.device for p in bijector.parameters()), torch.device("cpu"))
+
+
+def _run(step: Step, values: Tensor, known: Trace, *, inverse: bool) -> tuple[Tensor, Tensor]:
+    """The changed values ``(C, n, B)`` after a layer, and by how much its log_det changes."""
+    fields = known.fields[step.level]
+    batch = values.shape[2]
+    if len(step.known):
+        rest = fields[step.position + inverse].index_select(1, step.known)
+        values = torch.cat((values, rest.expand(-1, -1, batch)), 1)
+    cells = values.index_select(1, step.order)
+    cells = cells.view(len(values), *step.sites.shape, batch)
+    images, log_det = step.layer.map_cells(cells, step.sites, inverse=inverse)
+    images = images.flatten(1, 2)
+    if step.kept is not None:
+        images = images.index_select(1, step.kept)
+    before = known.cell_log_dets[step.level][step.position].index_select(0, step.cells)
+    # the known log_dets are those of encoding
+    change = (log_det + before if inverse else log_det - before).sum(0)
+    return images, change
+
+
+def _checked(
+    bijector: Bijector, source: Tensor, known: Trace, plan: ConePlan, reads: Tensor
+) -> Tensor:
+    """The changed inputs, ``(C, n, B)``, in the order in which a plan reads them."""
+    if known.bijector is not bijector:
+        raise ValueError("known: got the trace of another map, expected one of this map")
+    if source.dim() == 4:
+        bijector._check(source)
+        values = source.flatten(2).index_select(2, reads)
+    else:
+        channels = known.x.shape[1]
+        if source.dim() != 3 or source.shape[1:] != (channels, len(reads)):
+            raise ValueError(
+                f"got values of shape {tuple(source.shape)}, expected (B, {channels}, "
+                f"{len(reads)}) for the masked sites, or whole fields"
+            )
+        values = source.index_select(2, reads.argsort().argsort())
+    batch = len(known.x)
+    if batch not in (1, len(source)):
+        raise ValueError(
+            f"known: got the trace of {batch} fields, expected 1 or {len(source)} as there are "
+            "fields to map"
+        )
+    if known.x.dtype != source.dtype:
+        raise ValueError(f"got {source.dtype}, expected {known.x.dtype} as the trace has")
+    return values.permute(1, 2, 0)
