@@ -57,8 +57,8 @@ class ChangedSites(NamedTuple):
     blocks: int
 
     def paste(self, known: Tensor) -> Tensor:
-        """A copy of known fields or latents, ``(B or 1, C, L, L)``, with these values in it."""
-        known = known.expand(len(self.values), -1, -1, -1)
+        """A copy of known fields or latents, ``(B or fewer, C, L, L)``, with these values."""
+        known = _versions(known, 0, len(self.values))
         return known.flatten(2).index_copy(2, self.sites, self.values).view_as(known)
 
 
@@ -107,7 +107,8 @@ def encode_inside(
         bijector: The map that was traced.
         x: ``(B, C, L, L)``, or the values of the masked pixels alone, ``(B, C, n)`` in row-major
             order. Outside of the mask it counts as the known image.
-        known: Of one image, or of as many as x has.
+        known: Of as many images as x has, or of one, or of fewer: x then has the same number of
+            versions of each known image, one after another.
         pixels: Mask ``(L, L)`` of the pixels that may differ, or a plan of them.
 
     Raises:
@@ -122,9 +123,10 @@ def encode_inside(
             change = gain if change is None else change + gain
         outputs.append(values.index_select(1, level.emitted))
         values = values.index_select(1, level.up)
-    log_det = known.log_det if change is None else known.log_det + change
     values = torch.cat(outputs, 1).permute(2, 0, 1)
-    return ChangedSites(plan.sites, values, log_det.expand(len(values)), plan.blocks)
+    log_det = _versions(known.log_det, 0, len(values))
+    log_det = log_det if change is None else log_det + change
+    return ChangedSites(plan.sites, values, log_det, plan.blocks)
 
 
 def decode_inside(
@@ -143,7 +145,7 @@ def decode_inside(
         bijector: The map that was traced.
         z: ``(B, C, L, L)``, or the values of the masked latents alone, ``(B, C, n)`` in row-major
             order. Outside of the mask it counts as the latents of the known image.
-        known: Of one image, or of as many as z has.
+        known: Of one or more images, as in `encode_inside`.
         latents: Mask ``(L, L)`` of the latents that may differ, or a plan of them.
         pixels: Mask ``(L, L)`` of the pixels that are asked for; all if None.
 
@@ -165,8 +167,8 @@ def decode_inside(
             change = gain if change is None else change + gain
     log_det = None
     if plan.everything:
-        log_det = -known.log_det if change is None else change - known.log_det
-        log_det = log_det.expand(source.shape[2])
+        log_det = -_versions(known.log_det, 0, source.shape[2])
+        log_det = log_det if change is None else log_det + change
     return ChangedSites(plan.sites, values.permute(2, 0, 1), log_det, plan.blocks)
 
 
@@ -210,7 +212,7 @@ def _run(step: Step, values: Tensor, known: Trace, *, inverse: bool) -> tuple[Te
     batch = values.shape[2]
     if len(step.known):
         rest = fields[step.position + inverse].index_select(1, step.known)
-        values = torch.cat((values, rest.expand(-1, -1, batch)), 1)
+        values = torch.cat((values, _versions(rest, 2, batch)), 1)
     cells = values.index_select(1, step.order)
     cells = cells.view(len(values), *step.sites.shape, batch)
     images, log_det = step.layer.map_cells(cells, step.sites, inverse=inverse)
@@ -218,6 +220,7 @@ def _run(step: Step, values: Tensor, known: Trace, *, inverse: bool) -> tuple[Te
     if step.kept is not None:
         images = images.index_select(1, step.kept)
     before = known.cell_log_dets[step.level][step.position].index_select(0, step.cells)
+    before = _versions(before, 1, batch)
     # the known log_dets are those of encoding
     change = (log_det + before if inverse else log_det - before).sum(0)
     return images, change
@@ -241,11 +244,23 @@ def _checked(
             )
         values = source.index_select(2, reads.argsort().argsort())
     batch = len(known.x)
-    if batch not in (1, len(source)):
+    if len(source) % batch:
         raise ValueError(
-            f"known: got the trace of {batch} fields, expected 1 or {len(source)} as there are "
-            "fields to map"
+            f"known: got the trace of {batch} fields, expected one of {len(source)} or of a "
+            "divisor of that, as there are fields to map"
         )
     if known.x.dtype != source.dtype:
         raise ValueError(f"got {source.dtype}, expected {known.x.dtype} as the trace has")
     return values.permute(1, 2, 0)
+
+
+def _versions(known: Tensor, axis: int, count: int) -> Tensor:
+    """Known numbers with the batch on ``axis``, repeated so that there are ``count``."""
+    batch = known.shape[axis]
+    if batch == count:
+        return known
+    if batch == 1:
+        shape = [-1] * known.dim()
+        shape[axis] = count
+        return known.expand(shape)
+    return known.repeat_interleave(count // batch, axis)
