@@ -136,6 +136,7 @@ def main() -> None:
     for name in ("starts", "search", "warmup", "trajectories"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Effort(), name))
     parser.add_argument("--measure", help="function that measures factors, module:function")
+    parser.add_argument("--data-root", help="folder of the data, that of training if not given")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", help="folder for a picture of each mask")

@@ -1,4 +1,9 @@
-"""Maps computed in part: what a few changed pixels, or latents, change, and nothing else."""
+"""Maps computed in part: what a few changed pixels, or latents, change, and nothing else.
+
+Block levels are computed block by block, so that the work follows the cone. A level of another
+kind, such as one of convolutions, whose cones are wide, is computed as a whole wherever the change
+reaches it, and counts with all its blocks. The numbers are those of the full map in both cases.
+"""
 
 from __future__ import annotations
 
