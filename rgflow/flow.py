@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from rgflow.bijectors import partial
 from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.cone_plan import ConePlan
-from rgflow.bijectors.partial import ChangedSites, Trace
+from rgflow.bijectors.known import Trace, trace
+from rgflow.bijectors.partial import ChangedSites
 from rgflow.hierarchy import Hierarchy
 from rgflow.priors import Prior, Temperature
 from rgflow.runtime.counts import takes_counts
@@ -114,7 +115,7 @@ class Flow(nn.Module):
     def trace(self, x: Tensor) -> Trace:
         """A known image with all that the flow makes of it, for partial maps, see `Trace`."""
         self._check_type(x)
-        return partial.trace(self.bijector, x)
+        return trace(self.bijector, x)
 
     def encode_inside(self, x: Tensor, known: Trace, pixels: Tensor | ConePlan) -> ChangedSites:
         """The latents that change with some pixels, see `partial.encode_inside`."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from rgflow.bijectors import partial
 from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.chain import Chain
+from rgflow.bijectors.known import trace
 from rgflow.energies.gradient import minus_gradient
 from rgflow.flow import Flow
 
@@ -48,7 +49,7 @@ class PixelCompletion:
         if self._levels.layers_by_level is not None:
             self._plan = partial.encoding_plan(self._levels, unknown)
             signs = (1, -1) if flow.z2 else (1,)
-            self._traces = [partial.trace(self._levels, sign * self._known) for sign in signs]
+            self._traces = [trace(self._levels, sign * self._known) for sign in signs]
             sites = self._plan.sites
             self._cone_prior = flow.prior.of_shape((x.shape[1], len(sites)))
             self._rest = [  # the log density of all latents outside of the cone

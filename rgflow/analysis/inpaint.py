@@ -134,12 +134,7 @@ def posterior_samples(
 ) -> HMCChains:
     """Chains of unknown pixels under ``q(x_unknown | x_known)``, one chain for each image.
 
-    Args:
-        flow: The flow.
-        x: Fields or images as the flow takes them, ``(B, C, L, L)``.
-        known: ``(L, L)`` bool.
-        effort: Numbers of steps.
-        seed: Seed of all randomness.
+    The arguments are those of `inpaint`, with x as the flow takes it.
 
     Returns:
         Samples ``(T, B, C, n)``, in the coordinates of `PixelCompletion`: for a flow of fields the

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rgflow.bijectors.cell_geometry import blocks_of, cells_of, sites_of, spread
 from rgflow.bijectors.cell_layer import CellLayer
-from rgflow.bijectors.whole_lattice import WholeLattice
-from rgflow.hierarchy import Hierarchy, Reach
+from rgflow.hierarchy import Hierarchy
 
 Levels = Sequence[Sequence[CellLayer]]
 
@@ -189,8 +189,8 @@ def _needed(levels: Levels, full: int, pixels: np.ndarray) -> list[list[np.ndarr
         side = full >> h
         sites = [pixels]
         for layer in layers:
-            cells = np.unique(_places(layer, side, sites[-1])[0])
-            sites.append(_sites_of_cells(layer, side, cells).ravel())
+            cells = np.unique(cells_of(layer, side, sites[-1])[0])
+            sites.append(sites_of(layer, side, cells).ravel())
         needed.append(sites)
         rows, columns = np.divmod(sites[-1], side)
         even = (rows % 2 == 0) & (columns % 2 == 0)
@@ -208,60 +208,22 @@ def _step(
     inverse: bool,
 ) -> tuple[Step, np.ndarray, int]:
     """One layer, the sites that have changed after it, and the number of blocks that it costs."""
-    cell_of, within = _places(layer, side, dirty)
+    cell_of, within = cells_of(layer, side, dirty)
     cells, column = np.unique(cell_of, return_inverse=True)
-    sites = _sites_of_cells(layer, side, cells)  # (k k, n)
+    sites = sites_of(layer, side, cells)  # (k k, n)
     order = np.full(sites.size, -1)
     order[within * len(cells) + column] = np.arange(len(dirty))
     rest = np.flatnonzero(order < 0)
     order[rest] = np.arange(len(dirty), sites.size)
     changed = np.ones(sites.shape, dtype=bool)
     changed.ravel()[rest] = False
-    changed = _spread(layer, side, sites, changed, inverse=inverse)
+    changed = spread(layer, side, sites, changed, inverse=inverse)
     if asked_for is not None:
         changed &= np.isin(sites, asked_for)
     kept = None if changed.all() else np.flatnonzero(changed)
     flat = sites.ravel()
     step = Step(layer, *place, cells, sites, flat[rest], order, kept)
-    return step, flat if kept is None else flat[kept], _cost(layer, side, len(cells))
-
-
-def _places(layer: CellLayer, side: int, sites: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The cell of each site, and which of its sites it is."""
-    k = layer.cell
-    rows, columns = ((part + layer.offset) % side for part in np.divmod(sites, side))
-    return rows // k * (side // k) + columns // k, rows % k * k + columns % k
-
-
-def _sites_of_cells(layer: CellLayer, side: int, cells: np.ndarray) -> np.ndarray:
-    """The sites of cells, ``(k k, n)``."""
-    k = layer.cell
-    rows, columns = (part * k - layer.offset for part in np.divmod(cells, side // k))
-    inner = np.arange(k)[:, None]
-    rows, columns = (rows + inner) % side, (columns + inner) % side  # (k, n)
-    return (rows[:, None] * side + columns[None]).reshape(k * k, -1)
-
-
-def _spread(
-    layer: CellLayer, side: int, sites: np.ndarray, changed: np.ndarray, *, inverse: bool
-) -> np.ndarray:
-    """The sites of some cells that depend on the changed ones, both ``(k k, n)``."""
-    reaches: Sequence[Reach] = layer.reaches or ()
-    for reach in reversed(reaches) if inverse else reaches:
-        if isinstance(layer, WholeLattice):
-            lattice = torch.from_numpy(changed.reshape(side, side))
-            changed = reach.spread(lattice).numpy().reshape(-1, 1)
-        else:
-            reads, writes = (np.array(p).reshape(-1, 1) for p in (reach.reads, reach.writes))
-            changed = changed | ((changed & reads).any(0) & writes)
-    return changed
-
-
-def _cost(layer: CellLayer, side: int, cells: int) -> int:
-    """Blocks that a layer costs on that many cells; maps of single sites cost none."""
-    if isinstance(layer, WholeLattice):
-        return sum((side // reach.cell) ** 2 for reach in layer.reaches or () if reach.cell > 1)
-    return cells if layer.cell > 1 else 0
+    return step, flat if kept is None else flat[kept], blocks_of(layer, side, len(cells))
 
 
 def _finished(
@@ -285,7 +247,7 @@ def _finished(
         finished.append(LevelPlan(reads, steps, up, emitted))
     sides = [hierarchy.side >> h for h in range(len(levels))]
     everywhere = sum(
-        _cost(layer, side, (side // layer.cell) ** 2)
+        blocks_of(layer, side, (side // layer.cell) ** 2)
         for side, layers in zip(sides, levels, strict=True)
         for layer in layers
     )

@@ -11,6 +11,7 @@ from rgflow.bijectors import partial
 from rgflow.bijectors.base import Bijector
 from rgflow.bijectors.cell_layer import CellLayer
 from rgflow.bijectors.cone_plan import ConePlan
+from rgflow.bijectors.known import Trace, trace
 from rgflow.bijectors.polyphase import merge_phases, split_phases
 from rgflow.bijectors.whole_lattice import cell_layers_of
 from rgflow.hierarchy import Hierarchy
@@ -150,12 +151,12 @@ class MERA(Bijector):
             total = total + log_det
         return field, total
 
-    def trace(self, x: Tensor) -> partial.Trace:
-        """A known field with all intermediate ones, see `partial.trace`."""
-        return partial.trace(self, x)
+    def trace(self, x: Tensor) -> Trace:
+        """A known field with all intermediate ones, see `known.trace`."""
+        return trace(self, x)
 
     def encode_inside(
-        self, x: Tensor, known: partial.Trace, pixels: Tensor | ConePlan
+        self, x: Tensor, known: Trace, pixels: Tensor | ConePlan
     ) -> partial.ChangedSites:
         """The latents that change with some pixels, see `partial.encode_inside`."""
         return partial.encode_inside(self, x, known, pixels)
@@ -163,7 +164,7 @@ class MERA(Bijector):
     def decode_inside(
         self,
         z: Tensor,
-        known: partial.Trace,
+        known: Trace,
         latents: Tensor | ConePlan,
         pixels: Tensor | None = None,
     ) -> partial.ChangedSites:

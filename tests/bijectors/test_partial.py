@@ -14,6 +14,7 @@ from rgflow.bijectors import (
     PixelLogit,
     partial,
 )
+from rgflow.bijectors.known import trace
 from rgflow.bijectors.partial import decoding_plan, encoding_plan
 from rgflow.models import (
     BlockLevels,
@@ -246,7 +247,7 @@ def test_maps_of_single_sites_in_front_take_part():
     ]
     chain = perturbed(Chain([*front, levels]))
     x = torch.randn(2, *event, dtype=torch.float64)
-    known = partial.trace(chain, x)
+    known = trace(chain, x)
     mask = MASKS["two_places"]
     other = torch.where(mask, torch.randn_like(x), x)
     z, log_det = chain(other)
