@@ -9,7 +9,11 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from rgflow.bijectors import partial
 from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.cone_plan import ConePlan
+from rgflow.bijectors.known import Trace, trace
+from rgflow.bijectors.partial import ChangedSites
 from rgflow.hierarchy import Hierarchy
 from rgflow.priors import Prior, Temperature
 from rgflow.runtime.counts import takes_counts
@@ -107,6 +111,21 @@ class Flow(nn.Module):
         """Generation ``z -> x``; ``flow.bijector.inverse(z)`` gives the log_det too."""
         self._check_type(z)
         return self.bijector.inverse(z)[0]
+
+    def trace(self, x: Tensor) -> Trace:
+        """A known image with all that the flow makes of it, for partial maps, see `Trace`."""
+        self._check_type(x)
+        return trace(self.bijector, x)
+
+    def encode_inside(self, x: Tensor, known: Trace, pixels: Tensor | ConePlan) -> ChangedSites:
+        """The latents that change with some pixels, see `partial.encode_inside`."""
+        return partial.encode_inside(self.bijector, x, known, pixels)
+
+    def decode_inside(
+        self, z: Tensor, known: Trace, latents: Tensor | ConePlan, pixels: Tensor | None = None
+    ) -> ChangedSites:
+        """The pixels that change with some latents, see `partial.decode_inside`."""
+        return partial.decode_inside(self.bijector, z, known, latents, pixels)
 
     @takes_counts
     def sample(

@@ -67,6 +67,10 @@ class Prior(nn.Module, ABC):
             raise ValueError(f"a temperature must be finite and not negative, got {temperature}")
         return self._draw((n, *self.event_shape), generator) * scale
 
+    def of_shape(self, event_shape: tuple[int, ...]) -> Prior:
+        """The same law for events of another shape, such as some of the entries alone."""
+        return type(self)(event_shape).to(self.anchor)
+
     def _positive(self, temperature: Temperature) -> Tensor:
         scale = torch.as_tensor(temperature).to(self.anchor)
         if not ((scale > 0) & scale.isfinite()).all():

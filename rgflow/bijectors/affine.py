@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.cell_layer import CellLayer
 from rgflow.hierarchy import Reach
 
 
@@ -48,6 +49,26 @@ class ElementwiseAffine(Bijector):
     def reaches(self) -> tuple[()]:
         """Empty, as every entry is mapped on its own."""
         return ()
+
+    cell, offset = 1, 0
+
+    @property
+    def cell_layers(self) -> tuple[CellLayer, ...]:
+        """This layer, whose cells are single sites."""
+        return (self,)
+
+    def map_cells(self, cells: Tensor, sites: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        """Some sites, see `CellLayer`."""
+        log_scale, shift = (self._at(p, sites)[..., None] for p in (self.log_scale, self.shift))
+        log_det = log_scale.sum((0, 1)).expand(*cells.shape[2:])
+        if inverse:
+            return (cells - shift) * torch.exp(-log_scale), -log_det
+        return torch.addcmul(shift, cells, log_scale.exp()), log_det
+
+    def _at(self, parameter: Tensor, sites: Tensor) -> Tensor:
+        """A parameter at sites ``(1, n)`` of the lattice, ``(C, 1, 1)`` or ``(C, 1, n)``."""
+        flat = parameter.flatten(1)
+        return flat[..., None] if flat.shape[1] == 1 else flat[:, sites]
 
     def _log_det(self, x: Tensor) -> Tensor:
         return self.log_scale.expand(self.event_shape).sum().expand(x.shape[0])
@@ -120,18 +141,24 @@ class ChannelMixing(Bijector):
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast(x.device.type, enabled=False):  # a rounded matrix has no exact inverse
-            lower, upper = self._factors()
-            return _matmul(self.permutation @ lower @ upper, x), self._log_det(x)
+            return _matmul(self.matrix(x), x), self._log_det(x)
 
     def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
         with torch.autocast(z.device.type, enabled=False):
-            # LAPACK has no half precision
-            lower, upper = (factor.to(_solved_in(z)) for factor in self._factors())
-            half = torch.linalg.solve_triangular(
-                lower, self.permutation.T.to(lower).contiguous(), upper=False, unitriangular=True
-            )
-            matrix = torch.linalg.solve_triangular(upper, half, upper=True)
-            return _matmul(matrix.to(z), z), -self._log_det(z)
+            return _matmul(self.inverse_matrix(z), z), -self._log_det(z)
+
+    def matrix(self, x: Tensor) -> Tensor:
+        """W, ``(C, C)``, for products with x."""
+        lower, upper = self._factors()
+        return self.permutation @ lower @ upper
+
+    def inverse_matrix(self, z: Tensor) -> Tensor:
+        """The inverse of W in the type of z, for which LAPACK has no half precision."""
+        lower, upper = (factor.to(_solved_in(z)) for factor in self._factors())
+        half = torch.linalg.solve_triangular(
+            lower, self.permutation.T.to(lower).contiguous(), upper=False, unitriangular=True
+        )
+        return torch.linalg.solve_triangular(upper, half, upper=True).to(z)
 
 
 def _solved_in(x: Tensor) -> torch.dtype:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,9 @@ from rgflow.hierarchy import Hierarchy, Reach
 from rgflow.ops.compiler import keep_buffers_apart
 from rgflow.runtime.counts import whole_numbers
 from rgflow.runtime.fields import check_field
+
+if TYPE_CHECKING:
+    from rgflow.bijectors.cell_layer import CellLayer
 
 Shape = tuple[int, ...]
 EventShape = Shape | tuple[Shape, ...]
@@ -66,6 +69,19 @@ class Bijector(nn.Module, ABC):
     @property
     def hierarchy(self) -> Hierarchy | None:
         """Levels and cones of the latents; None for a map without levels."""
+        return None
+
+    @property
+    def cell_layers(self) -> tuple[CellLayer, ...] | None:
+        """Layers, in forward order, that can be computed on some of their cells alone.
+
+        None for a map that can only be computed as a whole. Partial maps then compute all of it.
+        """
+        return None
+
+    @property
+    def layers_by_level(self) -> tuple[tuple[CellLayer, ...], ...] | None:
+        """The layers of each level, fine to coarse; None for a map without levels."""
         return None
 
     @abstractmethod

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rgflow.bijectors.affine import ElementwiseAffine
 from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.cell_layer import CellLayer
 from rgflow.bijectors.cells import CellMixing
 from rgflow.bijectors.chain import Chain
 from rgflow.bijectors.coupling import CouplingChain
@@ -75,6 +76,33 @@ class BlockLayer(Bijector):
             for c in self.couplings.bijectors
         )
 
+    @property
+    def cell(self) -> int:
+        """Side of a block."""
+        return self.block
+
+    @property
+    def cell_layers(self) -> tuple[CellLayer, ...]:
+        """This layer, whose cells are its blocks."""
+        return (self,)
+
+    def map_cells(self, cells: Tensor, sites: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        """Some blocks, see `CellLayer`."""
+        channels, k = len(cells), self.block
+        x = cells.flatten(2)  # (C, K K, n * B)
+        if k % 2:
+            halves = self._halves_of_odd(x)
+        else:
+            x = x.view(channels, k // 2, 2, k // 2, 2, -1).permute(2, 4, 0, 1, 3, 5)
+            halves = self._halves_of_phases(x.reshape(4, channels * k * k // 4, -1))
+        halves, log_det = (self.couplings.inverse if inverse else self.couplings)(halves)
+        if k % 2:
+            x = self._odd_of_halves(halves)
+        else:
+            x = self._phases_of_halves(halves).view(2, 2, channels, k // 2, k // 2, -1)
+            x = x.permute(2, 3, 0, 4, 1, 5).reshape(channels, k * k, -1)
+        return x.view(cells.shape), log_det.view(cells.shape[2:])
+
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         halves, log_det = self.couplings(self._split(x))
         return self._merge(halves), log_det.view(self._blocks, len(x)).sum(0)
@@ -96,14 +124,31 @@ class BlockLayer(Bijector):
             x = x.roll((self.offset, self.offset), (1, 2))
         if k % 2:  # in an odd block, sites in row-major order alternate in colour
             x = x.view(channels, n, k, n, k, -1).permute(0, 2, 4, 1, 3, 5)  # (C, K, K, n, n, B)
-            x = x.reshape(channels, k * k, -1)
-            return tuple(self._transposed(x[:, i::2].flatten(0, 1)) for i in range(2))
+            return self._halves_of_odd(x.reshape(channels, k * k, -1))
         x = x.view(channels, n, k // 2, 2, n, k // 2, 2, -1)
         x = x.permute(3, 6, 0, 2, 5, 1, 4, 7)  # (2, 2, C, K/2, K/2, n, n, B)
-        p00, p01, p10, p11 = x.reshape(4, channels * k * k // 4, -1).unbind()
+        return self._halves_of_phases(x.reshape(4, channels * k * k // 4, -1))
+
+    def _halves_of_phases(self, phases: Tensor) -> tuple[Tensor, Tensor]:
+        """The two colours of blocks of even side, from ``(4, C K K / 4, N)``."""
+        p00, p01, p10, p11 = phases.unbind()
         if self.couplings.batch_innermost:
             return torch.cat((p00, p11)).T, torch.cat((p01, p10)).T
         return torch.cat((p00.T, p11.T), 1), torch.cat((p01.T, p10.T), 1)
+
+    def _phases_of_halves(self, halves: tuple[Tensor, Tensor]) -> Tensor:
+        (p00, p11), (p01, p10) = (h.T.chunk(2) for h in halves)
+        return torch.stack((p00, p01, p10, p11))
+
+    def _halves_of_odd(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The two colours of blocks of odd side, from ``(C, K K, N)``."""
+        first, second = (self._transposed(x[:, i::2].flatten(0, 1)) for i in range(2))
+        return first, second
+
+    def _odd_of_halves(self, halves: tuple[Tensor, Tensor]) -> Tensor:
+        even, odd = (h.T.unflatten(0, (self.event_shape[0], -1)) for h in halves)
+        pairs = torch.stack((even[:, :-1], odd), 2).flatten(1, 2)
+        return torch.cat((pairs, even[:, -1:]), 1)
 
     def _transposed(self, half: Tensor) -> Tensor:
         """``(features, N)`` to ``(N, features)``, with N innermost if couplings are faster so."""
@@ -113,14 +158,10 @@ class BlockLayer(Bijector):
         channels, side, _ = self.event_shape
         k, n = self.block, side // self.block
         if k % 2:
-            even, odd = (h.T.unflatten(0, (channels, -1)) for h in halves)
-            pairs = torch.stack((even[:, :-1], odd), 2).flatten(1, 2)
-            x = torch.cat((pairs, even[:, -1:]), 1).view(channels, k, k, n, n, -1)
+            x = self._odd_of_halves(halves).view(channels, k, k, n, n, -1)
             x = x.permute(0, 3, 1, 4, 2, 5)  # (C, n, K, n, K, B)
         else:
-            (p00, p11), (p01, p10) = (h.T.chunk(2) for h in halves)
-            x = torch.stack((p00, p01, p10, p11))
-            x = x.view(2, 2, channels, k // 2, k // 2, n, n, -1)
+            x = self._phases_of_halves(halves).view(2, 2, channels, k // 2, k // 2, n, n, -1)
             x = x.permute(2, 5, 3, 0, 6, 4, 1, 7)  # (C, n, K/2, 2, n, K/2, 2, B)
         x = x.reshape(channels, side, side, -1)
         if self.offset:
@@ -201,6 +242,11 @@ class BlockLevel(Bijector):
     def reaches(self) -> tuple[Reach, ...]:
         """The reaches of all couplings, layer by layer."""
         return self.layers.reaches
+
+    @property
+    def cell_layers(self) -> tuple[CellLayer, ...]:
+        """All layers, each of which is computed block by block."""
+        return self.layers.cell_layers
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.layers(x)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rgflow.bijectors.affine import ChannelMixing
 from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.cell_layer import CellLayer
 from rgflow.bijectors.polyphase import PHASES
 from rgflow.hierarchy import Reach, full_pattern
 from rgflow.runtime.counts import takes_counts
@@ -80,6 +81,23 @@ class CellMixing(Bijector):
     def reaches(self) -> tuple[Reach, ...]:
         """All sites of a cell."""
         return self.matrix.reaches
+
+    cell, offset = 2, 0
+
+    @property
+    def cell_layers(self) -> tuple[CellLayer, ...]:
+        """This layer, with cells of two by two sites."""
+        return (self,)
+
+    def map_cells(self, cells: Tensor, sites: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        """Some cells, see `CellLayer`."""
+        stack = cells.transpose(0, 1).reshape(4 * len(cells), -1)  # (4 C, n * B)
+        with torch.autocast(cells.device.type, enabled=False):
+            mixing = self.matrix
+            matrix = mixing.inverse_matrix(stack) if inverse else mixing.matrix(stack)
+            image = (matrix @ stack).view(4, *cells.shape[::2], cells.shape[3])
+        log_det = mixing.log_diagonal.sum().expand(cells.shape[2:])
+        return image.transpose(0, 1), -log_det if inverse else log_det
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         stack, log_det = self.matrix(self._stacked(x))

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from rgflow.bijectors.base import Bijector, Event
+from rgflow.bijectors.cell_layer import CellLayer
 from rgflow.bijectors.memory import Memory, check_memory, run_in_sequence
+from rgflow.bijectors.whole_lattice import cell_layers_of
 from rgflow.hierarchy import Hierarchy, Reach
 
 
@@ -53,6 +55,22 @@ class Chain(Bijector):
         """The hierarchy of the one part that couples sites, if all others act site by site."""
         others = [b for b in self.bijectors if b.reaches != ()]
         return others[0].hierarchy if len(others) == 1 else None
+
+    @property
+    def cell_layers(self) -> tuple[CellLayer, ...] | None:
+        """Those of all parts; None if one of them can only be computed as a whole."""
+        parts = [bijector.cell_layers for bijector in self.bijectors]
+        return None if None in parts else tuple(layer for part in parts for layer in part)
+
+    @property
+    def layers_by_level(self) -> tuple[tuple[CellLayer, ...], ...] | None:
+        """Those of the last part, if all parts before it act site by site: they join level 0."""
+        *front, last = self.bijectors
+        levels = last.layers_by_level
+        if levels is None or any(bijector.reaches != () for bijector in front):
+            return None
+        first = tuple(layer for bijector in front for layer in cell_layers_of(bijector))
+        return (first + levels[0], *levels[1:])
 
     def _forward(self, x: Event) -> tuple[Event, Tensor]:
         return run_in_sequence(list(self.bijectors), x, self.memory, inverse=False)

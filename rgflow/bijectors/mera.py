@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
+from rgflow.bijectors import partial
 from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.cell_layer import CellLayer
+from rgflow.bijectors.cone_plan import ConePlan
+from rgflow.bijectors.known import Trace, trace
 from rgflow.bijectors.polyphase import merge_phases, split_phases
+from rgflow.bijectors.whole_lattice import cell_layers_of
 from rgflow.hierarchy import Hierarchy
 
 
@@ -76,6 +82,98 @@ class MERA(Bijector):
     def level_bijectors(self) -> tuple[Bijector, ...]:
         """The levels, fine to coarse."""
         return tuple(self.get_submodule(f"level{h}") for h in range(self._count))
+
+    @property
+    def layers_by_level(self) -> tuple[tuple[CellLayer, ...], ...]:
+        """The layers of each level; a level that cannot be computed in parts is one of them."""
+        return tuple(cell_layers_of(level) for level in self.level_bijectors)
+
+    def split_latents(self, z: Tensor) -> tuple[Tensor, ...]:
+        """The latents of each level, fine to coarse, as views of z, ``(B, C, L, L)``.
+
+        Those of a level of side S are ``(B, C, 3, S/2, S/2)``: the sites with (row, column) modulo
+        2 of (1, 1), (0, 1) and (1, 0). The last level emits all of its sites, ``(B, C, S, S)``.
+        """
+        self._check(z)
+        latents = []
+        for _ in range(self._count - 1):
+            z, *rest = split_phases(z)
+            latents.append(torch.stack(rest, 2))
+        return (*latents, z)
+
+    def encode_to(self, level: int, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...], Tensor]:
+        """Renormalizes x down to the field that enters ``level``.
+
+        Args:
+            level: 0 gives x itself, and the number of levels is not allowed.
+            x: ``(B, C, L, L)``.
+
+        Returns:
+            The field ``(B, C, L_h, L_h)``, the latents of all finer levels as `split_latents` has
+            them, and the log_det ``(B,)``.
+
+        Raises:
+            ValueError: If there is no such level.
+        """
+        self._check(x)
+        self._check_level(level)
+        emitted, total = [], x.new_zeros(len(x))
+        for bijector in self.level_bijectors[:level]:
+            y, log_det = bijector(x)
+            x, *rest = split_phases(y)
+            emitted.append(torch.stack(rest, 2))
+            total = total + log_det
+        return x, tuple(emitted), total
+
+    def decode_from(
+        self, level: int, field: Tensor, latents: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Generates x from the field that enters ``level`` and the latents of all finer levels.
+
+        Args:
+            level: 0 to the number of levels minus one.
+            field: ``(B, C, L_h, L_h)``.
+            latents: The first ``level`` parts, at least, of `split_latents`.
+
+        Returns:
+            x, ``(B, C, L, L)``, and the log_det of the map that was applied, ``(B,)``.
+
+        Raises:
+            ValueError: If there is no such level, or latents of a finer level are missing.
+        """
+        self._check_level(level)
+        if len(latents) < level:
+            raise ValueError(f"latents: got those of {len(latents)} levels, expected {level}")
+        total = field.new_zeros(len(field))
+        finer = list(zip(self.level_bijectors[:level], latents, strict=False))
+        for bijector, rest in reversed(finer):
+            field, log_det = bijector.inverse(merge_phases((field, *rest.unbind(2))))
+            total = total + log_det
+        return field, total
+
+    def trace(self, x: Tensor) -> Trace:
+        """A known field with all intermediate ones, see `known.trace`."""
+        return trace(self, x)
+
+    def encode_inside(
+        self, x: Tensor, known: Trace, pixels: Tensor | ConePlan
+    ) -> partial.ChangedSites:
+        """The latents that change with some pixels, see `partial.encode_inside`."""
+        return partial.encode_inside(self, x, known, pixels)
+
+    def decode_inside(
+        self,
+        z: Tensor,
+        known: Trace,
+        latents: Tensor | ConePlan,
+        pixels: Tensor | None = None,
+    ) -> partial.ChangedSites:
+        """The pixels that change with some latents, see `partial.decode_inside`."""
+        return partial.decode_inside(self, z, known, latents, pixels)
+
+    def _check_level(self, level: int) -> None:
+        if level not in range(self._count):
+            raise ValueError(f"level {level} does not exist, expected 0 to {self._count - 1}")
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         emitted = []

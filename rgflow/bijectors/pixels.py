@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.cell_layer import CellLayer
 from rgflow.bijectors.chain import Chain
 from rgflow.ops.choice import are_readable
 from rgflow.runtime.fields import check_field
@@ -110,19 +111,44 @@ class PixelLogit(Bijector):
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         _check_intensities(x)
+        z, log_slope = self._logits(x)
+        return z, self._constant() + log_slope.flatten(1).sum(1)
+
+    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        x, log_slope = self._intensities(z)
+        return x, log_slope.flatten(1).sum(1) - self._constant()
+
+    def _logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and the logarithms of their derivatives up to that of ``slope``."""
         p = x * self.slope + self.start
         near = p.clamp(1 - EDGE, EDGE)
         log_p, log_q = near.log(), torch.log1p(-near)
         # d logit(p) / dp = 1 / (p (1 - p)), and beyond the bound its value at the bound
         z = log_p - log_q + (p - near) / (EDGE * (1 - EDGE))
-        return z, self._constant() - (log_p + log_q).flatten(1).sum(1)
+        return z, -(log_p + log_q)
 
-    def _inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def _intensities(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Intensities, and the logarithms of their derivatives up to that of ``1 / slope``."""
         near = z.clamp(-BOUND, BOUND)
         log_p, log_q = F.logsigmoid(near), F.logsigmoid(-near)
-        log_det = (log_p + log_q).flatten(1).sum(1) - self._constant()
         p = torch.sigmoid(near) + (z - near) * (EDGE * (1 - EDGE))
-        return (p - self.start) / self.slope, log_det
+        return (p - self.start) / self.slope, log_p + log_q
+
+    cell, offset = 1, 0
+
+    @property
+    def cell_layers(self) -> tuple[CellLayer, ...]:
+        """This layer, whose cells are single pixels."""
+        return (self,)
+
+    def map_cells(self, cells: Tensor, sites: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        """Some pixels, see `CellLayer`."""
+        if inverse:
+            image, log_slope = self._intensities(cells)
+        else:
+            image, log_slope = self._logits(cells)
+        log_det = log_slope.sum((0, 1)) + len(cells) * math.log(self.slope) * (-1) ** inverse
+        return image, log_det
 
     def _constant(self) -> float:
         return math.prod(self.event_shape) * math.log(self.slope)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rgflow.bijectors.base import Bijector
+from rgflow.bijectors.cell_layer import CellLayer
 from rgflow.bijectors.transforms import RationalQuadratic
 from rgflow.ops import apply_elementwise
 
@@ -41,6 +42,20 @@ class ElementwiseSpline(Bijector):
     def reaches(self) -> tuple[()]:
         """Empty, as every entry is mapped on its own."""
         return ()
+
+    cell, offset = 1, 0
+
+    @property
+    def cell_layers(self) -> tuple[CellLayer, ...]:
+        """This layer, whose cells are single sites."""
+        return (self,)
+
+    def map_cells(self, cells: Tensor, sites: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
+        """Some sites, see `CellLayer`."""
+        flat = cells.flatten(1)  # (C, n * B)
+        raw = self.parameters_by_channel[..., None].expand(-1, -1, flat.shape[1])
+        image, log_slope = apply_elementwise(self.transform, flat, raw, inverse=inverse)
+        return image.view(cells.shape), log_slope.view(cells.shape).sum((0, 1))
 
     def _run(self, x: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
         flat = x.transpose(0, 1).flatten(1)  # (C, B * sites)

@@ -21,3 +21,14 @@ def test_nearest_images_are_those_of_a_search_one_by_one():
 def test_an_empty_set_is_refused():
     with pytest.raises(ValueError, match="empty set"):
         nearest_images(torch.zeros(1, 1, 2, 2, dtype=torch.uint8), [])
+
+
+def test_pixels_that_do_not_count_are_not_compared():
+    images = torch.zeros(1, 1, 2, 2, dtype=torch.uint8)
+    images[..., 0] = 9
+    near = torch.tensor([[[[9, 200], [9, 200]]], [[[8, 0], [8, 0]]]], dtype=torch.uint8)
+    compared = torch.tensor([[True, False], [True, False]])
+    found = nearest_images(images, [near], compared)
+    assert torch.equal(found.images[0], near[0])
+    assert found.differences.tolist() == [0.0]
+    assert torch.equal(nearest_images(images, [near]).images[0], near[1])

@@ -1,0 +1,206 @@
+"""Restoration of test images: error inside and around the mask, log density, time, latents.
+
+    python benchmarks/restoration.py flow.ckpt realnvp.ckpt [--sizes 4 8 12] [--json FILE]
+
+All checkpoints are of one data set. Flows with levels restore in three ways. Flows without, such
+as Real NVP, find the most probable completion with all latents, and with as many latent sites as
+the first flow with levels may change, chosen at random, the known pixels held to a tolerance.
+Beside them, the pixels of the training image that is nearest by the known pixels are copied.
+``--measure mypackage.module:function`` names a function that measures factors of uint8 images, as
+`rgflow.analysis` has them for MSDS; their squared differences from the original are then reported.
+"""
+
+import argparse
+import importlib
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from measure import machine, print_table
+from torch import Tensor
+
+from rgflow import Flow
+from rgflow.analysis import nearest_images
+from rgflow.analysis.inpaint import METHODS, Effort, inpaint
+from rgflow.bijectors.pixels import bits_per_dim, dequantize, to_image
+from rgflow.checkpoint import load_config, load_flow
+from rgflow.plotting.images import save_figure
+from rgflow.plotting.restoration import restoration_figure
+from rgflow.runtime.config import build
+from rgflow.runtime.json_text import write_json
+from rgflow.runtime.progress import progress, progress_bars
+
+Measure = Callable[[Tensor], Mapping[str, Any]]
+PART = 4  # images that are restored at a time
+
+
+class Restored(NamedTuple):
+    """Images ``(N, C, L, L)`` uint8, numbers by image ``(N,)``, and costs."""
+
+    images: Tensor
+    moved: Tensor
+    bits: Tensor
+    latents: int
+    blocks: int | None
+    seconds: float
+
+
+def square(side: int, size: int) -> Tensor:
+    """Unknown pixels in the middle, ``(L, L)``."""
+    mask = torch.zeros(side, side, dtype=torch.bool)
+    start = (side - size) // 2
+    mask[start : start + size, start : start + size] = True
+    return mask
+
+
+def restored(
+    flow: Flow, images: Tensor, unknown: Tensor, method: str, args: argparse.Namespace, **how: Any
+) -> Restored:
+    """All images, a few at a time."""
+    effort = Effort(args.starts, args.search, warmup=args.warmup, trajectories=args.trajectories)
+    found, begin = [], time.perf_counter()
+    for i, part in enumerate(progress(images.split(PART), method)):
+        seed = args.seed + i
+        found.append(inpaint(flow, part, ~unknown, method, effort=effort, seed=seed, **how))
+    seconds = time.perf_counter() - begin
+    log_prob = torch.cat([one.log_prob for one in found])
+    return Restored(
+        to_image(torch.cat([one.images for one in found])),
+        torch.cat([one.moved for one in found]),
+        bits_per_dim(log_prob, flow.event_shape),
+        found[0].latents_touched,
+        found[0].blocks,
+        seconds / len(images),
+    )
+
+
+def copied(flow: Flow, images: Tensor, unknown: Tensor, data: Any) -> Restored:
+    """Pixels of the training images that are nearest by the known pixels."""
+    begin = time.perf_counter()
+    near = nearest_images(images, data.split("train").parts(), ~unknown)
+    seconds = time.perf_counter() - begin
+    copies = torch.where(unknown, near.images, images)
+    noise = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        log_prob = flow.log_prob(dequantize(copies, noise).to(flow.dtype))
+    bits = bits_per_dim(log_prob, flow.event_shape)
+    return Restored(copies, near.differences, bits, 0, None, seconds / len(images))
+
+
+def factor_errors(measure: Measure | None, images: Tensor, truth: Tensor) -> dict[str, float]:
+    """The mean squared difference of each factor, over images and places where both are known."""
+    if measure is None:
+        return {}
+    ours, theirs = measure(images), measure(truth)
+    errors = {}
+    for name, a in ours.items():
+        b = theirs[name]
+        weights = a.weights * b.weights
+        squares = (a.values - b.values).square().sum(-1) * weights
+        errors[f"{name} error"] = round(float(squares.sum() / weights.sum()), 5)
+    return errors
+
+
+def row(name: str, size: int, result: Restored, images: Tensor, unknown: Tensor) -> dict[str, Any]:
+    """One row of the table; errors are means over images with their standard errors."""
+    off = (result.images.double() - images.double())[..., unknown].flatten(1)
+    return {
+        "mask": f"{size} x {size}",
+        "method": name,
+        "inside": _with_error(off.square().mean(1).sqrt()),
+        "around": _with_error(result.moved.double()),
+        "bits per dim": _with_error(result.bits.double()),
+        "latent sites": result.latents,
+        "blocks": "-" if result.blocks is None else result.blocks,
+        "s an image": f"{result.seconds:.2g}",
+    }
+
+
+def _with_error(values: Tensor) -> str:
+    return f"{float(values.mean()):.3g} +- {float(values.std() / len(values) ** 0.5):.2g}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoints", nargs="+")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[4, 8, 12])
+    parser.add_argument("--count", type=int, default=16, help="test images")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument(
+        "--tolerance", type=float, default=4.0, help="shades, constrained Real NVP"
+    )
+    for name in ("starts", "search", "warmup", "trajectories"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(Effort(), name))
+    parser.add_argument("--measure", help="function that measures factors, module:function")
+    parser.add_argument("--data-root", help="folder of the data, that of training if not given")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", help="folder for a picture of each mask")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    measure = None
+    if args.measure:
+        module, _, function = args.measure.partition(":")
+        measure = getattr(importlib.import_module(module), function)
+    flows = {Path(path).stem: load_flow(path) for path in args.checkpoints}
+    node = load_config(args.checkpoints[0])["data"]
+    data = build(node | ({"root": args.data_root} if args.data_root else {}), "data")
+    data.prepare_data()
+    data.setup("test")
+    images = data.images("test")[: args.count]
+    with progress_bars():
+        rows = [
+            line for size in args.sizes for line in table(size, flows, images, data, args, measure)
+        ]
+    print_table(rows)
+    if args.json:
+        settings = {k: v for k, v in vars(args).items() if k != "json"}
+        write_json(args.json, {"machine": machine(), "settings": settings, "rows": rows})
+
+
+def table(
+    size: int,
+    flows: dict[str, Flow],
+    images: Tensor,
+    data: Any,
+    args: argparse.Namespace,
+    measure: Measure | None,
+) -> list[dict[str, Any]]:
+    """All rows of one size of the mask."""
+    side = images.shape[-1]
+    unknown = square(side, size)
+    results: dict[str, Restored] = {}
+    leading = next((f for f in flows.values() if f.hierarchy is not None), None)
+    for name, flow in flows.items():
+        if flow.hierarchy is not None:
+            for method in args.methods:
+                results[f"{name}: {method}"] = restored(flow, images, unknown, method, args)
+            continue
+        results[f"{name}: mode"] = restored(flow, images, unknown, "mode", args)
+        if leading is not None:
+            count = int(leading.hierarchy.inference_cone(unknown).sum())
+            order = torch.randperm(side * side, generator=torch.Generator().manual_seed(args.seed))
+            chosen = torch.zeros(side * side, dtype=torch.bool)
+            chosen[order[:count]] = True
+            how = {"latents": chosen.view(side, side), "tolerance": args.tolerance}
+            results[f"{name}: mode, {count} latents"] = restored(
+                flow, images, unknown, "mode", args, **how
+            )
+    results["nearest training image"] = copied(next(iter(flows.values())), images, unknown, data)
+    if args.out:
+        Path(args.out).mkdir(parents=True, exist_ok=True)
+        shown = {name: result.images[:8] for name, result in results.items()}
+        save_figure(restoration_figure(images[:8], unknown, shown), Path(args.out) / f"{size}.png")
+    return [
+        row(name, size, result, images, unknown) | factor_errors(measure, result.images, images)
+        for name, result in results.items()
+    ]
+
+
+if __name__ == "__main__":
+    main()
