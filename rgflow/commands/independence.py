@@ -5,21 +5,19 @@ are Monte-Carlo states.
 """
 
 import argparse
-from typing import Any
 
-from rgflow.analysis import Independence, latent_independence
+from rgflow.analysis import latent_independence
 from rgflow.checkpoint import load_config, load_flow
 from rgflow.commands.data_root import add_data_root, data_node
 from rgflow.commands.names import names_of
 from rgflow.evaluation.held_out import CHAINS, held_out_latents
+from rgflow.evaluation.independence import TITLE, dependence_tables, independence_text
 from rgflow.plotting.images import save_figure
-from rgflow.plotting.independence import DependenceTable, independence_figure
+from rgflow.plotting.independence import independence_figure
 from rgflow.runtime.command_line import Parser, add_trust, one_line_errors, trusted_modules
 from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import add_json, check_json, write_report
 from rgflow.runtime.progress import progress, progress_bars
-
-KINDS = {"values": "copula of z", "sizes": "copula of |z|"}
 
 
 def main() -> None:
@@ -67,29 +65,6 @@ def measure(args: argparse.Namespace) -> None:
             flow, z, most_latents=args.latents, blocks=chains, seed=args.seed
         )
         reports[name] = found.report() | {"checkpoint": str(path), "seed": args.seed}
-        tables[name] = {kind: table_of(found, key) for key, kind in KINDS.items()}
-    title = "Residual mutual information of latents, baseline subtracted"
-    save_figure(independence_figure(tables, title), args.out)
-    write_report(args, reports, printed)
-
-
-def table_of(found: Independence, measure: Any) -> DependenceTable:
-    curves = [found.by_distance(measure, level) for level in range(found.levels)]
-    return DependenceTable(*found.matrix(measure, nearest=True), curves)
-
-
-def printed(reports: dict[str, Any]) -> str:
-    """A table: mean informations of neighbours by level, in 1e-3 nats."""
-    lines = []
-    for name, report in reports.items():
-        lines.append(f"{name}: {report['samples']} samples, latents by level {report['latents']}")
-        lines.append("  mean information of neighbouring latents, 1e-3 nats, by levels")
-        for measure in report["nearest"]:
-            lines.append(f"  {measure}")
-            table = report["nearest"][measure]
-            for values, errors in zip(table["mean"], table["error"], strict=True):
-                cells = (
-                    f"{1e3 * v:8.3f} ± {1e3 * e:5.3f}" for v, e in zip(values, errors, strict=True)
-                )
-                lines.append("   " + "  ".join(cells))
-    return "\n".join(lines)
+        tables[name] = dependence_tables(found)
+    save_figure(independence_figure(tables, TITLE), args.out)
+    write_report(args, reports, independence_text)

@@ -7,7 +7,6 @@ ones by HMC. The known pixels are kept in all of them.
 
 import argparse
 import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,19 @@ import torch
 from torch import Tensor
 
 from rgflow import Flow
-from rgflow.analysis.inpaint import METHODS, Effort, Inpainted, inpaint
-from rgflow.bijectors.pixels import SHADES, acts_on_pixels, bits_per_dim, to_image
+from rgflow.analysis.inpaint import METHODS, Effort
+from rgflow.bijectors.pixels import SHADES, acts_on_pixels, to_image
 from rgflow.checkpoint import load_config, load_flow
 from rgflow.data.image_files import read_image
-from rgflow.plotting.images import sample_image, save_figure
-from rgflow.plotting.restoration import restoration_figure
+from rgflow.evaluation.images import split_images
+from rgflow.evaluation.restoration import restoration_text, restore
+from rgflow.plotting.images import save_figure
 from rgflow.runtime.command_line import (
     Parser,
     add_trust,
     one_line_errors,
     trusted_modules,
 )
-from rgflow.runtime.config import build, with_trusted
 from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import add_json, check_json, write_report
 from rgflow.runtime.progress import progress_bars
@@ -73,7 +72,7 @@ def main() -> None:
         args = parser.parse_args()
         check_output(args.out, ".png")
         check_json(args)
-        write_report(args, restored(args), table)
+        write_report(args, restored(args), restoration_text)
 
 
 def restored(args: argparse.Namespace) -> dict[str, Any]:
@@ -84,27 +83,18 @@ def restored(args: argparse.Namespace) -> dict[str, Any]:
     unknown = read_mask(args.mask, flow.event_shape[-1])
     x = originals(flow, args, trust)
     effort = Effort(args.starts, args.search, warmup=args.warmup, trajectories=args.trajectories)
-    report, pictures = {}, {}
-    for method in args.method:
-        begin = time.perf_counter()
-        found = inpaint(
-            flow,
-            x,
-            ~unknown,
-            method,
-            temperature=args.temperature,
-            tolerance=0.0 if method == "prior" else args.tolerance,
-            effort=effort,
-            seed=args.seed,
-        )
-        seconds = time.perf_counter() - begin
-        report[method] = numbers(flow, found, x, unknown) | {"seconds": round(seconds, 2)}
-        pictures[method] = sample_image(flow, found.images).cpu()
-    shown = x.cpu() if x.dtype == torch.uint8 else sample_image(flow, x).cpu()
-    one = report[args.method[0]]
-    title = f"{one['latents_touched']} of {one['latents_in_all']} latent sites may change"
-    save_figure(restoration_figure(shown, unknown, pictures, title), args.out)
-    return report
+    found = restore(
+        flow,
+        x,
+        unknown,
+        args.method,
+        temperature=args.temperature,
+        tolerance=args.tolerance,
+        effort=effort,
+        seed=args.seed,
+    )
+    save_figure(found.figure(), args.out)
+    return found.report
 
 
 def read_mask(given: str, side: int) -> Tensor:
@@ -155,49 +145,4 @@ def originals(flow: Flow, args: argparse.Namespace, trust: list[str]) -> Tensor:
     node = load_config(args.checkpoint).get("data") or {}
     if "_target_" not in node:
         raise ValueError(f"{args.checkpoint}: got a config without data, expected --images")
-    data = build(node, "data", within=with_trusted(["rgflow.data"], trust))
-    data.prepare_data()
-    data.setup("test")
-    return data.images("test")[:count]
-
-
-def numbers(flow: Flow, found: Inpainted, x: Tensor, unknown: Tensor) -> dict[str, Any]:
-    """A report in plain numbers: errors in shades for images, otherwise in the field's units."""
-    images, given = found.images.cpu(), x.cpu()
-    if given.dtype == torch.uint8:
-        images, given = to_image(images).double(), given.double()
-    inside = (images - given)[..., unknown].square().mean().sqrt()
-    report = {
-        "error_inside": float(inside),
-        "known_pixels_moved": float(found.moved.square().mean().sqrt()),
-        "tolerance": found.tolerance,
-        "log_prob": found.log_prob.tolist(),
-        "latents_touched": found.latents_touched,
-        "latents_in_all": found.latents.numel(),
-        "blocks": found.blocks,
-        "blocks_in_all": found.all_blocks,
-        "evaluations": found.evaluations,
-        "acceptance": found.acceptance,
-        "step_size": found.step_size,
-    }
-    if acts_on_pixels(flow.bijector):
-        bits = bits_per_dim(found.log_prob, flow.event_shape).mean()
-        report["bits_per_dim"] = float(bits)
-    return report
-
-
-def table(report: dict[str, Any]) -> str:
-    """The report for a reader."""
-    names = ("error_inside", "known_pixels_moved", "latents_touched", "blocks", "blocks_in_all")
-    names += ("evaluations", "acceptance", "seconds")
-    lines = ["method".ljust(20) + "".join(method.rjust(12) for method in report)]
-    for name in names:
-        cells = (_cell(part[name]).rjust(12) for part in report.values())
-        lines.append(name.replace("_", " ").ljust(20) + "".join(cells))
-    return "\n".join(lines)
-
-
-def _cell(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return str(value) if isinstance(value, int) else f"{value:.3g}"
+    return split_images(node, "test", limit=count, trust=trust)

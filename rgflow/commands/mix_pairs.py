@@ -7,12 +7,12 @@ from torch import Tensor
 
 from rgflow import Flow
 from rgflow.analysis.encoding import latents_of_images
-from rgflow.analysis.mixed_factors import MixedPairs, mix_pairs
+from rgflow.analysis.mixed_factors import mix_pairs
 from rgflow.checkpoint import load_config, load_flow
 from rgflow.commands.data_root import add_data_root, data_node
 from rgflow.evaluation.msds_factors import measured_factors, msds_kind, msds_test_images
-from rgflow.evaluation.shown_factors import mixed_text
-from rgflow.plotting.images import labelled_grid, save_figure
+from rgflow.evaluation.shown_factors import mixed_figure, mixed_text
+from rgflow.plotting.images import save_figure
 from rgflow.runtime.command_line import refuse_options, trusted_modules
 from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import add_json, check_json, plain, write_report
@@ -20,7 +20,6 @@ from rgflow.runtime.seeds import generator_for
 
 OPTIONS = ("of", "seed", "data_root", "json")
 """Options that only pairs have."""
-SHOWN = 8  # pairs in the picture
 
 
 def add_pairs(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +49,7 @@ def mix_many(args: argparse.Namespace) -> None:
     z = latents(flow.double(), node, args, seed, trust)
     mixed = mix_pairs(flow, *z.chunk(2), partial(measured_factors, kind=kind), seed=seed)
     what = "samples" if args.of == "samples" else "test images"
-    save_figure(labelled_grid(*picture(mixed), f"{what}: A at levels >= h, B below"), args.out)
+    save_figure(mixed_figure(mixed, what), args.out)
     report = {"dataset": f"msds{kind}", "of": what, "seed": seed} | plain(mixed.factors)
     write_report(args, report, lambda _: mixed_text(mixed.factors, what))
 
@@ -65,12 +64,3 @@ def latents(
         return flow.prior.sample(count, temperature, generator_for("pairs", seed))
     refuse_options(args, ["temperature"], "expected it only with samples")
     return latents_of_images(flow, msds_test_images(node, count, trust).images, seed)
-
-
-def picture(mixed: MixedPairs) -> tuple[list[Tensor], list[str], list[list[str]]]:
-    """Rows, their names, and the labels over the images of the first row."""
-    rows = list(mixed.images[:, :SHOWN].transpose(0, 1))
-    cuts = [f"h = {h}" for h in mixed.factors.cuts]
-    cuts[0], cuts[-1] = f"A ({cuts[0]})", f"B ({cuts[-1]})"
-    blank = [""] * len(cuts)
-    return rows, [f"pair {i + 1}" for i in range(len(rows))], [cuts, *[blank] * (len(rows) - 1)]

@@ -18,14 +18,13 @@ from torch import Tensor
 
 from rgflow.analysis import encode_images
 from rgflow.analysis.generation_layers import level_of_latents
-from rgflow.analysis.principal import principal_directions
-from rgflow.analysis.walk import latent_direction, random_directions, walk
+from rgflow.analysis.walk import latent_direction, walk
 from rgflow.bijectors.pixels import acts_on_pixels
 from rgflow.checkpoint import load_flow
 from rgflow.data.image_files import read_image
+from rgflow.evaluation.walks import Walk, principal_walks, random_walks, walk_figure
 from rgflow.flow import Flow
-from rgflow.plotting.images import sample_image, save_figure
-from rgflow.plotting.sheets import SheetRow, sheet_figure
+from rgflow.plotting.images import save_figure
 from rgflow.runtime.command_line import (
     Parser,
     add_trust,
@@ -98,21 +97,17 @@ def draw(args: argparse.Namespace) -> None:
     flow.requires_grad_(False)
     z = starts(flow, args, args.rows if kind == "latent" and args.image is None else 1)
     if kind == "latent":
-        groups = along_latent(flow, args, z, place, values)
+        walks = list(along_latent(flow, args, z, place, values))
     else:
-        groups = along_directions(flow, args, z, kind, values)
-    labels, pictures = zip(*groups, strict=True)
-    x = torch.stack(pictures)  # (rows, K, C, L, L), which have one scale of colours
-    images = sample_image(flow, x.flatten(0, 1)).unflatten(0, x.shape[:2])
-    rows = [SheetRow(label, row) for label, row in zip(labels, images, strict=True)]
+        walks = list(along_directions(flow, args, z, kind, values))
     start = args.image or f"sample of seed {args.seed} at temperature {args.temperature:g}"
     title = f"{args.direction}, start: {start}"
-    save_figure(sheet_figure(rows, title, [f"{v:+.3g}" if v else "0" for v in values]), args.out)
+    save_figure(walk_figure(flow, walks, values, title), args.out)
 
 
 def along_latent(
     flow: Flow, args: argparse.Namespace, z: Tensor, place: str, values: Sequence[float]
-) -> Iterator[tuple[str, Tensor]]:
+) -> Iterator[Walk]:
     try:
         latent = [int(part) for part in place.split(",")]
     except ValueError:
@@ -124,33 +119,19 @@ def along_latent(
     if args.level not in (None, level):
         raise ValueError(f"--level: got {args.level}, expected {level}, that of latent:{place}")
     for i, row in enumerate(walk(flow, z, direction, values).transpose(0, 1)):
-        yield f"level {level}\nsample {i + 1}", row
+        yield Walk(f"level {level}\nsample {i + 1}", row)
 
 
 def along_directions(
     flow: Flow, args: argparse.Namespace, z: Tensor, kind: str, values: Sequence[float]
-) -> Iterator[tuple[str, Tensor]]:
+) -> Iterator[Walk]:
     count = int(level_of_latents(flow).max()) + 1
     for h in progress(range(count) if args.level is None else [args.level], "levels"):
         if kind == "random":
-            directions = random_directions(flow, h, args.rows, args.seed)
-            labels = [f"random {i + 1}" for i in range(args.rows)]
+            yield from random_walks(flow, z, h, args.rows, values, args.seed)
         else:
-            found = principal_directions(
-                flow,
-                h,
-                args.rows,
-                args.points,
-                seed=args.seed,
-                temperature=args.points_temperature,
-            )
-            directions = found.directions
-            labels = [
-                f"|dx/dv| {size:.2g} ± {error:.2g}"
-                for size, error in zip(found.response, found.error, strict=True)
-            ]
-        for label, direction in zip(labels, directions, strict=True):
-            yield f"level {h}\n{label}", walk(flow, z, direction, values)[:, 0]
+            options = {"points": args.points, "temperature": args.points_temperature}
+            yield from principal_walks(flow, z, h, args.rows, values, seed=args.seed, **options)
 
 
 def starts(flow: Flow, args: argparse.Namespace, count: int) -> Tensor:

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from rgflow.analysis.bootstrap import Estimated
 from rgflow.analysis.level_table import LevelTable
-from rgflow.analysis.mixed_factors import MixedFactors
+from rgflow.analysis.mixed_factors import MixedFactors, MixedPairs
 from rgflow.evaluation.level_factors import LevelFactors
 from rgflow.evaluation.summary import shown
 from rgflow.plotting.heat_tables import HeatTable, heat_tables
+from rgflow.plotting.images import labelled_grid
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +25,7 @@ HEADINGS = {
 }
 FROM = {"samples": "samples of the flow", "images": "encoded test images"}
 _NAME, _COLUMN = 16, 20  # characters
+_SHOWN = 8  # pairs in a picture
 
 
 def level_factors_text(report: LevelFactors) -> str:
@@ -66,6 +68,16 @@ def table_lines(table: LevelTable) -> Iterator[str]:
     yield _line("C", _cells(table.completeness))
     d, c = _cells(table.overall)
     yield f"disentanglement D {d}, completeness C {c}"
+
+
+def mixed_figure(mixed: MixedPairs, what: str) -> Figure:
+    """The first pairs at all cut-offs; ``what`` says of what they are."""
+    rows = list(mixed.images[:, :_SHOWN].transpose(0, 1))
+    cuts = [f"h = {h}" for h in mixed.factors.cuts]
+    cuts[0], cuts[-1] = f"A ({cuts[0]})", f"B ({cuts[-1]})"
+    blank = [""] * len(cuts)
+    names, labels = [f"pair {i + 1}" for i in range(len(rows))], [blank] * (len(rows) - 1)
+    return labelled_grid(rows, names, [cuts, *labels], f"{what}: A at levels >= h, B below")
 
 
 def mixed_text(mixed: MixedFactors, what: str) -> str:
