@@ -1,6 +1,6 @@
 """Progress bars on a terminal, for work that takes more than a few seconds."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -9,6 +9,7 @@ T = TypeVar("T")
 
 COLUMNS = 80
 BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]"
+SHARE = "{desc} {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
 DELAY = 2.0
 """Seconds after which a bar appears."""
 
@@ -41,6 +42,28 @@ def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterabl
     return bar(iterable=items, desc=what, total=total, delay=DELAY, leave=False)
 
 
+def weighted_progress(items: Sequence[T], tasks: Sequence[tuple[str, float]]) -> Iterator[T]:
+    """Items of unequal work, with a bar that says which one is worked on.
+
+    Args:
+        items: What is worked on, one after another.
+        tasks: For each item what is done, in a word or two, and about how long it takes, in any
+            unit; the bar tells the time that is left from these.
+
+    >>> list(weighted_progress(["a", "b"], [("first", 1.0), ("second", 3.0)]))
+    ['a', 'b']
+    """
+    if not _ARE_SHOWN.get():
+        yield from items
+        return
+    total = sum(weight for _, weight in tasks)
+    with bar(total=100, leave=False, bar_format=SHARE) as one:
+        for item, (what, weight) in zip(items, tasks, strict=True):
+            one.set_description(what)
+            yield item
+            one.update(100 * weight / total)
+
+
 def above_bars() -> AbstractContextManager[None]:
     """Inside, what is written to the terminal stands above the bars instead of in them."""
     from tqdm import tqdm
@@ -53,8 +76,8 @@ def bar(**settings: Any) -> Any:
     from tqdm import tqdm
 
     is_known = settings.get("total") is not None or hasattr(settings.get("iterable"), "__len__")
-    shape = BAR if is_known else None
-    one = tqdm(disable=None, dynamic_ncols=True, bar_format=shape, **settings)
+    shape = {"bar_format": BAR if is_known else None} | settings
+    one = tqdm(disable=None, dynamic_ncols=True, **shape)
     if not one.disable:
         one.ncols, one.dynamic_ncols = min(COLUMNS, one.ncols or COLUMNS), None
     return one

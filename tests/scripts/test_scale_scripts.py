@@ -128,7 +128,8 @@ def test_walk_from_an_image(files, monkeypatch):
     Image.new("RGB", (8, 8), (200, 90, 20)).save("start.png")
     rows = []
     monkeypatch.setattr("rgflow.commands.walk.save_figure", lambda *_: None)
-    monkeypatch.setattr("rgflow.evaluation.walks.sheet_figure", lambda given, *_: rows.extend(given))
+    draw = "rgflow.evaluation.walks.sheet_figure"
+    monkeypatch.setattr(draw, lambda given, *_: rows.extend(given))
     given = ["--image", "start.png", "--direction", "latent:0,1,1", "--values", "0"]
     assert call_script("walk", "images.ckpt", "--out", "a.png", *given) == 0
     assert (rows[0].images[0, :, 3, 3].int() - torch.tensor([200, 90, 20])).abs().max() <= 2

@@ -1,0 +1,108 @@
+"""Parts of a study: which level holds which factor, and mixing of two pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+
+from rgflow.analysis.encoding import latents_of_images
+from rgflow.analysis.level_table import LevelTable
+from rgflow.analysis.mixed_factors import mix_pairs
+from rgflow.analysis.mixing import mixing_strip
+from rgflow.evaluation.level_factors import level_factors
+from rgflow.evaluation.msds_factors import measured_factors, msds_kind, msds_test_images
+from rgflow.evaluation.shown_factors import level_factors_figure, mixed_figure
+from rgflow.evaluation.study.setting import Findings, Setting
+from rgflow.evaluation.summary import shown
+from rgflow.plotting.images import labelled_grid, sample_image
+from rgflow.plotting.page import Section, Table
+from rgflow.runtime.json_text import plain
+
+PAIRS = 6  # in the picture of a flow without known factors
+
+
+def factors(setting: Setting) -> Findings:
+    """Which level holds colour, orientation and position of the ellipses of MSDS."""
+    found = level_factors(
+        setting.flow,
+        setting.data,
+        samples=setting.count(500),
+        images=setting.count(3000, least=100),
+        seed=setting.seed,
+        trust=setting.trust,
+    )
+    text = [
+        "The factors of these drawings are known. In the first table the latents of one level are "
+        "drawn anew and all others are kept; 1 means that a factor changes as much as between "
+        "independent images, 0 that it stays. In the second table a ridge regression tells a "
+        "factor of held-out images from the latents of one level alone.",
+        "The mean level of a factor is the centre of mass of its column; 0 is the finest level.",
+    ]
+    tables = [
+        _table("Change of each factor where one level is redrawn.", found.redrawn),
+        _table("R^2 of each factor, told from one level alone.", found.informative),
+    ]
+    picture = setting.picture(
+        level_factors_figure(found), "factors.png", "Both tables as pictures."
+    )
+    section = Section("Levels and factors", text, tables, [picture])
+    return Findings(section, plain(found))
+
+
+def _table(caption: str, table: LevelTable) -> Table:
+    rows = [
+        [block, *_cells(values.tolist(), errors.tolist())]
+        for block, values, errors in zip(table.blocks, *table.importance, strict=True)
+    ]
+    rows.append(["mean level", *_cells(*(part.tolist() for part in table.mean_level))])
+    return Table(caption, ["", *table.factors], rows)
+
+
+def _cells(values: Sequence[float], errors: Sequence[float]) -> list[str]:
+    return [shown(value, error) for value, error in zip(values, errors, strict=True)]
+
+
+@torch.no_grad()
+def mixing(setting: Setting) -> Findings:
+    """Coarse latents of A with fine latents of B, at every cut-off level."""
+    text = [
+        "Latents of a picture A at the levels >= h are put together with latents of a picture B "
+        "at the levels below h (arXiv:2010.00029, section 4.3)."
+    ]
+    if str(setting.data.get("dataset")).startswith("msds"):
+        return _mixed_ellipses(setting, text)
+    z = setting.flow.prior.sample(2 * PAIRS, 1.0, setting.generator("mixing"))
+    strip = mixing_strip(setting.flow, *z.chunk(2))  # (cuts, N, C, L, L)
+    images = sample_image(setting.flow, setting.flow.decode(strip.flatten(0, 1)))
+    rows = list(images.unflatten(0, strip.shape[:2]).transpose(0, 1))
+    heads = [f"h = {h}" for h in range(len(strip))]
+    heads[0], heads[-1] = "A", "B"
+    labels = [heads, *([[""] * len(heads)] * (PAIRS - 1))]
+    figure = labelled_grid(rows, [f"pair {i + 1}" for i in range(PAIRS)], labels)
+    picture = setting.picture(figure, "mixing.png", "Pairs of samples at all cut-offs h.")
+    return Findings(Section("Mixing", text, pictures=[picture]), {"pairs": PAIRS})
+
+
+def _mixed_ellipses(setting: Setting, text: list[str]) -> Findings:
+    kind, pairs = msds_kind(setting.data), setting.count(200)
+    flow = setting.flow
+    images = msds_test_images(setting.data, 2 * pairs, setting.trust).images
+    z = latents_of_images(flow, images, setting.seed)
+    measure = partial(measured_factors, kind=kind)
+    mixed = mix_pairs(flow, *z.chunk(2), measure, seed=setting.seed)
+    found = mixed.factors
+    text = [
+        *text,
+        f"The factors of {pairs} mixtures of test images are measured at each cut-off: 1 is the "
+        "factor of A, 0 that of B.",
+    ]
+    rows = [
+        [f"h = {h}", *_cells(values.tolist(), errors.tolist())]
+        for h, values, errors in zip(found.cuts, *found.share_of_a, strict=True)
+    ]
+    table = Table("Share of each factor that comes from A.", ["", *found.factors], rows)
+    picture = setting.picture(mixed_figure(mixed, "test images"), "mixing.png", "The first pairs.")
+    report = {"dataset": f"msds{kind}", **plain(found)}
+    return Findings(Section("Mixing", text, [table], [picture]), report)
