@@ -53,34 +53,36 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "Laplace prior": ("flow.prior=laplace",),
 }
 
+ONE_OF_EACH = "flow.order=[disentangler,decimator]"
 RESIDUAL = ("flow.conditioner=residual", "flow.hidden=64", "flow.residual_blocks=1")
 BLOCKS: dict[str, tuple[str, ...]] = {
     "none": (),
     "no mixing of cells": ("flow.mixing=none",),
     "mixing in front of each level only": ("flow.mixing=first",),
     "no scale and shift of each site": ("flow.site_affine=false",),
-    "mixing before every coupling": ("flow.couplings=1", "flow.repeats=4"),
-    "mixing before every four couplings": ("flow.couplings=4", "flow.repeats=1"),
-    "three repeats": ("flow.repeats=3",),
+    "two couplings a layer": ("flow.couplings=2",),
+    "four couplings a layer": ("flow.couplings=4",),
+    "one disentangler and one decimator of six couplings": (ONE_OF_EACH, "flow.couplings=6"),
+    "layers in turn, larger cones": (ONE_OF_EACH, "flow.repeats=2"),
     "residual nets of 64": RESIDUAL,
-    "residual nets of 64, no mixing, four couplings": (
+    "the former small blocks": (
         *RESIDUAL,
+        ONE_OF_EACH,
         "flow.mixing=none",
+        "flow.site_affine=false",
         "flow.couplings=4",
-        "flow.repeats=1",
     ),
     "two hidden layers of 64": ("flow.hidden=[64,64]",),
-    "two hidden layers of 128": ("flow.hidden=[128,128]",),
-    "two hidden layers of 256": ("flow.hidden=[256,256]",),
-    "three hidden layers": ("flow.hidden=[160,160,160]",),
+    "two hidden layers of 192": ("flow.hidden=[192,192]",),
+    "three hidden layers of 128": ("flow.hidden=[128,128,128]",),
     "spline couplings of 8 bins": ("flow.coupling=spline",),
     "Gaussian prior": ("flow.prior=gaussian",),
     "log-scales bounded by 1": ("flow.scale_bound=1",),
     "learning rate 2e-3": ("training.lr=2e-3",),
     "learning rate 4e-3": ("training.lr=4e-3",),
-    "learning rate 8e-3": ("training.lr=8e-3",),
     "batch 64": ("data.batch_size=64",),
 }
+"""Changes of a preset of mixed block levels."""
 
 
 def train(experiment: str, steps: int, changes: Sequence[str], seed: int) -> dict[str, object]:

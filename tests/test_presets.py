@@ -42,6 +42,17 @@ def known_energy(config):
     return "_target_" in (config.get("energy") or {})
 
 
+@pytest.mark.parametrize("name", ["msds1_quick", "msds2_block", "fashion_mnist_block"])
+def test_block_presets_have_the_cones_of_the_paper(name):
+    """At L = 32 and K = 4 a mask of 4 x 4 pixels can change 160 latent sites, arXiv:2010.00029."""
+    flow = build(composed(f"experiment={name}")["flow"], "flow")
+    mask = torch.zeros(32, 32, dtype=torch.bool)
+    mask[14:18, 14:18] = True
+    cone = flow.hierarchy.inference_cone(mask)
+    by_level = [int((cone & flow.hierarchy.level_mask(h)).sum()) for h in range(4)]
+    assert by_level == [48, 48, 48, 16]
+
+
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name != "energy"])
 def test_flow_of_the_preset_has_the_shape_of_its_images(name):
     assert fits(composed(f"experiment={name}"))

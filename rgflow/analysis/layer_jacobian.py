@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from rgflow.analysis.forward_mode import derivative_along
 from rgflow.analysis.generation_layers import GenerationLayer, Neighbourhood, neighbourhood
 from rgflow.ops import plain
 
@@ -147,7 +148,7 @@ def _responses(layer: GenerationLayer, probe: Tensor, y: Tensor) -> Tensor:
     """The derivatives of all outputs in each of the directions that `probe` numbers."""
 
     def along(tangent: Tensor) -> Tensor:
-        return torch.func.jvp(layer.apply, (y[None],), (tangent[None],))[1].flatten()
+        return derivative_along(layer.apply, y[None], tangent[None]).flatten()
 
     numbers = torch.arange(int(probe.max()) + 1, device=y.device)
     tangents = (probe == numbers[:, None]).to(y).view(-1, *y.shape)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rgflow.analysis.forward_mode import derivative_along
 from rgflow.analysis.generation_layers import decode_to
 from rgflow.analysis.walk import latents_of_level
 from rgflow.flow import Flow
@@ -104,7 +105,7 @@ class _Response:
             return decode_to(self.flow, z, self.space)
 
         with torch.no_grad(), plain():
-            return torch.func.jvp(decode, (self.points,), (tangents,))[1]
+            return derivative_along(decode, self.points, tangents)
 
     def product(self, vector: np.ndarray) -> np.ndarray:
         """``E_z[J^T J] v`` of v ``(size,)``."""

@@ -28,8 +28,8 @@ def factors(setting: Setting) -> Findings:
     found = level_factors(
         setting.flow,
         setting.data,
-        samples=setting.count(500),
-        images=setting.count(3000, least=100),
+        samples=setting.count(1000),
+        images=setting.count(5000, least=100),
         seed=setting.seed,
         trust=setting.trust,
     )
@@ -86,7 +86,7 @@ def mixing(setting: Setting) -> Findings:
 
 
 def _mixed_ellipses(setting: Setting, text: list[str]) -> Findings:
-    kind, pairs = msds_kind(setting.data), setting.count(200)
+    kind, pairs = msds_kind(setting.data), setting.count(500)
     flow = setting.flow
     images = msds_test_images(setting.data, 2 * pairs, setting.trust).images
     z = latents_of_images(flow, images, setting.seed)

@@ -47,14 +47,14 @@ def independence(setting: Setting) -> Findings:
     z, chains = held_out_latents(
         setting.flow,
         setting.config,
-        setting.count(2000, least=2 * CHAINS),
+        setting.count(5000, least=2 * CHAINS),
         seed=setting.seed,
         trust=setting.trust,
     )
     found = latent_independence(
         setting.flow,
         z,
-        most_latents=setting.count(512, least=32),
+        most_latents=setting.count(1024, least=32),
         blocks=chains,
         seed=setting.seed,
     )

@@ -93,7 +93,7 @@ def walks(setting: Setting) -> Findings:
         one
         for h in range(level_count(flow))
         for one in principal_walks(
-            flow, z, h, 3, STEPS, points=setting.count(8), seed=setting.seed
+            flow, z, h, 3, STEPS, points=setting.count(16), seed=setting.seed
         )
     ]
     title = "one sample, walked along principal directions of each level"
@@ -114,10 +114,10 @@ def walks(setting: Setting) -> Findings:
 @torch.no_grad()
 def fields(setting: Setting) -> Findings:
     """Receptive fields of all latents, their radii and sparsity."""
-    flow, points = setting.flow, setting.count(8)
+    flow, points = setting.flow, setting.count(16)
     found = receptive_fields(flow, n=points, seed=setting.seed)
     z = held_out_latents(
-        flow, setting.config, setting.count(1000), seed=setting.seed, trust=setting.trust
+        flow, setting.config, setting.count(2000), seed=setting.seed, trust=setting.trust
     ).latents
     report = receptive_field_report(flow, found, z, setting.seed)
     figure = receptive_field_figure({"flow": found}, [report], f"mean |dx/dz|, {points} points")

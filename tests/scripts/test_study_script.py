@@ -1,0 +1,124 @@
+"""The study of a flow, as its command writes it."""
+
+import json
+import re
+
+import pytest
+import torch
+from script_calls import call_script
+
+from rgflow.checkpoint import save_flow
+from rgflow.runtime.config import build
+from rgflow.testing import perturbed
+
+BLOCK = {
+    "_target_": "rgflow.models.block_flow",
+    "side": 8,
+    "channels": 3,
+    "couplings": 1,
+    "conditioner": "mlp",
+    "hidden": [4],
+    "mixing": "layers",
+    "pixels": True,
+}
+REAL_NVP = {
+    "_target_": "rgflow.models.realnvp_flow",
+    "side": 8,
+    "scales": 1,
+    "couplings": 1,
+    "hidden": 4,
+    "pixels": True,
+}
+FIELD = {"_target_": "rgflow.models.conv_flow", "side": 4, "channels": 1, "couplings": 1}
+ENERGY = {"_target_": "rgflow.energies.GaussianField", "side": 4, "m2": 0.3}
+DATA = {
+    "_target_": "rgflow.data.ImageDataModule",
+    "dataset": "msds1",
+    "side": 8,
+    "batch_size": 4,
+    "train_size": 4,
+    "validation_size": 1,
+    "test_size": 140,
+}
+EVERYTHING = {
+    "samples",
+    "temperatures",
+    "walks",
+    "receptive_fields",
+    "factors",
+    "mixing",
+    "restoration",
+    "independence",
+}
+
+
+def saved(path, node, **config):
+    torch.manual_seed(0)
+    save_flow(perturbed(build(node, "flow"), 0.02).float(), node, path)
+    content = torch.load(path, weights_only=True)
+    content["config"] |= config
+    torch.save(content, path)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rgflow.evaluation.study.latents.IMAGES", 2)
+    return tmp_path
+
+
+def study(folder, *arguments):
+    """The text of the page, and the parts that were done."""
+    assert call_script("study", *arguments, "--out", "study", "--effort", 0.02) == 0
+    page = (folder / "study" / "index.html").read_text(encoding="utf-8")
+    for picture in re.findall(r'<img src="([^"]+)"', page):
+        assert (folder / "study" / picture).stat().st_size > 1000, picture
+    reports = (folder / "study").glob("*.json")
+    for report in reports:
+        assert json.loads(report.read_text())["seconds"] >= 0
+    return page, {path.stem for path in (folder / "study").glob("*.json")}
+
+
+def test_a_flow_of_ellipses_has_all_parts(folder, capsys):
+    saved("flow.ckpt", BLOCK, data=DATA)
+    page, done = study(folder, "flow.ckpt")
+    assert done == EVERYTHING
+    assert page.count("<h2") == len(EVERYTHING)
+    assert "Left out" not in page
+    assert capsys.readouterr().out.splitlines()[-1] == "study/index.html"
+    report = json.loads((folder / "study" / "receptive_fields.json").read_text())
+    assert [level["outside"] for level in report["levels"]] == [0.0, 0.0]
+
+
+def test_parts_that_a_flow_does_not_allow_are_named(folder, capsys):
+    saved("field.ckpt", FIELD, energy=ENERGY)
+    page, done = study(folder, "field.ckpt")
+    assert done == EVERYTHING - {"factors"}
+    assert "Left out: factors, as the factors of the data are not known" in page
+    assert "Left out: factors" in capsys.readouterr().out
+
+
+def test_real_nvp_has_no_levels(folder):
+    saved("nvp.ckpt", REAL_NVP, data=DATA)
+    page, done = study(folder, "nvp.ckpt", "--parts", "temperatures", "factors", "mixing")
+    assert done == {"factors"}
+    assert "Left out: mixing, as the flow has no levels" in page
+    assert "scale0" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["nowhere.ckpt"], "nowhere.ckpt"),
+        (["bare.ckpt"], "expected one of a training on data"),
+        (["bare.ckpt", "--effort", 0], "--effort: got 0"),
+        (["bare.ckpt", "--parts", "dreams"], "dreams"),
+        (["bare.ckpt", "--data-root", "nowhere"], "--data-root"),
+    ],
+)
+def test_mistakes_end_in_one_line(folder, capsys, arguments, complaint):
+    saved("bare.ckpt", BLOCK)
+    assert call_script("study", *arguments, "--out", "study") != 0
+    error = capsys.readouterr().err
+    assert complaint in error.splitlines()[-1]
+    assert not (folder / "study").exists()
