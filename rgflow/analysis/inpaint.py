@@ -36,7 +36,8 @@ class Inpainted(NamedTuple):
         latents: ``(L, L)`` bool, the latents that may change.
         latents_touched: Their number.
         evaluations: How often the map was computed.
-        blocks: Blocks and mixed cells of one evaluation; None for a flow without levels.
+        blocks: Blocks and mixed cells that one evaluation needs; None for a flow without levels.
+            For the prior it is what the unknown pixels need: ``moved`` takes a full decoding.
         all_blocks: Those of the full map.
         acceptance: Mean acceptance probability of HMC; None for other methods.
         step_size: Step size of HMC; None for other methods.
