@@ -18,7 +18,7 @@ from rgflow.runtime.progress import progress
 from rgflow.runtime.seeds import generator_for
 
 PART = 256  # samples that are drawn at a time
-_SIGMAS = 0.6827  # probability of one standard deviation of the normal law
+_ONE_SIGMA = math.erf(0.5**0.5)  # probability within one standard deviation of a normal law
 
 
 class TemperatureSheet(NamedTuple):
@@ -144,7 +144,7 @@ def share_with_error(successes: int, n: int) -> tuple[float, float]:
     """
     from scipy.stats import binomtest
 
-    interval = binomtest(successes, n).proportion_ci(_SIGMAS, method="wilson")
+    interval = binomtest(successes, n).proportion_ci(_ONE_SIGMA, method="wilson")
     return successes / n, round(float(interval.high - interval.low) / 2, 12)
 
 
