@@ -1,8 +1,9 @@
-"""Every code block of README.md runs, with small settings where it trains."""
+"""Every code block of README.md and conf/README.md runs, with small settings for trainings."""
 
 import re
 import shlex
 import subprocess
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,15 @@ from tiny_run import train
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
+CONF_README = (REPOSITORY / "conf/README.md").read_text()
 
 SMALL = ["debug=fast", "quick.samples=64", "max_steps=4", "validation_every=4"]
 """Settings for every training of the README."""
 SMALL_FLOW = ["flow.couplings=[1]", "flow.hidden=[4]", "flow.top_couplings=1", "flow.top_hidden=4"]
+SMALL_BLOCKS = ["flow.couplings=1", "flow.hidden=[4]", "data.test_size=200"]
 SMALL_SCRIPTS = {
+    "study": ["--effort", "0.02", "--parts", "samples", "temperatures"],
+    "inpaint": ["--search", "4", "--warmup", "2", "--trajectories", "2"],
     "evaluate": ["--samples", "10000", "--chains", "4", "--states", "8"],
     "simulate": ["--chains", "4", "--states", "16"],
 }
@@ -25,7 +30,8 @@ SMALL_SCRIPTS = {
 def sections() -> dict[str, list[tuple[str, str]]]:
     """Language and content of all code blocks, by the heading above them."""
     found = {}
-    for part in re.split(r"^## ", README, flags=re.MULTILINE)[1:]:
+    parts = (re.split(r"^## ", text, flags=re.MULTILINE)[1:] for text in (README, CONF_README))
+    for part in chain(*parts):
         title, _, body = part.partition("\n")
         blocks = re.findall(r"^```(\w+)\n(.*?)^```$", body, flags=re.MULTILINE | re.DOTALL)
         if blocks:
@@ -50,7 +56,9 @@ def run_line(line: str) -> None:
         return
     if words[:3] == ["python", "-m", "rgflow.train"]:
         has_own_flow = any(word.startswith("flow._target_=") for word in words)
-        small = SMALL if has_own_flow else [*SMALL, *SMALL_FLOW]
+        is_default = not any(word.startswith(("experiment=", "flow=")) for word in words)
+        small = [] if has_own_flow else SMALL_BLOCKS if is_default else SMALL_FLOW
+        small = [*SMALL, *small]
         assert train(*words[3:], *small, tiny=False) == 0
     elif words[0] == "python" and words[1].startswith("scripts/"):
         name = Path(words[1]).stem
