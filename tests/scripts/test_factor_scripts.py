@@ -5,12 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from script_calls import call_script
+from tiny_checkpoints import msds, save_checkpoint
 
-from rgflow.checkpoint import save_flow
-from rgflow.runtime.config import build
 from rgflow.testing import perturbed
 
 FLOW = {
@@ -31,23 +29,11 @@ REAL_NVP = {
     "pixels": True,
 }
 FIELD = {"_target_": "rgflow.models.conv_flow", "side": 16, "channels": 3, "couplings": [1]}
-DATA = {
-    "_target_": "rgflow.data.ImageDataModule",
-    "dataset": "msds2",
-    "side": 16,
-    "batch_size": 4,
-    "train_size": 4,
-    "validation_size": 1,
-    "test_size": 80,
-}
+DATA = msds(dataset="msds2", side=16, train_size=4, validation_size=1, test_size=80)
 
 
 def saved(path, node, data=DATA):
-    torch.manual_seed(0)
-    save_flow(perturbed(build(node, "flow"), 0.01).float(), node, path)
-    content = torch.load(path, weights_only=True)
-    content["config"]["data"] = data
-    torch.save(content, path)
+    save_checkpoint(path, node, lambda flow: perturbed(flow, 0.01).float(), data=data)
 
 
 @pytest.fixture

@@ -3,11 +3,8 @@
 import json
 
 import pytest
-import torch
 from script_calls import call_script
-
-from rgflow.checkpoint import save_flow
-from rgflow.runtime.config import build
+from tiny_checkpoints import msds, save_checkpoint
 
 FLOW = {
     "_target_": "rgflow.models.conv_flow",
@@ -17,15 +14,7 @@ FLOW = {
     "hidden": [8],
     "pixels": True,
 }
-DATA = {
-    "_target_": "rgflow.data.ImageDataModule",
-    "dataset": "msds1",
-    "side": 8,
-    "batch_size": 4,
-    "train_size": 8,
-    "validation_size": 6,
-    "test_size": 140,
-}
+DATA = msds(test_size=140)
 FIELD = {
     "_target_": "rgflow.models.conv_flow",
     "side": 4,
@@ -36,21 +25,13 @@ FIELD = {
 ENERGY = {"_target_": "rgflow.energies.GaussianField", "side": 4, "m2": 0.3}
 
 
-def checkpoint(path, flow, **config):
-    save_flow(build(flow, "flow"), flow, path)
-    content = torch.load(path, weights_only=True)
-    content["config"] |= config
-    torch.save(content, path)
-
-
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
-    checkpoint("laplace.ckpt", FLOW, data=DATA)
-    checkpoint("gaussian.ckpt", FLOW | {"prior": "gaussian"}, data=DATA)
-    checkpoint("field.ckpt", FIELD, energy=ENERGY)
-    checkpoint("bare.ckpt", FIELD)
+    save_checkpoint("laplace.ckpt", FLOW, data=DATA)
+    save_checkpoint("gaussian.ckpt", FLOW | {"prior": "gaussian"}, data=DATA)
+    save_checkpoint("field.ckpt", FIELD, energy=ENERGY)
+    save_checkpoint("bare.ckpt", FIELD)
     return tmp_path
 
 

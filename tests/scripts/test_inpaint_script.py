@@ -5,42 +5,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from script_calls import call_script
 from support import perturbed
+from tiny_checkpoints import msds, save_checkpoint
 
-from rgflow.checkpoint import save_flow
 from rgflow.commands.inpaint import read_mask
-from rgflow.runtime.config import build
 
 BLOCKS = {"block": 4, "couplings": 2, "conditioner": "mlp", "hidden": [8], "mixing": "layers"}
 IMAGES = {"_target_": "rgflow.models.block_flow", "side": 8, "channels": 3, "pixels": True}
 FIELDS = {"_target_": "rgflow.models.block_flow", "side": 8, "channels": 1}
-DATA = {
-    "_target_": "rgflow.data.ImageDataModule",
-    "dataset": "msds1",
-    "side": 8,
-    "batch_size": 4,
-    "train_size": 4,
-    "validation_size": 4,
-    "test_size": 4,
-}
+DATA = msds(train_size=4, validation_size=4, test_size=4)
 QUICK = ["--starts", 2, "--search", 4, "--warmup", 2, "--trajectories", 2]
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Call the script in this process, in a folder with two checkpoints."""
-    for name, settings in (("images", IMAGES), ("fields", FIELDS)):
-        torch.manual_seed(0)
-        settings = settings | BLOCKS
-        # double precision needs no machine code to be compiled
-        save_flow(perturbed(build(settings, "flow"), 0.1), settings, tmp_path / f"{name}.ckpt")
-    content = torch.load(tmp_path / "images.ckpt", weights_only=True)
-    content["config"]["data"] = DATA
-    torch.save(content, tmp_path / "images.ckpt")
     monkeypatch.chdir(tmp_path)
+    for name, node, config in (("images", IMAGES, {"data": DATA}), ("fields", FIELDS, {})):
+        # double precision needs no machine code to be compiled
+        save_checkpoint(f"{name}.ckpt", node | BLOCKS, lambda flow: perturbed(flow, 0.1), **config)
     return lambda *arguments: call_script("inpaint", *arguments)
 
 

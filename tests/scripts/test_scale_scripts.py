@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from script_calls import call_script
 from support import perturbed
+from tiny_checkpoints import msds, save_checkpoint
 
 from rgflow.checkpoint import load_flow, save_flow
-from rgflow.runtime.config import build
 
 IMAGES = {
     "_target_": "rgflow.models.conv_flow",
@@ -31,15 +31,7 @@ FIELDS = {
     "fourier": "fixed",
 }
 FLAT = {"_target_": "rgflow.models.realnvp_flow", "side": 8, "channels": 1, "scales": 2}
-DATA = {
-    "_target_": "rgflow.data.ImageDataModule",
-    "dataset": "msds1",
-    "side": 8,
-    "batch_size": 4,
-    "train_size": 8,
-    "validation_size": 6,
-    "test_size": 12,
-}
+DATA = msds(test_size=12)
 ISING = {"_target_": "rgflow.energies.Ising", "side": 8}
 
 
@@ -47,16 +39,12 @@ ISING = {"_target_": "rgflow.energies.Ising", "side": 8}
 def files(tmp_path, monkeypatch):
     """Checkpoints of images, of fields and of a Real NVP in the current folder."""
     monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
     for name, node, extra in (
         ("images", IMAGES, {"data": DATA}),
         ("fields", FIELDS, {"energy": ISING}),
         ("flat", FLAT | {"couplings": 1, "hidden": 4}, {}),
     ):
-        save_flow(perturbed(build(node, "flow")), node, f"{name}.ckpt")
-        content = torch.load(f"{name}.ckpt", weights_only=True)
-        content["config"] |= extra
-        torch.save(content, f"{name}.ckpt")
+        save_checkpoint(f"{name}.ckpt", node, perturbed, **extra)
     return tmp_path
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 from script_calls import SCRIPTS, call_script
+from tiny_checkpoints import msds, save_checkpoint
 
 from rgflow.checkpoint import save_flow
 from rgflow.plotting import grids
@@ -19,27 +20,14 @@ FLOW = {
     "hidden": [8],
     "pixels": True,
 }
-DATA = {
-    "_target_": "rgflow.data.ImageDataModule",
-    "dataset": "msds1",
-    "side": 8,
-    "batch_size": 4,
-    "train_size": 8,
-    "validation_size": 6,
-    "test_size": 10,
-}
+DATA = msds(test_size=10)
 
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Call a script in this process, in a folder with a checkpoint; gives its exit status."""
-    torch.manual_seed(0)
-    save_flow(build(FLOW, "flow"), FLOW, tmp_path / "flow.ckpt")
-    content = torch.load(tmp_path / "flow.ckpt", weights_only=True)
-    content["config"]["data"] = DATA
-    torch.save(content, tmp_path / "flow.ckpt")
     monkeypatch.chdir(tmp_path)
-
+    save_checkpoint("flow.ckpt", FLOW, data=DATA)
     return call_script
 
 

@@ -4,11 +4,9 @@ import json
 import re
 
 import pytest
-import torch
 from script_calls import call_script
+from tiny_checkpoints import msds, save_checkpoint
 
-from rgflow.checkpoint import save_flow
-from rgflow.runtime.config import build
 from rgflow.testing import perturbed
 
 BLOCK = {
@@ -31,15 +29,7 @@ REAL_NVP = {
 }
 FIELD = {"_target_": "rgflow.models.conv_flow", "side": 4, "channels": 1, "couplings": 1}
 ENERGY = {"_target_": "rgflow.energies.GaussianField", "side": 4, "m2": 0.3}
-DATA = {
-    "_target_": "rgflow.data.ImageDataModule",
-    "dataset": "msds1",
-    "side": 8,
-    "batch_size": 4,
-    "train_size": 4,
-    "validation_size": 1,
-    "test_size": 140,
-}
+DATA = msds(train_size=4, validation_size=1, test_size=140)
 EVERYTHING = {
     "samples",
     "temperatures",
@@ -53,11 +43,7 @@ EVERYTHING = {
 
 
 def saved(path, node, **config):
-    torch.manual_seed(0)
-    save_flow(perturbed(build(node, "flow"), 0.02).float(), node, path)
-    content = torch.load(path, weights_only=True)
-    content["config"] |= config
-    torch.save(content, path)
+    save_checkpoint(path, node, lambda flow: perturbed(flow, 0.02).float(), **config)
 
 
 @pytest.fixture
