@@ -6,14 +6,14 @@ All checkpoints are of one data set. Flows with levels restore in three ways. Fl
 as Real NVP, find the most probable completion with all latents, and with as many latent sites as
 the first flow with levels may change, chosen at random, the known pixels held to a tolerance.
 Beside them, the pixels of the training image that is nearest by the known pixels are copied.
-``--measure mypackage.module:function`` names a function that measures factors of uint8 images, as
-`rgflow.analysis` has them for MSDS; their squared differences from the original are then reported.
+On MSDS the factors of the restored pictures are measured as well, of those ellipses whose cells
+the mask touches: mean squared differences from the original, in units of those between the
+ellipses of independent pictures, so that 1 is no better than chance.
 """
 
 import argparse
-import importlib
 import time
-from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,16 +23,23 @@ from torch import Tensor
 
 from rgflow import Flow
 from rgflow.analysis import nearest_images
+from rgflow.analysis.factors import (
+    Factor,
+    Measure,
+    independent_difference,
+    squared_difference,
+)
 from rgflow.analysis.inpaint import METHODS, Effort, inpaint
 from rgflow.bijectors.pixels import bits_per_dim, dequantize, to_image
 from rgflow.checkpoint import load_config, load_flow
+from rgflow.data.msds import CELL
+from rgflow.evaluation.msds_factors import measured_factors, msds_kind
 from rgflow.plotting.images import save_figure
 from rgflow.plotting.restoration import restoration_figure
 from rgflow.runtime.config import build
 from rgflow.runtime.json_text import write_json
 from rgflow.runtime.progress import progress, progress_bars
 
-Measure = Callable[[Tensor], Mapping[str, Any]]
 PART = 4  # images that are restored at a time
 
 
@@ -89,17 +96,26 @@ def copied(flow: Flow, images: Tensor, unknown: Tensor, data: Any) -> Restored:
     return Restored(copies, near.differences, bits, 0, None, seconds / len(images))
 
 
-def factor_errors(measure: Measure | None, images: Tensor, truth: Tensor) -> dict[str, float]:
-    """The mean squared difference of each factor, over images and places where both are known."""
+def factor_errors(
+    measure: Measure | None, images: Tensor, truth: Tensor, unknown: Tensor
+) -> dict[str, str]:
+    """Errors of the factors of the ellipses under the mask, with standard errors over images."""
     if measure is None:
         return {}
+    side = unknown.shape[0]
+    cells = unknown.view(side // CELL, CELL, side // CELL, CELL).any(3).any(1).flatten()
     ours, theirs = measure(images), measure(truth)
     errors = {}
-    for name, a in ours.items():
-        b = theirs[name]
-        weights = a.weights * b.weights
-        squares = (a.values - b.values).square().sum(-1) * weights
-        errors[f"{name} error"] = round(float(squares.sum() / weights.sum()), 5)
+    for name in ("orientation", "colour", "position"):
+        a, b = (
+            Factor(one[name].values[:, cells], one[name].weights[:, cells])
+            for one in (ours, theirs)
+        )
+        squares, weights = squared_difference(a, b)
+        chance, of_chance = independent_difference(b)
+        off = squares / weights / (chance.sum() / of_chance.sum())  # NaN where nothing is seen
+        seen = off[off.isfinite()]
+        errors[name] = _with_error(seen) if len(seen) > 1 else "-"
     return errors
 
 
@@ -135,7 +151,6 @@ def main() -> None:
     )
     for name in ("starts", "search", "warmup", "trajectories"):
         parser.add_argument(f"--{name}", type=int, default=getattr(Effort(), name))
-    parser.add_argument("--measure", help="function that measures factors, module:function")
     parser.add_argument("--data-root", help="folder of the data, that of training if not given")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
@@ -143,12 +158,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    measure = None
-    if args.measure:
-        module, _, function = args.measure.partition(":")
-        measure = getattr(importlib.import_module(module), function)
     flows = {Path(path).stem: load_flow(path) for path in args.checkpoints}
     node = load_config(args.checkpoints[0])["data"]
+    is_msds = node["dataset"] in ("msds1", "msds2")
+    measure = partial(measured_factors, kind=msds_kind(node)) if is_msds else None
     data = build(node | ({"root": args.data_root} if args.data_root else {}), "data")
     data.prepare_data()
     data.setup("test")
@@ -197,7 +210,8 @@ def table(
         shown = {name: result.images[:8] for name, result in results.items()}
         save_figure(restoration_figure(images[:8], unknown, shown), Path(args.out) / f"{size}.png")
     return [
-        row(name, size, result, images, unknown) | factor_errors(measure, result.images, images)
+        row(name, size, result, images, unknown)
+        | factor_errors(measure, result.images, images, unknown)
         for name, result in results.items()
     ]
 

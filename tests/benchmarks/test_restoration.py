@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import partial_maps
 import restoration
 
+from rgflow.analysis.factors import Factor
 from rgflow.models import (
     BlockLevels,
     BlockNet,
@@ -50,9 +51,10 @@ def _blocks(side, levels=BlockLevels(4, 2)):  # noqa: B008
 
 
 def _measure(images):
-    """The mean shade, as one factor of the whole image."""
+    """The mean shade, as the three factors of the only cell."""
     values = images.double().mean((1, 2, 3))[:, None, None]
-    return {"shade": SimpleNamespace(values=values, weights=torch.ones_like(values[..., 0]))}
+    shade = Factor(values, torch.ones_like(values[..., 0]))
+    return {"orientation": shade, "colour": shade, "position": shade}
 
 
 def test_the_table_of_restoration():
@@ -78,7 +80,20 @@ def test_the_table_of_restoration():
     moved = [float(row["around"].split(" ")[0]) for row in rows]
     assert moved[0] > 0
     assert moved[1] == moved[2] == 0
-    assert all(math.isfinite(row["shade error"]) for row in rows)
+    errors = [float(row["colour"].split(" ")[0]) for row in rows]
+    assert all(0 < error < math.inf for error in errors)
+
+
+def test_factor_errors_are_in_units_of_independent_pictures():
+    images = torch.randint(256, (500, 3, 8, 8), dtype=torch.uint8)
+    unknown = restoration.square(8, 4)
+    same, other = (
+        restoration.factor_errors(_measure, given, images, unknown)["colour"]
+        for given in (images, images.roll(1, 0))
+    )
+    assert float(same.split(" ")[0]) == 0
+    value, error = map(float, other.split(" +- "))
+    assert abs(value - 1) < 4 * error < 0.5
 
 
 def test_copies_are_of_the_image_nearest_by_known_pixels():
