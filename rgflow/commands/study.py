@@ -57,7 +57,7 @@ def study(args: argparse.Namespace) -> None:
     possible = [part for part in chosen if missing[part.name] is None]
     tasks = [(part.what, part.weight) for part in possible]
     sections = [done(part, setting) for part in weighted_progress(possible, tasks)]
-    left_out = [f"Left out: {name}, as {why}." for name, why in missing.items() if why]
+    left_out = [f"Left out: {name}, because {why}." for name, why in missing.items() if why]
     write_page(folder / "index.html", "What the scales know", about(args, left_out), sections)
     write_stdout("\n".join([*left_out, f"{folder / 'index.html'}"]))
 

@@ -80,7 +80,7 @@ def test_parts_that_a_flow_does_not_allow_are_named(folder, capsys):
     saved("field.ckpt", FIELD, energy=ENERGY)
     page, done = study(folder, "field.ckpt")
     assert done == EVERYTHING - {"factors"}
-    assert "Left out: factors, as the factors of the data are not known" in page
+    assert "Left out: factors, because factors are known for MSDS only" in page
     assert "Left out: factors" in capsys.readouterr().out
 
 
@@ -88,7 +88,7 @@ def test_real_nvp_has_no_levels(folder):
     saved("nvp.ckpt", REAL_NVP, data=DATA)
     page, done = study(folder, "nvp.ckpt", "--parts", "temperatures", "factors", "mixing")
     assert done == {"factors"}
-    assert "Left out: mixing, as the flow has no levels" in page
+    assert "Left out: mixing, because the flow has no hierarchy" in page
     assert "scale0" in page
 
 
