@@ -46,7 +46,7 @@ def gromov_delta(distances: Tensor, quadruples: int = 200_000, seed: int = 0) ->
         ValueError: If the matrix is not symmetric, finite and zero on its diagonal, or too small.
 
     Reference: M. Gromov, Hyperbolic groups (1987); the value ln 2 of the hyperbolic plane:
-    arXiv:1302.6188.
+    B. Nica and J. Spakula, Groups Geom. Dyn. 10 (2016) 951.
 
     >>> line = torch.arange(5.0)
     >>> gromov_delta((line[:, None] - line).abs()).delta

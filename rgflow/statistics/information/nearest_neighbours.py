@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 from scipy.special import digamma
 from torch import Tensor
 
-from rgflow.statistics.information.blocks import bootstrap_weights, check_blocks, deranged
+from rgflow.statistics.information.blocks import check_blocks, deranged
 from rgflow.statistics.information.estimate import Estimate, baseline_of, two_dimensional
 from rgflow.statistics.information.normal_scores import normal_scores
 
@@ -49,13 +49,15 @@ def neighbour_information(
     blocks: int,
     k: int = 20,
     permutations: int = 4,
-    resamples: int = 200,
     seed: int = 0,
 ) -> Estimate:
     """Mutual information from k nearest neighbours, on normal scores.
 
-    The error is the bootstrap, over blocks, of the mean of the local terms. Where the samples
-    carry no information it is at least ``sqrt(psi'(k) / N)``.
+    The variance of this estimator falls as one over the number of samples. Its error is therefore
+    the scatter of estimates from 8 to 16 parts of the samples, over the root of their number: a
+    bootstrap, which repeats samples, would change their neighbours, and the local terms are not
+    independent. Below 0.01 nats it still comes out about 20 percent too small, at ``k = 20`` and
+    10,000 samples. It is at least ``sqrt(psi'(k) / N)`` without information.
 
     Args:
         a: Samples ``(N,)`` or ``(N, p)``.
@@ -63,24 +65,33 @@ def neighbour_information(
         blocks: Number of blocks of consecutive samples, for the error and the baseline.
         k: Number of neighbours; at least 20 for small informations, see `neighbour_terms`.
         permutations: Number of shuffles for the baseline.
-        resamples: Number of bootstrap samples.
-        seed: Seed of shuffles and bootstrap.
+        seed: Seed of the shuffles.
 
     Raises:
         ValueError: For samples of other shapes, blocks that do not tile them, or k out of range.
 
-    Reference: cond-mat/0305641.
+    Reference: cond-mat/0305641; errors from parts: arXiv:1903.09280.
     """
     check_blocks(len(a), blocks)
     generator = torch.Generator().manual_seed(seed)
     a, b = (normal_scores(two_dimensional(x)).double().cpu() for x in (a, b))
     terms = neighbour_terms(a, b, k)
+    groups = max((g for g in range(8, 17) if blocks % g == 0), default=blocks)
+    if len(a) <= k * groups:
+        raise ValueError(
+            f"got {len(a)} samples for k={k}, expected more than {k * groups}, as errors come "
+            f"from {groups} parts of them"
+        )
     shuffled = [
         neighbour_terms(a, deranged(b, blocks, generator), k).mean() for _ in range(permutations)
     ]
-    by_block = terms.unflatten(0, (blocks, -1)).mean(1)
-    weights = bootstrap_weights(blocks, resamples, generator) / blocks
-    error = (weights @ by_block).std()
+    parts = torch.stack(
+        [
+            neighbour_terms(*pair, k).mean()
+            for pair in zip(*(x.unflatten(0, (groups, -1)) for x in (a, b)), strict=True)
+        ]
+    )
+    error = parts.std() / groups**0.5
     return baseline_of(terms.mean(), error, torch.stack(shuffled or [terms.new_zeros(())]))
 
 

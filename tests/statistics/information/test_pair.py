@@ -154,6 +154,12 @@ def test_what_cannot_be_estimated_is_refused(arguments, complaint):
         latent_mutual_information(*arguments)
 
 
+def test_too_few_samples_for_an_error_are_refused():
+    a, b = gaussian_pair(0.1, 256)
+    with pytest.raises(ValueError, match="got 256 samples for k=20, expected more than 320"):
+        latent_mutual_information(a, b, "nearest_neighbours")
+
+
 def test_too_many_neighbours_are_refused():
     with pytest.raises(ValueError, match="k: got 64, expected 1 to 63"):
         latent_mutual_information(torch.randn(64), torch.randn(64), "nearest_neighbours", k=64)
