@@ -119,7 +119,7 @@ def embed(
             got = _distances(points[first], points[second], r)
             stress = (weight * (got - target).square()).sum() / scale
             (slope,) = torch.autograd.grad(stress, free)
-        return float(stress), slope.numpy()
+        return float(stress.detach()), slope.numpy()
 
     options = {"maxiter": iterations, "ftol": 1e-14, "gtol": 1e-10}
     solved = minimize(
