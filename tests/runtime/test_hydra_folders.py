@@ -44,7 +44,7 @@ def found(pattern):
 def test_runs_of_the_same_second_have_different_folders():
     for seed in (1, 2, 3):
         assert command(work, f"seed={seed}") == 0
-    start = "outputs/msds1/2025-01-02_03-04-05"
+    start = "outputs/msds1_quick/2025-01-02_03-04-05"
     wanted = {f"{start}{end}/metrics.json": seed for end, seed in ENDINGS.items()}
     assert seeds("outputs/**/metrics.json") == wanted
     for path, seed in wanted.items():
