@@ -48,7 +48,13 @@ def excess_kurtosis(values: Tensor, dim: int = 0) -> Tensor:
 
 @torch.no_grad()
 @takes_counts
-def latent_kurtosis(flow: Flow, z: Tensor, resamples: int = RESAMPLES, seed: int = 0) -> ByLevel:
+def latent_kurtosis(
+    flow: Flow,
+    z: Tensor,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    chains: int | None = None,
+) -> ByLevel:
     """The excess kurtosis of the latents of each level.
 
     It is ``sum_l m4_l / sum_l m2_l^2 - 3`` with the central moments over samples of each latent l
@@ -61,9 +67,13 @@ def latent_kurtosis(flow: Flow, z: Tensor, resamples: int = RESAMPLES, seed: int
             gives them.
         resamples: Number of bootstrap resamples.
         seed: Seed of the bootstrap.
+        chains: Number of Markov chains that the samples are states of, all equally long and one
+            after another. States of a chain resemble each other, so that whole chains are drawn
+            in the bootstrap. None for independent samples.
 
     Raises:
-        ValueError: For fewer than `FEWEST` samples, another shape, or integers.
+        ValueError: For fewer than `FEWEST` samples, another shape, integers, or a number of
+            chains that is below 2 or does not divide that of the samples.
     """
     check_field(z, "latent_kurtosis")
     if len(z) < FEWEST or tuple(z.shape[1:]) != tuple(flow.event_shape):
@@ -71,13 +81,17 @@ def latent_kurtosis(flow: Flow, z: Tensor, resamples: int = RESAMPLES, seed: int
             f"latents: got shape {tuple(z.shape)}, expected (N, *{tuple(flow.event_shape)}) with "
             f"N of at least {FEWEST}"
         )
+    drawn = len(z) if chains is None else chains
+    if drawn < 2 or len(z) % drawn:
+        raise ValueError(f"chains: got {chains}, expected 2 or more that divide {len(z)} samples")
     level = level_of_latents(flow).to(z.device)
     by_sample = z.double().permute(0, 2, 3, 1).flatten(1, 2)  # (N, L L, C)
     results = []
     for h in range(int(level.max()) + 1):
         values = by_sample[:, (level == h).flatten()].flatten(1)  # (N, latents)
         values = values - values.mean(0)
-        weights = _resampled(len(z), resamples, generator_for("kurtosis", seed, h)).to(values)
+        weights = _resampled(drawn, resamples, generator_for("kurtosis", seed, h)).to(values)
+        weights = weights.repeat_interleave(len(z) // drawn, 1) * (drawn / len(z))
         found = _pooled_kurtosis(values, weights)
         results.append((2 * found[0] - found[1:].mean(), found[1:].std()))
     return ByLevel(*(torch.stack(parts) for parts in zip(*results, strict=True)))

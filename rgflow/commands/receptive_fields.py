@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rgflow.analysis.generation_layers import SPACES
 from rgflow.analysis.receptive_fields import ReceptiveFields, receptive_fields
+from rgflow.analysis.sparsity import FEWEST
 from rgflow.checkpoint import load_config, load_flow
 from rgflow.commands.data_root import add_data_root, data_node
 from rgflow.commands.names import names_of
@@ -68,6 +69,8 @@ def check_arguments(args: argparse.Namespace) -> None:
     for name, least in (("points", 2), ("features", 1), ("events", 0)):
         if getattr(args, name) < least:
             raise ValueError(f"--{name}: got {getattr(args, name)}, expected at least {least}")
+    if 0 < args.events < FEWEST:
+        raise ValueError(f"--events: got {args.events}, expected 0 or at least {FEWEST}")
     if not 0 <= args.temperature < float("inf"):
         raise ValueError(f"--temperature: got {args.temperature:g}, expected a finite number >= 0")
 
@@ -78,12 +81,12 @@ def measure(args: argparse.Namespace) -> None:
     names = names_of(args.checkpoints, flows)
     found, reports = {}, []
     for path, name, flow in zip(args.checkpoints, names, flows, strict=True):
-        z = None
+        held_out = None
         if args.events:
             config = load_config(path)
             config["data"] = data_node(args, config)
             settings = {"seed": args.seed, "trust": trust}
-            z = held_out_latents(flow, config, args.events, **settings).latents
+            held_out = held_out_latents(flow, config, args.events, **settings)
         start = time.perf_counter()
         fields = receptive_fields(
             flow, n=args.points, seed=args.seed, temperature=args.temperature, space=args.space
@@ -92,7 +95,7 @@ def measure(args: argparse.Namespace) -> None:
         found[name] = fields
         about = {"checkpoint": path, "name": name, "points": args.points, "seed": args.seed}
         about |= {"temperature": args.temperature, "space": args.space, "seconds": seconds}
-        reports.append(about | receptive_field_report(flow, fields, z, args.seed))
+        reports.append(about | receptive_field_report(flow, fields, held_out, args.seed))
     if args.out is not None:
         draw(args, found, reports)
     write_report(args, {"flows": reports}, receptive_field_table)

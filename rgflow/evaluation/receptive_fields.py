@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from torch import Tensor
 
 from rgflow.analysis.radii import fit_radii, level_radii
 from rgflow.analysis.receptive_fields import ReceptiveFields, centred
 from rgflow.analysis.sparsity import (
+    FEWEST,
     field_sparsity,
     latent_kurtosis,
     mean_by_level,
@@ -18,6 +18,7 @@ from rgflow.analysis.sparsity import (
     strongest,
 )
 from rgflow.analysis.support import cone_support
+from rgflow.evaluation.held_out import HeldOut
 from rgflow.flow import Flow
 from rgflow.plotting.responses import LevelCurve, level_figure, response_image
 from rgflow.plotting.sheets import SheetRow, sheet_figure
@@ -42,19 +43,20 @@ COLUMNS = {
 
 
 def receptive_field_report(
-    flow: Flow, fields: ReceptiveFields, z: Tensor | None = None, seed: int = 0
+    flow: Flow, fields: ReceptiveFields, held_out: HeldOut | None = None, seed: int = 0
 ) -> Report:
     """What receptive fields say about each level, in plain numbers.
 
     Args:
         flow: The flow.
         fields: Its receptive fields.
-        z: Latents of held-out images or states, ``(N, C, L, L)``, for their kurtosis; or None.
+        held_out: Latents of held-out images or states, for their kurtosis, which is left out
+            where there are fewer than `FEWEST` of them; or None.
         seed: Seed of the bootstrap.
 
     Returns:
         ``levels``, a list with the numbers of each level and their errors, ``fit``, the power law
-        of the radii or None, and ``events``, the N of z.
+        of the radii or None, and ``events``, the number of held-out images or states.
     """
     sparsity, radii = field_sparsity(fields), level_radii(fields)
     columns = {
@@ -63,8 +65,10 @@ def receptive_field_report(
         "pixels": mean_by_level(sparsity.pixels, fields.levels, seed=seed),
         "field_kurtosis": mean_by_level(sparsity.kurtosis, fields.levels, seed=seed),
     }
-    if z is not None:
-        columns["latent_kurtosis"] = latent_kurtosis(flow, z, seed=seed)
+    events = 0 if held_out is None else len(held_out.latents)
+    if held_out is not None and events >= FEWEST:
+        z, chains = held_out
+        columns["latent_kurtosis"] = latent_kurtosis(flow, z, seed=seed, chains=chains)
     levels = [
         {"level": h, "latents": count}
         for h, count in enumerate(torch.bincount(fields.levels).tolist())
@@ -77,8 +81,12 @@ def receptive_field_report(
         h = row["level"]
         row |= {"cone_pixels": float(support.pixels[h]), "outside": float(support.outside[h])}
     fit = fit_radii(radii, flow.event_shape[-1])
-    events = 0 if z is None else len(z)
     return {"levels": levels, "fit": None if fit is None else fit._asdict(), "events": events}
+
+
+def few_events(events: int) -> str:
+    """What is said where there are too few held-out images for a kurtosis."""
+    return f"kurtosis of latents: left out, got {events} held-out images, expected {FEWEST}"
 
 
 def receptive_field_figure(
@@ -159,6 +167,8 @@ def receptive_field_table(report: Mapping[str, Any]) -> str:
         if "outside" in flow["levels"][0]:
             worst = max(row["outside"] for row in flow["levels"])
             lines.append(f"largest response outside of a generation cone: {worst:g}")
+        if 0 < flow["events"] < FEWEST:
+            lines.append(few_events(flow["events"]))
         fit = flow["fit"]
         if fit is not None:
             lines.append(

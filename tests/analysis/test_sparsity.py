@@ -79,3 +79,16 @@ def test_mistakes_are_refused():
         latent_kurtosis(flow, torch.zeros(20, 1, 8, 8, dtype=torch.uint8))
     fields = receptive_fields(flow, torch.tensor([[0, 1, 1]]), n=2)
     assert strongest(fields, 1, 3).tolist() == []
+
+
+def test_states_of_a_chain_are_not_counted_as_independent():
+    flow = linear_flow(8, 1, "laplace")
+    z = flow.prior.sample(64, generator=torch.Generator().manual_seed(3))
+    frozen = z.repeat_interleave(10, 0)  # 64 chains that never move
+    single, repeated = latent_kurtosis(flow, z), latent_kurtosis(flow, frozen, chains=64)
+    torch.testing.assert_close(repeated.value, single.value)
+    torch.testing.assert_close(repeated.error, single.error)
+    assert (latent_kurtosis(flow, frozen).error < 0.5 * single.error).all()
+    for chains in (1, 7):
+        with pytest.raises(ValueError, match=f"chains: got {chains}"):
+            latent_kurtosis(flow, frozen, chains=chains)

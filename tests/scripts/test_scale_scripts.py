@@ -181,6 +181,7 @@ def test_mistakes_of_temperatures_are_one_line(files, capsys, arguments, expecte
     ("arguments", "expected"),
     [
         (["images.ckpt", "--points", "1"], "--points: got 1"),
+        (["images.ckpt", "--events", "3"], "--events: got 3, expected 0 or at least 8"),
         (["images.ckpt", "--temperature", "nan"], "--temperature: got nan"),
         (["flat.ckpt"], "expected one that names its target"),
         (["images.ckpt", "--out", "no/such/folder"], "at most one folder"),

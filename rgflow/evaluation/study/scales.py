@@ -7,11 +7,13 @@ from typing import Any
 import torch
 
 from rgflow.analysis.receptive_fields import receptive_fields
+from rgflow.analysis.sparsity import FEWEST
 from rgflow.analysis.temperature import level_count, temperature_sheet, two_temperatures
 from rgflow.evaluation.held_out import held_out_latents
 from rgflow.evaluation.receptive_fields import (
     COLUMNS,
     feature_sheet,
+    few_events,
     receptive_field_figure,
     receptive_field_report,
 )
@@ -45,7 +47,7 @@ def temperatures(setting: Setting) -> Findings:
     """Samples at two temperatures, below and above the middle level."""
     flow = setting.flow
     cut = level_count(flow) // 2
-    counts = str(setting.data.get("dataset")).startswith("msds")
+    counts = setting.is_of_ellipses
     sheet = temperature_sheet(
         flow,
         two_temperatures(flow, LOWS, HIGHS, cut),
@@ -116,10 +118,14 @@ def fields(setting: Setting) -> Findings:
     """Receptive fields of all latents, their radii and sparsity."""
     flow, points = setting.flow, setting.count(16)
     found = receptive_fields(flow, n=points, seed=setting.seed)
-    z = held_out_latents(
-        flow, setting.config, setting.count(2000), seed=setting.seed, trust=setting.trust
-    ).latents
-    report = receptive_field_report(flow, found, z, setting.seed)
+    held_out = held_out_latents(
+        flow,
+        setting.config,
+        setting.count(2000, least=FEWEST),
+        seed=setting.seed,
+        trust=setting.trust,
+    )
+    report = receptive_field_report(flow, found, held_out, setting.seed)
     figure = receptive_field_figure({"flow": found}, [report], f"mean |dx/dz|, {points} points")
     pictures = [
         setting.picture(
@@ -163,6 +169,8 @@ def _about(report: dict[str, Any]) -> list[str]:
             "Outside of the generation cone, which follows from the geometry alone, the largest "
             f"response is {largest:g}."
         )
+    if report["events"] < FEWEST:
+        found.append(f"{few_events(report['events'])}.".capitalize())
     fit = report["fit"]
     if fit is not None:
         a = shown(fit["amplitude"], fit["amplitude_error"])
