@@ -17,6 +17,7 @@ from rgflow import Flow
 from rgflow.analysis.inpaint import METHODS, Effort
 from rgflow.bijectors.pixels import SHADES, acts_on_pixels, to_image
 from rgflow.checkpoint import load_config, load_flow
+from rgflow.commands.data_root import add_data_root, data_node
 from rgflow.data.image_files import read_image
 from rgflow.evaluation.images import split_images
 from rgflow.evaluation.restoration import restoration_text, restore
@@ -66,6 +67,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{what}, {default}")
     parser.add_argument("--seed", type=int, default=0, help="seed of all randomness")
     parser.add_argument("--device", default="cpu")
+    add_data_root(parser)
     add_json(parser)
     add_trust(parser)
     with one_line_errors(), progress_bars():
@@ -78,6 +80,8 @@ def main() -> None:
 def restored(args: argparse.Namespace) -> dict[str, Any]:
     if not 0 <= args.temperature < math.inf:
         raise ValueError(f"--temperature: got {args.temperature:g}, expected a finite number >= 0")
+    if args.tolerance and args.method == ["prior"]:
+        raise ValueError("--tolerance: got one for the prior, which holds no pixels")
     trust = trusted_modules(args)
     flow = load_flow(args.checkpoint, args.device, trust)
     unknown = read_mask(args.mask, flow.event_shape[-1])
@@ -142,7 +146,10 @@ def originals(flow: Flow, args: argparse.Namespace, trust: list[str]) -> Tensor:
     channels, side, _ = flow.event_shape
     if args.images:
         return torch.stack([read_image(Path(path), side, channels) for path in args.images])
-    node = load_config(args.checkpoint).get("data") or {}
+    node = data_node(args, load_config(args.checkpoint))
     if "_target_" not in node:
         raise ValueError(f"{args.checkpoint}: got a config without data, expected --images")
-    return split_images(node, "test", limit=count, trust=trust)
+    images = split_images(node, "test", limit=count, trust=trust)
+    if len(images) < count:
+        raise ValueError(f"--test: got {count}, expected at most {len(images)}, all test images")
+    return images

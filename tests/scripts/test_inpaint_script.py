@@ -85,6 +85,15 @@ MISTAKES = {
         ["images.ckpt", "--test", 1, "--mask", "0,0,1,1", "--tolerance", "-1"],
         "expected a finite number",
     ),
+    "too_many": (["images.ckpt", "--test", 5, "--mask", "0,0,1,1"], "expected at most 4"),
+    "tolerant_prior": (
+        ["images.ckpt", "--test", 1, "--mask", "0,0,1,1", "--tolerance", 2, "--method", "prior"],
+        "holds no pixels",
+    ),
+    "root": (
+        ["images.ckpt", "--test", 1, "--mask", "0,0,1,1", "--data-root", "none"],
+        "--data-root: got none",
+    ),
 }
 
 
@@ -92,7 +101,7 @@ MISTAKES = {
 def test_mistakes_end_in_one_line(arguments, message, run, capsys, tmp_path):
     Image.new("L", (4, 5)).save("small.png")
     before = sorted(p.name for p in tmp_path.iterdir() if p.is_file())
-    assert run(*arguments, "--method", "mode", "--out", "x.png") == 1
+    assert run("--method", "mode", "--out", "x.png", *arguments) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == before
