@@ -51,11 +51,11 @@ def study(args: argparse.Namespace) -> None:
         raise ValueError(f"{args.checkpoint}: got no data set, expected one of a training on data")
     if not setting.is_of_images and not config.get("energy"):
         raise ValueError(f"{args.checkpoint}: got no energy, expected one of a training on one")
-    folder.mkdir(parents=True, exist_ok=True)
     chosen = [part for part in PARTS if part.name in args.parts]
     missing = {part.name: part.missing(setting) for part in chosen}
     possible = [part for part in chosen if missing[part.name] is None]
     tasks = [(part.what, part.weight) for part in possible]
+    folder.mkdir(parents=True, exist_ok=True)
     sections = [done(part, setting) for part in weighted_progress(possible, tasks)]
     left_out = [f"Left out: {name}, because {why}." for name, why in missing.items() if why]
     write_page(folder / "index.html", "What the scales know", about(args, left_out), sections)

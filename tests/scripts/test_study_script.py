@@ -92,6 +92,24 @@ def test_real_nvp_has_no_levels(folder):
     assert "scale0" in page
 
 
+def test_a_small_test_set_leaves_out_what_it_is_too_small_for(folder):
+    saved("few.ckpt", BLOCK, data=DATA | {"test_size": 6})
+    parts = ["receptive_fields", "factors", "mixing", "restoration", "independence"]
+    page, done = study(folder, "few.ckpt", "--parts", *parts)
+    assert done == {"receptive_fields", "mixing", "restoration"}
+    assert "the test set has 6 images, expected at least 20" in page
+    assert "kurtosis of latents: left out, got 6 held-out images" in page.lower()
+
+
+def test_mixed_test_images_are_those_of_the_command(folder):
+    saved("flow.ckpt", BLOCK, data=DATA)
+    study(folder, "flow.ckpt", "--parts", "mixing")
+    pairs = ["--pairs", 10, "--out", "a.png", "--json", "a.json"]  # 0.02 * 500
+    assert call_script("mix", "flow.ckpt", *pairs) == 0
+    report = json.loads((folder / "study" / "mixing.json").read_text())
+    assert report["share_of_a"] == json.loads((folder / "a.json").read_text())["share_of_a"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -100,10 +118,12 @@ def test_real_nvp_has_no_levels(folder):
         (["bare.ckpt", "--effort", 0], "--effort: got 0"),
         (["bare.ckpt", "--parts", "dreams"], "dreams"),
         (["bare.ckpt", "--data-root", "nowhere"], "--data-root"),
+        (["gone.ckpt"], "nowhere"),
     ],
 )
 def test_mistakes_end_in_one_line(folder, capsys, arguments, complaint):
     saved("bare.ckpt", BLOCK)
+    saved("gone.ckpt", BLOCK, data=DATA | {"dataset": "folder", "root": "nowhere"})
     assert call_script("study", *arguments, "--out", "study") != 0
     error = capsys.readouterr().err
     assert complaint in error.splitlines()[-1]

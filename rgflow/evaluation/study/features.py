@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 
-from rgflow.analysis.encoding import latents_of_images
 from rgflow.analysis.level_table import LevelTable
-from rgflow.analysis.mixed_factors import mix_pairs
 from rgflow.analysis.mixing import mixing_strip
 from rgflow.evaluation.level_factors import level_factors
-from rgflow.evaluation.msds_factors import measured_factors, msds_kind, msds_test_images
+from rgflow.evaluation.mixed_ellipses import mixed_ellipses
 from rgflow.evaluation.shown_factors import level_factors_figure, mixed_figure
 from rgflow.evaluation.study.setting import Findings, Setting
 from rgflow.evaluation.summary import shown
@@ -29,7 +26,7 @@ def factors(setting: Setting) -> Findings:
         setting.flow,
         setting.data,
         samples=setting.count(1000),
-        images=setting.count(5000, least=100),
+        images=setting.test_count(5000, least=100),
         seed=setting.seed,
         trust=setting.trust,
     )
@@ -71,7 +68,7 @@ def mixing(setting: Setting) -> Findings:
         "Latents of a picture A at the levels >= h are put together with latents of a picture B "
         "at the levels below h (arXiv:2010.00029, section 4.3)."
     ]
-    if str(setting.data.get("dataset")).startswith("msds"):
+    if setting.is_of_ellipses and len(setting.test_images) >= 4:
         return _mixed_ellipses(setting, text)
     z = setting.flow.prior.sample(2 * PAIRS, 1.0, setting.generator("mixing"))
     strip = mixing_strip(setting.flow, *z.chunk(2))  # (cuts, N, C, L, L)
@@ -86,12 +83,10 @@ def mixing(setting: Setting) -> Findings:
 
 
 def _mixed_ellipses(setting: Setting, text: list[str]) -> Findings:
-    kind, pairs = msds_kind(setting.data), setting.count(500)
-    flow = setting.flow
-    images = msds_test_images(setting.data, 2 * pairs, setting.trust).images
-    z = latents_of_images(flow, images, setting.seed)
-    measure = partial(measured_factors, kind=kind)
-    mixed = mix_pairs(flow, *z.chunk(2), measure, seed=setting.seed)
+    pairs = min(setting.count(500), len(setting.test_images) // 2)
+    mixed = mixed_ellipses(
+        setting.flow, setting.data, pairs, seed=setting.seed, trust=setting.trust
+    )
     found = mixed.factors
     text = [
         *text,
@@ -104,5 +99,5 @@ def _mixed_ellipses(setting: Setting, text: list[str]) -> Findings:
     ]
     table = Table("Share of each factor that comes from A.", ["", *found.factors], rows)
     picture = setting.picture(mixed_figure(mixed, "test images"), "mixing.png", "The first pairs.")
-    report = {"dataset": f"msds{kind}", **plain(found)}
+    report = {"dataset": setting.data["dataset"], **plain(found)}
     return Findings(Section("Mixing", text, [table], [picture]), report)

@@ -14,6 +14,7 @@ from rgflow.plotting.independence import independence_figure
 from rgflow.plotting.page import Section, Table
 
 IMAGES = 6  # that are restored
+LEAST = 2 * CHAINS  # images or states whose latents are looked at together
 
 
 def restoration(setting: Setting) -> Findings:
@@ -47,7 +48,7 @@ def independence(setting: Setting) -> Findings:
     z, chains = held_out_latents(
         setting.flow,
         setting.config,
-        setting.count(5000, least=2 * CHAINS),
+        setting.test_count(5000, least=LEAST),
         seed=setting.seed,
         trust=setting.trust,
     )

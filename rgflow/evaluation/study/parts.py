@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rgflow.analysis.generation_layers import scales_of
 from rgflow.evaluation.study.features import factors, mixing
-from rgflow.evaluation.study.latents import independence, restoration
+from rgflow.evaluation.study.latents import LEAST, independence, restoration
 from rgflow.evaluation.study.scales import fields, samples, temperatures, walks
 from rgflow.evaluation.study.setting import Findings, Setting
 
@@ -24,6 +24,7 @@ class Part(NamedTuple):
         needs_hierarchy: Whether it takes a flow with a hierarchy, which one with a map in Fourier
             space in front of its levels has not.
         needs_factors: Whether it takes images whose factors are known.
+        needs_images: How many test images it takes at least, for a flow of images.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Part(NamedTuple):
     needs_levels: bool = False
     needs_hierarchy: bool = False
     needs_factors: bool = False
+    needs_images: int = 0
 
     def missing(self, setting: Setting) -> str | None:
         """Why the part cannot be done for a flow; None if it can be."""
@@ -40,8 +42,12 @@ class Part(NamedTuple):
             return "the flow has no levels"
         if self.needs_hierarchy and setting.flow.hierarchy is None:
             return "the flow has no hierarchy"
-        if self.needs_factors and setting.data.get("dataset") not in ("msds1", "msds2"):
+        if self.needs_factors and not setting.is_of_ellipses:
             return "factors are known for MSDS only"
+        if self.needs_images and setting.is_of_images:
+            count = len(setting.test_images)
+            if count < self.needs_images:
+                return f"the test set has {count} images, expected at least {self.needs_images}"
         return None
 
 
@@ -49,9 +55,9 @@ PARTS = (
     Part("samples", "samples", 2, samples),
     Part("temperatures", "temperatures", 40, temperatures, needs_levels=True),
     Part("walks", "principal directions", 40, walks, needs_levels=True),
-    Part("receptive_fields", "receptive fields", 90, fields),
-    Part("factors", "levels and factors", 60, factors, needs_factors=True),
+    Part("receptive_fields", "receptive fields", 90, fields, needs_images=1),
+    Part("factors", "levels and factors", 60, factors, needs_factors=True, needs_images=20),
     Part("mixing", "mixing", 20, mixing, needs_hierarchy=True),
-    Part("restoration", "restoration", 90, restoration),
-    Part("independence", "independence", 20, independence),
+    Part("restoration", "restoration", 90, restoration, needs_images=1),
+    Part("independence", "independence", 20, independence, needs_images=LEAST),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -55,6 +56,16 @@ class Setting:
         return acts_on_pixels(self.flow.bijector)
 
     @property
+    def is_of_ellipses(self) -> bool:
+        """Whether its data are MSDS, whose factors are known."""
+        return self.is_of_images and self.data.get("dataset") in ("msds1", "msds2")
+
+    @cached_property
+    def test_images(self) -> Tensor:
+        """The test images of its data, uint8 ``(N, C, L, L)``."""
+        return split_images(self.data, "test", trust=self.trust)
+
+    @property
     def data(self) -> dict[str, Any]:
         """The node ``data`` of the configuration."""
         return dict(self.config.get("data") or {})
@@ -62,6 +73,11 @@ class Setting:
     def count(self, usual: int, least: int = 2) -> int:
         """A number of samples or images, with the effort."""
         return max(least, round(self.effort * usual))
+
+    def test_count(self, usual: int, least: int = 2) -> int:
+        """The same, of test images: no more than there are. States of an energy are unlimited."""
+        count = self.count(usual, least)
+        return min(count, len(self.test_images)) if self.is_of_images else count
 
     def picture(self, figure: Figure, file: str, caption: str) -> Picture:
         """Writes a figure into the folder, for the page."""
@@ -72,7 +88,7 @@ class Setting:
     def examples(self, count: int) -> Tensor:
         """Test images, uint8 ``(N, C, L, L)``, or samples of a flow of fields."""
         if self.is_of_images:
-            return split_images(self.data, "test", limit=count, trust=self.trust)
+            return self.test_images[:count]
         return self.flow.sample(count, generator=self.generator("examples"))
 
     def generator(self, purpose: str) -> torch.Generator:
