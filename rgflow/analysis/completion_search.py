@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,8 @@ from rgflow.montecarlo.hmc import HMCChains, hmc
 from rgflow.runtime.counts import takes_counts
 from rgflow.runtime.progress import progress
 
+log = logging.getLogger(__name__)
+
 Law = PixelCompletion | LatentCompletion
 
 COOL = 0.5
@@ -21,6 +24,8 @@ KEPT = 4
 """One in this many starts goes on after each round of a search."""
 PART = 64
 """Numbers that are changed at a time, one by one, for the derivatives of the latents."""
+LEAST_ACCEPTANCE = 0.1
+"""Mean acceptance of HMC, below which its last states are mostly those from where it started."""
 
 
 @takes_counts
@@ -114,6 +119,8 @@ def chains_of(law: Law, start: Tensor, effort: Effort, generator: torch.Generato
     being the derivatives of the latents at the start: for latents of unit variance, the law of v
     has a covariance near 1 whatever the pixels' scales are.
 
+    A warning says so where the chains hardly move, see `LEAST_ACCEPTANCE`.
+
     Returns:
         Chains whose samples are u, ``(T, B, C, n)``.
     """
@@ -129,6 +136,14 @@ def chains_of(law: Law, start: Tensor, effort: Effort, generator: torch.Generato
         generator=generator,
         leapfrog_steps=effort.leapfrog_steps,
     )
+    if not chains.acceptance >= LEAST_ACCEPTANCE:
+        log.warning(
+            "HMC accepted a share of %.2g of its trajectories, expected at least %g: the results "
+            "are the most probable completions rather than samples; more trajectories of warm-up "
+            "find a smaller step size",
+            chains.acceptance,
+            LEAST_ACCEPTANCE,
+        )
     return chains._replace(samples=torch.stack([target.completions(v) for v in chains.samples]))
 
 

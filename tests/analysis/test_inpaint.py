@@ -6,6 +6,7 @@ from support import perturbed
 
 from rgflow.analysis import Effort, inpaint, posterior_samples
 from rgflow.analysis.completion import LatentCompletion, PixelCompletion
+from rgflow.analysis.completion_search import chains_of
 from rgflow.analysis.filling import filled
 from rgflow.bijectors import CellMixing
 from rgflow.bijectors.pixels import to_image
@@ -218,3 +219,21 @@ def test_mistakes_are_refused():
         inpaint(flow, x, known, latents=UNKNOWN)
     with pytest.raises(ValueError, match="expected 1 or more of both"):
         Effort(starts=0)
+
+
+def test_chains_that_do_not_move_are_told_of(caplog):
+    torch.manual_seed(0)
+    flow = perturbed(MAKERS["fields"](), 0.2).requires_grad_(False)
+    x = flow.sample(1)
+    effort = Effort(starts=1, search=1, warmup=0, trajectories=2, leapfrog_steps=2)
+    inpaint(flow, x, ~UNKNOWN, "posterior", effort=effort)
+    assert not caplog.messages
+
+    class Stuck(PixelCompletion):
+        def energy(self, u):
+            return 1e9 * super().energy(u)
+
+    law = Stuck(flow, x, UNKNOWN)
+    chains_of(law, law.start(), effort, torch.Generator().manual_seed(0))
+    (message,) = caplog.messages
+    assert "expected at least 0.1" in message
