@@ -31,8 +31,9 @@ class Independence(NamedTuple):
     Attributes:
         levels: Number of levels; 1 for a flow without a hierarchy, whose latents are one class.
         pairs: Levels of the two latents of each class, finer one first, ``(K, 2)``.
-        distance: Least distance in each class, ``(K,)``, in spacings of the coarser level: 0 for
-            the same place, 1 for neighbours, 2, 4, 8, ... for up to twice as far.
+        distance: What stands for the distances of each class, ``(K,)``, in spacings of the coarser
+            level: 0 for the same place, 1 for those below 1.5 (neighbours, also along a diagonal),
+            2 for 1.5 to 3, 4 for 3 to 6, and so on.
         measures: For each of `MEASURES` the means of all classes.
         latents: Number of latents of each level that were looked at.
     """
@@ -183,7 +184,7 @@ def _chosen_sites(level: Tensor, most: int, seed: int) -> Tensor:
 
 
 def _classes(level: Tensor, place: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """Levels and least distance of each class, ``(K, 3)``, and the class of each pair."""
+    """Levels and distance of each class, ``(K, 3)``, and the class of each pair."""
     apart = (place[:, None] - place[None]).abs()
     apart = torch.minimum(apart, side - apart).double().square().sum(-1).sqrt()
     low = torch.minimum(level[:, None], level[None])
