@@ -15,6 +15,7 @@ from rgflow.analysis.temperature import (
     two_temperatures,
 )
 from rgflow.checkpoint import load_config, load_flow
+from rgflow.evaluation.msds_factors import is_msds
 from rgflow.evaluation.temperature import (
     temperature_figure,
     temperature_report,
@@ -81,8 +82,7 @@ def measure(args: argparse.Namespace) -> None:
         heads = [f"T_low = {t:g}" for t in lows]
         labels = [f"T_high = {t:g}" for t in highs]
         title = f"T_low at the levels below {cut}, T_high from level {cut} on"
-    dataset = str((load_config(args.checkpoint).get("data") or {}).get("dataset"))
-    counts = dataset.startswith("msds")
+    counts = is_msds(load_config(args.checkpoint).get("data"))
     sheet = temperature_sheet(
         flow, table, args.samples, shown=args.shown, count_broken=counts, seed=args.seed
     )

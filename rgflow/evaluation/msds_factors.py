@@ -27,6 +27,11 @@ class KnownImages(NamedTuple):
     labels: Tensor
 
 
+def is_msds(node: Mapping[str, Any] | None) -> bool:
+    """Whether a node ``data`` of a configuration is MSDS, whose factors are known."""
+    return (node or {}).get("dataset") in ("msds1", "msds2")
+
+
 def msds_kind(node: Mapping[str, Any] | None) -> int:
     """1 or 2, for data of MSDS1 or MSDS2.
 
@@ -37,7 +42,7 @@ def msds_kind(node: Mapping[str, Any] | None) -> int:
         ValueError: For any other data, whose factors are not known.
     """
     name = (node or {}).get("dataset")
-    if name not in ("msds1", "msds2"):
+    if not is_msds(node):
         raise ValueError(f"data: got {name or 'none'}, expected msds1 or msds2, of known factors")
     return int(name[-1])
 

@@ -84,6 +84,13 @@ def test_parts_that_a_flow_does_not_allow_are_named(folder, capsys):
     assert "Left out: factors" in capsys.readouterr().out
 
 
+def test_a_flow_of_one_level_has_no_two_temperatures(folder):
+    saved("one.ckpt", BLOCK | {"side": 4, "channels": 1, "pixels": False}, energy=ENERGY)
+    page, done = study(folder, "one.ckpt", "--parts", "samples", "temperatures", "mixing")
+    assert done == {"samples", "mixing"}
+    assert "Left out: temperatures, because it needs 2 levels, and the flow has 1" in page
+
+
 def test_real_nvp_has_no_levels(folder):
     saved("nvp.ckpt", REAL_NVP, data=DATA)
     page, done = study(folder, "nvp.ckpt", "--parts", "temperatures", "factors", "mixing")

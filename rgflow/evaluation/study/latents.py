@@ -38,7 +38,12 @@ def restoration(setting: Setting) -> Findings:
         for name in ROWS
     ]
     unit = "shades" if setting.is_of_images else "units of the field"
-    table = Table(f"Errors are root mean squares in {unit}.", ["", *found.report], rows)
+    caption = (
+        f"Errors, and by how much known pixels moved before they were put back, are root mean "
+        f"squares in {unit}. Blocks are those of one evaluation of the flow, and in all those of "
+        "the whole flow. The acceptance is that of HMC."
+    )
+    table = Table(caption, ["", *found.report], rows)
     picture = setting.picture(found.figure(), "restoration.png", "Restored pictures.")
     return Findings(Section("Restoration", text, [table], [picture]), found.report)
 

@@ -20,7 +20,7 @@ class Part(NamedTuple):
         what: What is done, for the progress bar.
         weight: About how long it takes, in seconds, for pictures of 32 x 32 on two cores.
         write: Does it.
-        needs_levels: Whether it takes latents that have a level.
+        needs_levels: How many levels of latents it takes at least.
         needs_hierarchy: Whether it takes a flow with a hierarchy, which one with a map in Fourier
             space in front of its levels has not.
         needs_factors: Whether it takes images whose factors are known.
@@ -31,15 +31,19 @@ class Part(NamedTuple):
     what: str
     weight: float
     write: Callable[[Setting], Findings]
-    needs_levels: bool = False
+    needs_levels: int = 0
     needs_hierarchy: bool = False
     needs_factors: bool = False
     needs_images: int = 0
 
     def missing(self, setting: Setting) -> str | None:
         """Why the part cannot be done for a flow; None if it can be."""
-        if self.needs_levels and scales_of(setting.flow) is None:
-            return "the flow has no levels"
+        if self.needs_levels:
+            scales = scales_of(setting.flow)
+            if scales is None:
+                return "the flow has no levels"
+            if scales.levels < self.needs_levels:
+                return f"it needs {self.needs_levels} levels, and the flow has {scales.levels}"
         if self.needs_hierarchy and setting.flow.hierarchy is None:
             return "the flow has no hierarchy"
         if self.needs_factors and not setting.is_of_ellipses:
@@ -53,8 +57,8 @@ class Part(NamedTuple):
 
 PARTS = (
     Part("samples", "samples", 2, samples),
-    Part("temperatures", "temperatures", 40, temperatures, needs_levels=True),
-    Part("walks", "principal directions", 40, walks, needs_levels=True),
+    Part("temperatures", "temperatures", 40, temperatures, needs_levels=2),
+    Part("walks", "principal directions", 40, walks, needs_levels=1),
     Part("receptive_fields", "receptive fields", 90, fields, needs_images=1),
     Part("factors", "levels and factors", 60, factors, needs_factors=True, needs_images=20),
     Part("mixing", "mixing", 20, mixing, needs_hierarchy=True),

@@ -69,7 +69,8 @@ def temperatures(setting: Setting) -> Findings:
     if counts:
         text.append(
             f"Broken are samples with more than three pixels above 250 in all channels, among "
-            f"{sheet.count}."
+            f"{sheet.count}. Their errors are half the width of the 68% interval (Wilson), which "
+            "is not zero where no sample is broken."
         )
         shares = [
             shown(100 * value, 100 * error)
@@ -140,7 +141,9 @@ def fields(setting: Setting) -> Findings:
         pictures.append(setting.picture(sheet, f"{kind}.png", caption))
     text = [
         "The receptive field of a latent is the mean over samples of the absolute response of "
-        "each pixel to it, summed over colours (arXiv:2010.00029, equation 14).",
+        "each pixel to it, summed over colours (arXiv:2010.00029, equation 14). Its strength is "
+        "the sum of these responses R, its radius their root mean square distance from the "
+        "centre, and its effective number of pixels (sum R)^2 / (sum R^2).",
         *_about(report),
     ]
     names = [name for name in COLUMNS if name in report["levels"][0]]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rgflow.bijectors.pixels import acts_on_pixels
 from rgflow.evaluation.images import split_images
+from rgflow.evaluation.msds_factors import is_msds
 from rgflow.flow import Flow
 from rgflow.plotting.images import save_figure
 from rgflow.plotting.page import Picture, Section
@@ -58,7 +59,7 @@ class Setting:
     @property
     def is_of_ellipses(self) -> bool:
         """Whether its data are MSDS, whose factors are known."""
-        return self.is_of_images and self.data.get("dataset") in ("msds1", "msds2")
+        return self.is_of_images and is_msds(self.data)
 
     @cached_property
     def test_images(self) -> Tensor:
