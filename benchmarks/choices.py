@@ -79,7 +79,7 @@ BLOCKS: dict[str, tuple[str, ...]] = {
     "Gaussian prior": ("flow.prior=gaussian",),
     "log-scales bounded by 2": ("flow.scale_bound=2",),
     "learning rate 2e-3": ("training.lr=2e-3",),
-    "learning rate 4e-3": ("training.lr=4e-3",),
+    "learning rate 8e-3": ("training.lr=8e-3",),
     "batch 64": ("data.batch_size=64",),
 }
 """Changes of a preset of mixed block levels."""

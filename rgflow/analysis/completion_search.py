@@ -44,7 +44,7 @@ class Effort:
     """
 
     starts: int = 8
-    search: int = 150
+    search: int = 600
     learning_rate: float = 0.1
     warmup: int = 30
     trajectories: int = 20

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from scipy.sparse import coo_array
+from scipy.sparse.linalg import splu
 from torch import Tensor
 
 
 @torch.no_grad()
-def filled(x: Tensor, unknown: Tensor) -> Tensor:
+def filled(x: Tensor, unknown: Tensor, *, periodic: bool = False) -> Tensor:
     """Replaces unknown pixels by the smoothest values that join the known ones around them.
 
     They solve the lattice's Laplace equation, in which every unknown pixel is the mean of its four
-    neighbours; pixels at the border have fewer. If nothing is known, they are the middle 0.5.
+    neighbours. If nothing is known, they are the middle 0.5.
 
     Args:
         x: ``(B, C, H, W)``.
         unknown: ``(H, W)`` bool.
+        periodic: Whether opposite borders are neighbours, as for fields on a torus. Otherwise
+            pixels at a border have fewer neighbours, as those of images have.
 
     Returns:
         A tensor like x.
@@ -24,26 +29,39 @@ def filled(x: Tensor, unknown: Tensor) -> Tensor:
     >>> filled(x, torch.tensor([[False, True, False]])).tolist()
     [[[[0.0, 0.5, 1.0]]]]
     """
-    height, width = unknown.shape
-    mask = unknown.flatten().cpu()
-    sites = mask.nonzero()[:, 0]
-    flat = x.flatten(2)
-    if len(sites) == len(mask):
+    if unknown.all():
         return torch.full_like(x, 0.5)
-    number = torch.full((len(mask),), -1)
-    number[sites] = torch.arange(len(sites))
-    matrix = torch.zeros(len(sites), len(sites), dtype=torch.float64)
-    known = torch.zeros(len(sites), *flat.shape[:2], dtype=torch.float64)
-    rows, columns = sites // width, sites % width
+    height, width = unknown.shape
+    mask = unknown.flatten().cpu().numpy()
+    sites = np.flatnonzero(mask)
+    here, there = _bonds(sites, height, width, periodic)
+    number = np.full(mask.size, -1)
+    number[sites] = np.arange(len(sites))
+    inner = mask[there]
+    to_known = coo_array(
+        (np.ones((~inner).sum()), (here[~inner], there[~inner])), (len(sites), mask.size)
+    )
+    rows = np.concatenate([here[inner], np.arange(len(sites))])
+    columns = np.concatenate([number[there[inner]], np.arange(len(sites))])
+    degrees = np.bincount(here, minlength=len(sites))
+    entries = np.concatenate([-np.ones(inner.sum()), degrees])
+    laplacian = coo_array((entries, (rows, columns)), (len(sites), len(sites))).tocsc()
+    values = x.flatten(2).double().cpu().flatten(0, 1).T.numpy()  # (H W, B C)
+    solution = torch.from_numpy(splu(laplacian).solve(to_known @ values))
+    solution = solution.T.reshape(*x.shape[:2], -1).to(x)
+    return x.flatten(2).index_copy(2, torch.from_numpy(sites).to(x.device), solution).view_as(x)
+
+
+def _bonds(
+    sites: np.ndarray, height: int, width: int, periodic: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """The bonds from some sites: positions in the list of sites, and neighbours' numbers."""
+    row, column = sites // width, sites % width
+    here, there = [], []
     for down, right in ((1, 0), (-1, 0), (0, 1), (0, -1)):
-        r, c = rows + down, columns + right
+        r, c = row + down, column + right
         inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
-        here = inside.nonzero()[:, 0]
-        there = r[here] * width + c[here]
-        matrix[here, here] += 1
-        is_unknown = mask[there]
-        matrix[here[is_unknown], number[there[is_unknown]]] -= 1
-        values = flat[..., there[~is_unknown].to(x.device)].double().cpu()
-        known[here[~is_unknown]] += values.permute(2, 0, 1)
-    solution = torch.linalg.solve(matrix, known.flatten(1)).view_as(known).permute(1, 2, 0)
-    return flat.index_copy(2, sites.to(x.device), solution.to(x)).view_as(x)
+        joined = np.flatnonzero(inside | periodic)
+        here.append(joined)
+        there.append((r[joined] % height) * width + c[joined] % width)
+    return np.concatenate(here), np.concatenate(there)

@@ -109,7 +109,7 @@ def inpaint(
     given = x.to(device)
     if given.dtype == torch.uint8:
         given = dequantize(given, generator).to(flow.dtype)
-    start = filled(given, unknown)
+    start = filled(given, unknown, periodic=not acts_on_pixels(flow.bijector))
     cone = _cone(flow, unknown) if latents is None else latents.cpu()
     unit = 1 / (SHADES - 1) if acts_on_pixels(flow.bijector) else 1.0
     law = PixelCompletion(flow, start, unknown)
@@ -143,7 +143,7 @@ def posterior_samples(
     """
     _check(flow, x, known, "posterior", 0.0, None)
     unknown = ~known.cpu()
-    start = filled(x.to(flow.device), unknown)
+    start = filled(x.to(flow.device), unknown, periodic=not acts_on_pixels(flow.bijector))
     law = PixelCompletion(flow, start, unknown)
     generator = generator_for("inpaint", seed, device=flow.device)
     starts = candidates(law, flow, start, _cone(flow, unknown), effort.starts, generator)

@@ -26,6 +26,7 @@ from rgflow.runtime.command_line import (
     Parser,
     add_trust,
     one_line_errors,
+    refuse_options,
     trusted_modules,
 )
 from rgflow.runtime.files import check_output
@@ -82,6 +83,8 @@ def restored(args: argparse.Namespace) -> dict[str, Any]:
         raise ValueError(f"--temperature: got {args.temperature:g}, expected a finite number >= 0")
     if args.tolerance and args.method == ["prior"]:
         raise ValueError("--tolerance: got one for the prior, which holds no pixels")
+    if args.test is None:
+        refuse_options(args, ("data_root",), "expected --test with it")
     trust = trusted_modules(args)
     flow = load_flow(args.checkpoint, args.device, trust)
     unknown = read_mask(args.mask, flow.event_shape[-1])

@@ -1,6 +1,6 @@
 """Reports as tables for a reader; as JSON they hold the same numbers and some more."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rgflow.evaluation.comparison import rows_by_name
@@ -57,13 +57,26 @@ def _rows_of_chains(report: Report) -> Iterator[str]:
 
 
 def images_table(report: Report) -> str:
-    """The report on a flow of images in one line.
+    """The report on a flow of images: a line, and another one if few images dominate the mean.
 
     Args:
         report: Of `rgflow.evaluation.images.evaluate_split`.
     """
     bits = shown(report["bits_per_dim"], report["standard_error"])
-    return f"{bits} bits per dim on the {report['images']} images of the {report['split']} split"
+    text = f"{bits} bits per dim on the {report['images']} images of the {report['split']} split"
+    if dominant := report.get("dominant_images"):
+        rest = shown(report["without_them"], report["error_without_them"])
+        text += (
+            f"\nThis mean is dominated by {_named(dominant)}, the worst of which has "
+            f"{report['worst']:.4g} bits per dim. Without, it is {rest}; the median is "
+            f"{report['median']:.4g}."
+        )
+    return text
+
+
+def _named(images: Sequence[int]) -> str:
+    numbers = ", ".join(map(str, images[:5])) + (", ..." if len(images) > 5 else "")
+    return f"{len(images)} image{'s' * (len(images) > 1)} (number {numbers})"
 
 
 def _line(name: str, value: str, other: str, exact: str) -> str:

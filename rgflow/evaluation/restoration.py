@@ -46,11 +46,14 @@ class Restored(NamedTuple):
     pictures: dict[str, Tensor]
     report: dict[str, dict[str, Any]]
 
-    def figure(self) -> Figure:
-        """Originals, what is known, and the restorations, in rows."""
+    def figure(self, most: int = 16) -> Figure:
+        """Originals, what is known, and the restorations, in rows, of the first images."""
         one = next(iter(self.report.values()))
         title = f"{one['latents_touched']} of {one['latents_in_all']} latent sites may change"
-        return restoration_figure(self.originals, self.unknown, self.pictures, title)
+        if len(self.originals) > most:
+            title += f"; the first {most} of {len(self.originals)} images"
+        pictures = {name: images[:most] for name, images in self.pictures.items()}
+        return restoration_figure(self.originals[:most], self.unknown, pictures, title)
 
 
 def restore(

@@ -35,7 +35,7 @@ def temperature_table(report: Mapping[str, Any]) -> str:
     lines = [f"{report['table']}; {report['samples']} samples in each cell"]
     for cell in report["cells"]:
         temperatures = ", ".join(f"{t:g}" for t in cell["temperatures"])
-        share = _share(cell["broken"], cell["broken_error"])
+        share = share_text(cell["broken"], cell["broken_error"])
         lines.append(f"temperatures by level {temperatures}{share and ': broken ' + share}")
     return "\n".join(lines)
 
@@ -55,7 +55,7 @@ def temperature_figure(
     images = sample_image(flow, sheet.samples.flatten(0, 1))  # fields have one scale of colours
     cells = [tile(part, len(part), gap=1) for part in images.split(sheet.samples.shape[1])]
     shares = [
-        _share(*pair) and f"broken {_share(*pair)}"
+        share_text(*pair) and f"broken {share_text(*pair)}"
         for pair in zip(sheet.broken.tolist(), sheet.broken_error.tolist(), strict=True)
     ]
     rows = []
@@ -68,5 +68,6 @@ def temperature_figure(
     return sheet_figure(rows, title, heads)
 
 
-def _share(share: float, error: float) -> str:
+def share_text(share: float, error: float) -> str:
+    """A share and its error in percent; nothing if it was not counted."""
     return "" if math.isnan(share) else f"{100 * share:.1f} ± {100 * error:.1f} %"

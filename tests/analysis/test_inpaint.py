@@ -198,6 +198,18 @@ def test_unknown_pixels_are_filled_smoothly():
     assert (filled(ramp, torch.ones(8, 8, dtype=torch.bool)) == 0.5).all()
 
 
+def test_unknown_sites_of_a_torus_are_filled_across_its_border():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 6, 8, generator=generator, dtype=torch.float64)
+    unknown = torch.zeros(6, 8, dtype=torch.bool)
+    unknown[:2, :3] = unknown[5, 6:] = True
+    shift = (3, 3)  # brings the hole to the middle of the lattice
+    inside = filled(x.roll(shift, (2, 3)), unknown.roll(shift, (0, 1)))
+    around = filled(x, unknown, periodic=True).roll(shift, (2, 3))
+    torch.testing.assert_close(around, inside)
+    assert not torch.allclose(filled(x, unknown), around.roll((-3, -3), (2, 3)))
+
+
 def test_mistakes_are_refused():
     flow = MAKERS["fields"]()
     x, known = torch.randn(1, 1, SIDE, SIDE), ~UNKNOWN

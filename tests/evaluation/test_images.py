@@ -4,6 +4,7 @@ from support import perturbed
 
 from rgflow.bijectors.pixels import bits_per_dim, dequantize
 from rgflow.evaluation import evaluate_bits_per_dim
+from rgflow.evaluation.images import bits_by_image, dominant_images
 from rgflow.models import ConvLevels, Outside, conv_flow
 
 
@@ -18,5 +19,15 @@ def test_estimate_on_a_set_has_a_standard_error():
     bits = bits_per_dim(flow(x).detach(), (3, 8, 8)).double()
     assert mean == pytest.approx(float(bits.mean()), rel=1e-3)
     assert error == pytest.approx(float(bits.std()) / 20**0.5, rel=0.2)
+    torch.testing.assert_close(bits_by_image(flow, images, seed=2), bits, rtol=1e-3, atol=0)
     with pytest.raises(ValueError, match="got 1 images"):
         evaluate_bits_per_dim(flow, images[:1])
+
+
+def test_images_that_dominate_the_mean_are_found():
+    bits = torch.randn(1000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert dominant_images(bits) == []
+    bits[[7, 300]] = torch.tensor([1e6, 3e3], dtype=torch.float64)
+    assert dominant_images(bits) == [7, 300]
+    bits[12] = torch.inf
+    assert dominant_images(bits)[:1] == [12]

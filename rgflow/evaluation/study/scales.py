@@ -19,7 +19,7 @@ from rgflow.evaluation.receptive_fields import (
 )
 from rgflow.evaluation.study.setting import Findings, Setting
 from rgflow.evaluation.summary import shown
-from rgflow.evaluation.temperature import temperature_figure, temperature_report
+from rgflow.evaluation.temperature import share_text, temperature_figure, temperature_report
 from rgflow.evaluation.walks import principal_walks, walk_figure
 from rgflow.plotting.grids import samples_figure
 from rgflow.plotting.page import Section, Table
@@ -72,16 +72,11 @@ def temperatures(setting: Setting) -> Findings:
             f"{sheet.count}. Their errors are half the width of the 68% interval (Wilson), which "
             "is not zero where no sample is broken."
         )
-        shares = [
-            shown(100 * value, 100 * error)
-            for value, error in zip(
-                sheet.broken.tolist(), sheet.broken_error.tolist(), strict=True
-            )
-        ]
+        shares = list(map(share_text, sheet.broken.tolist(), sheet.broken_error.tolist()))
         rows = [
             [label, *shares[i * len(LOWS) : (i + 1) * len(LOWS)]] for i, label in enumerate(labels)
         ]
-        tables.append(Table("Broken samples in percent.", ["", *heads], rows))
+        tables.append(Table("Broken samples.", ["", *heads], rows))
     picture = setting.picture(figure, "temperatures.png", f"{title}.")
     report = {"table": title, **temperature_report(sheet)}
     return Findings(Section("Temperatures of the levels", text, tables, [picture]), report)
