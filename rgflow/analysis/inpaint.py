@@ -37,7 +37,9 @@ class Inpainted(NamedTuple):
         latents_touched: Their number.
         evaluations: How often the map was computed.
         blocks: Blocks and mixed cells that one evaluation needs; None for a flow without levels.
-            For the prior it is what the unknown pixels need: ``moved`` takes a full decoding.
+            For the prior it is what the unknown pixels need: ``moved`` takes a full decoding. A
+            block of 4 x 4 sites counts as much as a cell of 2 x 2, so that compare it with
+            ``all_blocks`` of the same flow, not with another kind of levels.
         all_blocks: Those of the full map.
         acceptance: Mean acceptance probability of HMC; None for other methods.
         step_size: Step size of HMC; None for other methods.
