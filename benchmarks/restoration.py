@@ -68,8 +68,8 @@ def restored(
 ) -> Restored:
     """All images, a few at a time; the first call compiles and is not timed."""
     effort = Effort(args.starts, args.search, warmup=args.warmup, trajectories=args.trajectories)
-    short = Effort(args.starts, search=3, warmup=2, trajectories=1)
-    inpaint(flow, images[:PART], ~unknown, method, effort=short, **how)
+    first = "prior" if method == "prior" else "mode"
+    inpaint(flow, images[:PART], ~unknown, first, effort=Effort(args.starts, search=3), **how)
     found, begin = [], time.perf_counter()
     for i, part in enumerate(progress(images.split(PART), method)):
         seed = args.seed + i
