@@ -1,33 +1,25 @@
 """What a flow is worth as a sampler of an energy: free energy, weights and observables."""
 
-import math
 import time
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from rgflow.energies import Energy
 from rgflow.energies.from_config import describe_energy
 from rgflow.evaluation.observables_table import energy_report, two_point_report
+from rgflow.evaluation.summary import report_warnings
+from rgflow.evaluation.weight_numbers import free_energies, number, quality
 from rgflow.evaluation.weighted_samples import draw_weighted, log_weights_of
 from rgflow.flow import Flow
 from rgflow.montecarlo.reference import Reference
+from rgflow.montecarlo.weighted import WeightedSamples
 from rgflow.runtime.counts import takes_counts
-from rgflow.statistics import (
-    LEAST_FOR_ESS,
-    UNTRUSTED,
-    Measured,
-    derived_with_error,
-    effective_sample_size,
-    log_z_estimates,
-    metropolis_acceptance,
-    pareto_k,
-)
+from rgflow.runtime.package_warnings import issue
+from rgflow.statistics import Measured
 from rgflow.statistics.chains import few_warnings
 
 
-@few_warnings(1)
 @takes_counts
 def evaluate_energy(
     flow: Flow,
@@ -61,6 +53,9 @@ def evaluate_energy(
     exact answer, the row has it as ``exact``, and its difference from it in standard errors as
     ``sigmas``.
 
+    What speaks against trusting the numbers is issued as warnings of the classes of
+    `rgflow.statistics`: `WeightWarning` and its kinds, and `ExactValueWarning`.
+
     Args:
         flow: The flow.
         energy: The target.
@@ -76,12 +71,59 @@ def evaluate_energy(
     start = time.perf_counter()
     weighted = draw_weighted(flow, energy, samples, seed=seed, batch_size=batch_size)
     seconds = time.perf_counter() - start
+    return report_on_samples(
+        flow,
+        energy,
+        weighted,
+        seconds=seconds,
+        reference=reference,
+        seed=seed,
+        batch_size=batch_size,
+    )
+
+
+def check_finite_weights(weighted: WeightedSamples) -> None:
+    """Refuse samples whose energy or density is not finite.
+
+    Raises:
+        ValueError: If there are any.
+    """
+    samples = len(weighted.log_weights)
     bad = samples - int(weighted.log_weights.isfinite().sum())
     if bad:
         raise ValueError(
             f"got {bad} of {samples} samples of the flow whose energy or density is not finite, "
             "expected finite numbers"
         )
+
+
+@few_warnings(1)
+def report_on_samples(
+    flow: Flow,
+    energy: Energy,
+    weighted: WeightedSamples,
+    *,
+    seconds: float,
+    reference: Reference | None = None,
+    seed: int = 0,
+    batch_size: int = 2048,
+) -> dict[str, Any]:
+    """The report of `evaluate_energy` on samples that have been drawn already.
+
+    Args:
+        flow: The flow.
+        energy: The target.
+        weighted: Samples of the flow, on the CPU.
+        seconds: The time in which they were drawn.
+        reference: States of the target, for all that is an average over p.
+        seed: Seed of the random numbers that drew the samples, and of those that draw spins.
+        batch_size: States of the target that go through the flow at a time.
+
+    Raises:
+        ValueError: As `evaluate_energy` does.
+    """
+    check_finite_weights(weighted)
+    samples = len(weighted.log_weights)
     table = energy_report(energy, *weighted, seed=seed)
     points = two_point_report(energy, weighted.samples, weighted.log_weights)
     target = (
@@ -96,17 +138,24 @@ def evaluate_energy(
         "device": str(flow.device),
         "threads": torch.get_num_threads(),
         "seed": seed,
-        **_free_energies(weighted.log_weights, target, energy.log_z),
-        **_quality(weighted.log_weights, target),
+        **free_energies(weighted.log_weights, target, energy.log_z),
+        **quality(weighted.log_weights, target),
         "observables": _observables(energy, table, ("value", "error")),
         "two_point": _two_point(energy, points),
     }
     if reference is None:
-        return report
+        return _warned_of(report)
     chains = reference_report(energy, reference, seed=seed)
     for name in ("observables", "two_point"):
         report[f"reference_{name}"] = chains.pop(name)
-    return report | {"reference": chains}
+    return _warned_of(report | {"reference": chains})
+
+
+def _warned_of(report: dict[str, Any]) -> dict[str, Any]:
+    """The report, after its warnings have been issued."""
+    for warning in report_warnings(report):
+        issue(warning)
+    return report
 
 
 @few_warnings(1)
@@ -165,71 +214,10 @@ def _two_point(energy: Energy, points: list[Measured]) -> list[dict[str, float |
     return [{"r": r} | row for r, row in enumerate(rows)]
 
 
-def _free_energies(log_weights: Tensor, target: Tensor | None, exact: float | None) -> dict:
-    log_z = log_z_estimates(log_weights, target)
-    lower, upper = log_z.lower, log_z.upper
-    rows = {
-        "free_energy_bound": Measured(-lower.value, lower.error),
-        "log_z_lower": lower,
-        "log_z_importance": log_z.importance,
-        "log_z_upper": upper,
-        "kl_nats": None if exact is None else Measured(exact - lower.value, lower.error),
-        "forward_kl_nats": (
-            None if exact is None or upper is None else Measured(upper.value - exact, upper.error)
-        ),
-    }
-    farthest = None if target is None else _number(float(target.max()) - log_z.importance.value)
-    return {"log_z_exact": exact, "target_log_weight_max": farthest} | _flat(rows)
-
-
-def _quality(log_weights: Tensor, target: Tensor | None) -> dict[str, float | None]:
-    ess, share = None, float(torch.softmax(log_weights, 0).max())
-    if len(log_weights) >= LEAST_FOR_ESS:
-        ess = Measured(*effective_sample_size(log_weights)[:2])
-    forward, forward_k = None, math.nan
-    if target is not None and target.numel() >= LEAST_FOR_ESS:
-        forward = _forward_ess(target)
-        forward_k = max(pareto_k(target.flatten()), pareto_k(-target.flatten()))
-        if forward_k >= UNTRUSTED:
-            forward = forward._replace(error=math.inf)
-    acceptance = metropolis_acceptance(log_weights)
-    return {
-        **_flat({"ess": ess, "forward_ess": forward}),
-        "largest_share": share,
-        "pareto_k": _number(pareto_k(log_weights)),
-        "forward_pareto_k": _number(forward_k),
-        "acceptance": acceptance,
-    }
-
-
-def _forward_ess(target: Tensor) -> Measured:
-    """``1 / (<w>_p <1/w>_p)`` from the log weights of the target's states, ``(T, B)``."""
-    low, high = target.min(), target.max()
-    scale = (low - high).exp()  # so that neither w nor 1/w overflows
-    return derived_with_error(
-        lambda w, inverse: scale / (w * inverse), (target - high).exp(), (low - target).exp()
-    )
-
-
-def _flat(rows: dict[str, Measured | None]) -> dict[str, float | None]:
-    """Each value under its name, and its error under the name with ``_error``."""
-    pairs = {}
-    for name, row in rows.items():
-        pairs[name], pairs[f"{name}_error"] = (
-            (None, None) if row is None else (_number(row.value), _number(row.error))
-        )
-    return pairs
-
-
 def _plain(
     row: Measured, columns: tuple[str, ...], exact: float | None
 ) -> dict[str, float | None]:
-    plain = {name: _number(getattr(row, name)) for name in columns}
+    plain = {name: number(getattr(row, name)) for name in columns}
     if exact is None:
         return plain
     return plain | {"exact": exact, "sigmas": row.sigmas(exact)}
-
-
-def _number(value: float) -> float | None:
-    """The value if it is finite, else None: JSON has no infinity and no NaN."""
-    return value if math.isfinite(value) else None

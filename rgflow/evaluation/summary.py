@@ -4,14 +4,21 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rgflow.statistics import UNTRUSTED
+from rgflow.statistics import (
+    UNTRUSTED,
+    ExactValueWarning,
+    FewSamplesWarning,
+    ForwardWarning,
+    HeavyTailWarning,
+    StatisticsWarning,
+)
 
 LEAST_ESS = 0.01
 """Below this effective sample size, averages are those of a few samples."""
 LARGEST_SHARE = 0.1
 """The same if one sample has more than this share of all weight."""
 FEW_SAMPLES = (
-    "warning: the importance estimate and the reweighted observables are not to be trusted, "
+    "the importance estimate and the reweighted observables are not to be trusted, "
     "a few samples have most of the weight"
 )
 FORWARD_RATIO = 0.5
@@ -43,7 +50,12 @@ def evaluation_summary(report: Mapping[str, Any]) -> str:
 
 
 def cautions(report: Mapping[str, Any]) -> list[str]:
-    """Reasons not to trust a report, each a line that begins with ``warning:``.
+    """The texts of `report_warnings`, each a line that begins with ``warning:``."""
+    return [f"warning: {reason}" for reason in report_warnings(report)]
+
+
+def report_warnings(report: Mapping[str, Any]) -> list[StatisticsWarning]:
+    """Reasons not to trust a report, of the classes of `rgflow.statistics.warning_classes`.
 
     * The effective sample size is below 1%, or one sample has more than 10% of all weight:
       importance estimates are those of a few samples.
@@ -58,28 +70,31 @@ def cautions(report: Mapping[str, Any]) -> list[str]:
     Args:
         report: A report of `rgflow.evaluation.fields.evaluate_energy`.
     """
-    found = [*([] if _has_many_samples(report) else [FEW_SAMPLES]), *_heavy_tail(report)]
+    few = [] if _has_many_samples(report) else [FewSamplesWarning(FEW_SAMPLES)]
+    found: list[StatisticsWarning] = [*few, *_heavy_tail(report)]
     ess, forward = report.get("ess"), report.get("forward_ess")
     error = report.get("ess_error") or 0.0
     if ess is not None and ess < 2 * error:
-        found.append(
-            f"warning: the ESS {ess:.2g} has an error of {error:.2g}: single samples decide it"
-        )
+        text = f"the ESS {ess:.2g} has an error of {error:.2g}: single samples decide it"
+        found.append(FewSamplesWarning(text))
     highest = math.inf if forward is None else forward + 2 * (report["forward_ess_error"] or 0.0)
     if ess is not None and highest < FORWARD_RATIO * ess:
-        found.append(
-            f"warning: the forward ESS {forward:.2g} contradicts the ESS {ess:.2g}: states of the "
+        text = (
+            f"the forward ESS {forward:.2g} contradicts the ESS {ess:.2g}: states of the "
             "target lie where the flow hardly goes, or Monte Carlo is not in equilibrium; if it "
             "is, ESS, importance estimate and reweighted observables are not to be trusted"
         )
+        found.append(ForwardWarning(text))
     elif (k := report.get("forward_pareto_k")) is not None and k >= UNTRUSTED:
-        found.append(
-            f"warning: over the target the weights have a tail of Pareto k = {k:.2f}: the forward "
+        text = (
+            f"over the target the weights have a tail of Pareto k = {k:.2f}: the forward "
             f"ESS is not to be trusted, the limit is {UNTRUSTED}"
         )
+        found.append(HeavyTailWarning(text))
     off = [f"{name} by {number:+.1f}" for name, number in _sigmas(report) if abs(number) > SIGMAS]
     if off:
-        found.append(f"warning: off its exact value, in standard errors: {', '.join(off)}")
+        text = f"off its exact value, in standard errors: {', '.join(off)}"
+        found.append(ExactValueWarning(text))
     return found
 
 
@@ -110,20 +125,22 @@ def _has_many_samples(report: Mapping[str, Any]) -> bool:
     return (ess is None or ess >= LEAST_ESS) and report["largest_share"] <= LARGEST_SHARE
 
 
-def _heavy_tail(report: Mapping[str, Any]) -> list[str]:
+def _heavy_tail(report: Mapping[str, Any]) -> list[StatisticsWarning]:
     """What the tail of the weights, and that of their squares, do not let be trusted."""
     k = report.get("pareto_k")
     if k is None or 2 * k < UNTRUSTED:
         return []
     if k < UNTRUSTED:
-        return [
-            f"warning: the squares of the weights have a tail of Pareto k = {2 * k:.2f}: the ESS "
+        text = (
+            f"the squares of the weights have a tail of Pareto k = {2 * k:.2f}: the ESS "
             f"is not to be trusted, the limit is {UNTRUSTED}"
-        ]
-    return [
-        f"warning: the weights have a tail of Pareto k = {k:.2f}: ESS, importance estimate and "
-        f"reweighted observables are not to be trusted, the limit is {UNTRUSTED}"
-    ]
+        )
+    else:
+        text = (
+            f"the weights have a tail of Pareto k = {k:.2f}: ESS, importance estimate and "
+            f"reweighted observables are not to be trusted, the limit is {UNTRUSTED}"
+        )
+    return [HeavyTailWarning(text)]
 
 
 def shown(value: float | None, error: float | None) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from rgflow.runtime.package_warnings import PackageWarning, plain_warnings
+
 USER_MISTAKES: tuple[type[Exception], ...] = (ValueError, OSError)
 """What the package raises when the user asked for something impossible: bad numbers, bad files."""
 
@@ -105,7 +107,8 @@ def fail(error: BaseException, status: int = 1) -> NoReturn:
 def one_line_errors(*also: type[Exception]) -> Iterator[None]:
     """Turn a user's mistake inside the block into one line and exit status 1.
 
-    Ctrl-C becomes one line and exit status 130.
+    Ctrl-C becomes one line and exit status 130. A warning of the package becomes one plain line,
+    and a mistake if a filter makes an error of it.
 
     Args:
         also: Further types of exception to treat so; anything else keeps its traceback.
@@ -114,8 +117,9 @@ def one_line_errors(*also: type[Exception]) -> Iterator[None]:
         SystemExit: In place of the mistake.
     """
     try:
-        yield
-    except (*USER_MISTAKES, *also) as error:
+        with plain_warnings():
+            yield
+    except (*USER_MISTAKES, PackageWarning, *also) as error:
         fail(error)
     except KeyboardInterrupt:
         fail(KeyboardInterrupt("interrupted by SIGINT"), 130)

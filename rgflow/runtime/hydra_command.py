@@ -12,6 +12,7 @@ from rgflow.runtime.config import config_dir, plain_config
 from rgflow.runtime.hydra_messages import told_by_hydra
 from rgflow.runtime.moved import refuse_moved_settings
 from rgflow.runtime.overrides import with_quoted_paths
+from rgflow.runtime.package_warnings import logged_warnings
 from rgflow.runtime.resumed_config import chosen_presets, composition
 from rgflow.runtime.run_folder import RunFolder
 from rgflow.runtime.signals import Interrupted, early_exit
@@ -65,7 +66,11 @@ def run_hydra_command(
             started, folder = True, RunFolder.of_hydra()
             of_sweep = Job.of_hydra()
             try:
-                with _one_line_ends(folder), of_sweep.recorded() if of_sweep else nullcontext():
+                with (
+                    _one_line_ends(folder),
+                    of_sweep.recorded() if of_sweep else nullcontext(),
+                    logged_warnings(),
+                ):
                     config = plain_config(cfg)
                     work({"presets": chosen_presets(), **config}, folder)
             finally:

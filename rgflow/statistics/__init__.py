@@ -9,6 +9,17 @@ from rgflow.statistics.chains import (
 )
 from rgflow.statistics.reweighting import derived_reweighted, reweighted
 from rgflow.statistics.tail import UNTRUSTED, pareto_k
+from rgflow.statistics.warning_classes import (
+    ChainWarning,
+    ExactValueWarning,
+    FewSamplesWarning,
+    ForwardWarning,
+    HeavyTailWarning,
+    ShortChainWarning,
+    StatisticsWarning,
+    StuckChainWarning,
+    WeightWarning,
+)
 from rgflow.statistics.weights import (
     LEAST_FOR_ESS,
     EffectiveSampleSize,
@@ -22,9 +33,18 @@ __all__ = [
     "LEAST_FOR_ESS",
     "UNTRUSTED",
     "AutocorrelationTime",
+    "ChainWarning",
     "EffectiveSampleSize",
+    "ExactValueWarning",
+    "FewSamplesWarning",
+    "ForwardWarning",
+    "HeavyTailWarning",
     "LogZ",
     "Measured",
+    "ShortChainWarning",
+    "StatisticsWarning",
+    "StuckChainWarning",
+    "WeightWarning",
     "derived_reweighted",
     "derived_with_error",
     "effective_sample_size",

@@ -25,19 +25,21 @@ tau       states         covers   warns
 ========  =============  =======  =======
 """
 
-import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-logger = logging.getLogger(__name__)
+from rgflow.runtime.package_warnings import issue
+from rgflow.statistics.warning_classes import ChainWarning, ShortChainWarning, StuckChainWarning
 
 TIMES = 50
 """Autocorrelation times, as they are estimated, that all chains together should have."""
+_LIMITS: ContextVar[tuple[list[int], ...]] = ContextVar("rgflow_chain_warnings", default=())
 
 
 class Measured(NamedTuple):
@@ -143,23 +145,24 @@ def derived_with_error(
 
 @contextmanager
 def few_warnings(most: int) -> Iterator[None]:
-    """Lets at most ``most`` warnings through about an autocorrelation that does not decay.
+    """Lets at most ``most`` warnings about chains through, see `ChainWarning`.
 
     Tables use it with 1, since all their rows are measured on the same chains; pilot runs with 0.
-    It must not be nested: the outer one would count what the inner one holds back.
+    Inside another one the stricter of the two decides.
     """
-    seen = 0
-
-    def is_early(record: logging.LogRecord) -> bool:
-        nonlocal seen
-        seen += 1
-        return seen <= most
-
-    logger.addFilter(is_early)
+    token = _LIMITS.set((*_LIMITS.get(), [most]))
     try:
         yield
     finally:
-        logger.removeFilter(is_early)
+        _LIMITS.reset(token)
+
+
+def _warn(warning: ChainWarning) -> None:
+    limits = _LIMITS.get()
+    if all(left > 0 for (left,) in limits):
+        for limit in limits:
+            limit[0] -= 1
+        issue(warning)
 
 
 def real_numbers(values: Tensor, name: str) -> Tensor:
@@ -195,24 +198,21 @@ def _gamma_method(chains: Tensor, s: float) -> tuple[float, AutocorrelationTime]
     gamma = _autocovariance(chains)[: max(1, steps // 2 + 1)]
     # a constant series leaves the rounding errors of its mean, which are no signal
     if gamma[0] <= (1e-14 * chains.abs().max()) ** 2:
-        logger.warning(
-            "the series never moved: all of its %d values are %.6g, so that error 0 and time 1/2 "
-            "say nothing unless it is a constant",
-            count,
-            chains[0, 0],
+        text = (
+            f"the series never moved: all of its {count} values are {float(chains[0, 0]):.6g}, "
+            "so that error 0 and time 1/2 say nothing unless it is a constant"
         )
+        _warn(StuckChainWarning(text))
         return 0.0, AutocorrelationTime(0.5, 0.0, 0)
     sums = 2 * gamma.cumsum(0) - gamma[0]  # variance of the mean, times count, by window
     window = _window(sums / (2 * gamma[0]), count, s)
     is_open = bool(window and gamma[window] > 0.2 * gamma[0])
     if is_open:
-        logger.warning(
-            "the autocorrelation is still %.2f after %d of %d steps, so that the error cannot be "
-            "trusted: run longer chains",
-            gamma[window] / gamma[0],
-            window,
-            steps,
+        text = (
+            f"the autocorrelation is still {float(gamma[window] / gamma[0]):.2f} after {window} "
+            f"of {steps} steps, so that the error cannot be trusted: run longer chains"
         )
+        _warn(ShortChainWarning(text))
     # subtracting the estimated mean instead of the true one shifts every gamma by -sums / count
     corrected = gamma + sums[window] / count
     total = float(2 * corrected[: window + 1].sum() - corrected[0])
@@ -221,13 +221,11 @@ def _gamma_method(chains: Tensor, s: float) -> tuple[float, AutocorrelationTime]
     tau = total / (2 * float(corrected[0]))
     tau_error = tau * math.sqrt(max(0.0, 4 * (window + 0.5 - tau) / count))
     if count < TIMES * tau and not is_open:
-        logger.warning(
-            "%d values are fewer than %d autocorrelation times of %.3g, so that the error may be "
-            "too small: run longer chains",
-            count,
-            TIMES,
-            tau,
+        text = (
+            f"{count} values are fewer than {TIMES} autocorrelation times of {tau:.3g}, so that "
+            "the error may be too small: run longer chains"
         )
+        _warn(ShortChainWarning(text))
     return math.sqrt(total / count), AutocorrelationTime(tau, tau_error, window)
 
 

@@ -12,7 +12,6 @@ from torch.utils.data import DataLoader
 
 from rgflow.energies import Energy
 from rgflow.evaluation.fields import evaluate_energy
-from rgflow.evaluation.summary import cautions
 from rgflow.flow import Flow, check_same_events
 from rgflow.montecarlo.reference import Reference
 from rgflow.objectives import (
@@ -241,6 +240,4 @@ class EnergyModule(FlowTraining):
             self._scores = self._scores | missing | {"report_error": str(error)}
             return
         self._scores = scores | missing
-        for line in cautions(scores):
-            log.warning("%s", line.removeprefix("warning: "))
         save_figure(figure, directory / "observables.png")

@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 import torch
 
@@ -5,10 +7,23 @@ from rgflow import Flow
 from rgflow.bijectors import ElementwiseAffine
 from rgflow.energies import Ising, as_energy
 from rgflow.evaluation.fields import evaluate_energy
-from rgflow.evaluation.summary import cautions, evaluation_summary, is_trustworthy, shown
+from rgflow.evaluation.summary import (
+    cautions,
+    evaluation_summary,
+    is_trustworthy,
+    report_warnings,
+    shown,
+)
 from rgflow.models import ConvLevels, DenseTop, Outside, conv_flow
 from rgflow.montecarlo.reference import reference_samples
 from rgflow.priors import Gaussian
+from rgflow.statistics import (
+    ExactValueWarning,
+    FewSamplesWarning,
+    ForwardWarning,
+    HeavyTailWarning,
+    WeightWarning,
+)
 
 
 def test_numbers_of_the_report_are_in_the_summary():
@@ -100,19 +115,41 @@ QUIET = {
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "words", "category"),
     [
-        ({"ess": 0.225, "forward_ess": 7e-6, "forward_ess_error": 1e-5}, "forward ESS 7e-06"),
-        ({"ess": 0.045, "ess_error": 0.42}, "ESS 0.045 has an error of 0.42"),
-        ({"log_z_importance": 9.968}, "ln Z by -3.2"),
-        ({"observables": {"m2": {"value": 1.0, "error": 0.1, "sigmas": 3.5}}}, "m2 by +3.5"),
-        ({"two_point": [{"r": 2, "sigmas": -4.0}]}, "G(r = 2) by -4.0"),
-        ({"pareto_k": 0.36, "ess_error": None}, "0.72: the ESS is not to be trusted"),
-        ({"pareto_k": 0.7}, "0.70: ESS, importance estimate and reweighted observables are not"),
-        ({"forward_pareto_k": 0.8}, "k = 0.80: the forward ESS is not to be trusted"),
+        (
+            {"ess": 0.225, "forward_ess": 7e-6, "forward_ess_error": 1e-5},
+            "forward ESS 7e-06",
+            ForwardWarning,
+        ),
+        ({"largest_share": 0.2}, "a few samples have most of the weight", FewSamplesWarning),
+        ({"ess": 0.045, "ess_error": 0.42}, "ESS 0.045 has an error of 0.42", FewSamplesWarning),
+        ({"log_z_importance": 9.968}, "ln Z by -3.2", ExactValueWarning),
+        (
+            {"observables": {"m2": {"value": 1.0, "error": 0.1, "sigmas": 3.5}}},
+            "m2 by +3.5",
+            ExactValueWarning,
+        ),
+        ({"two_point": [{"r": 2, "sigmas": -4.0}]}, "G(r = 2) by -4.0", ExactValueWarning),
+        (
+            {"pareto_k": 0.36, "ess_error": None},
+            "0.72: the ESS is not to be trusted",
+            HeavyTailWarning,
+        ),
+        (
+            {"pareto_k": 0.7},
+            "0.70: ESS, importance estimate and reweighted observables are not",
+            HeavyTailWarning,
+        ),
+        (
+            {"forward_pareto_k": 0.8},
+            "k = 0.80: the forward ESS is not to be trusted",
+            HeavyTailWarning,
+        ),
     ],
 )
-def test_contradictions_are_told(changes, words):
+def test_contradictions_are_told(changes, words, category):
+    assert [type(one) for one in report_warnings(QUIET | changes)] == [category]
     assert cautions(QUIET) == []
     (line,) = cautions(QUIET | changes)
     assert line.startswith("warning: ")
@@ -154,7 +191,17 @@ def test_a_flow_that_misses_a_phase_is_found_out_by_its_forward_ess():
     energy = as_energy(Wells())
     one_phase = Flow(ElementwiseAffine((1, 2, 2), shift=2.0), Gaussian((1, 2, 2)))
     reference = reference_samples(energy, chains=64, states=200)
-    report = evaluate_energy(one_phase, energy, samples=20_000, reference=reference)
+    counts = {"samples": 20_000, "reference": reference}
+    with pytest.warns(ForwardWarning) as issued:
+        report = evaluate_energy(one_phase, energy, **counts)
+    assert issued[0].filename == __file__
     assert is_trustworthy(report)
     (line,) = cautions(report)
     assert "forward ESS" in line
+    assert line == f"warning: {issued[0].message}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", WeightWarning)
+        with pytest.raises(ForwardWarning, match="forward ESS"):
+            evaluate_energy(one_phase, energy, **counts)
+        warnings.simplefilter("ignore", WeightWarning)
+        assert cautions(evaluate_energy(one_phase, energy, **counts)) == [line]

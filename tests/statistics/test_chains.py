@@ -1,11 +1,16 @@
 import math
+import warnings
 
 import pytest
 import torch
 from gaussian_target import seeded
 
 from rgflow.statistics import (
+    ChainWarning,
     Measured,
+    ShortChainWarning,
+    StatisticsWarning,
+    StuckChainWarning,
     derived_with_error,
     integrated_autocorrelation_time,
     mean_with_error,
@@ -79,12 +84,12 @@ def test_a_constant_has_no_error():
     assert mean_with_error(torch.full((50, 3), 0.1)) == (pytest.approx(0.1), 0.0, 0.5)
 
 
-def test_stuck_chains_are_told_and_do_not_look_converged(caplog):
+def test_stuck_chains_are_told_and_do_not_look_converged():
     stuck = torch.tensor([1.0, -1.0, 1.0, 1.0]).expand(100, 4) + 1e-3 * torch.randn(
         100, 4, generator=seeded()
     )
-    value = mean_with_error(stuck)
-    assert "run longer chains" in caplog.text
+    with pytest.warns(ShortChainWarning, match="run longer chains"):
+        value = mean_with_error(stuck)
     assert value.error > 0.3  # of the order of the spread of four numbers
 
 
@@ -111,15 +116,37 @@ def test_derived_quantities_need_series_of_one_shape():
         derived_with_error(lambda: torch.ones(()))
 
 
-def test_a_table_warns_once_and_a_pilot_never(caplog):
+def test_a_table_warns_once_and_a_pilot_never(recwarn):
+    warnings.simplefilter("always")
     drift = torch.linspace(0, 1, 50)
     for most in (0, 1):
         with few_warnings(most):
             for _ in range(3):
                 mean_with_error(drift)
-        assert len(caplog.records) == most
+        assert len(recwarn) == most
     mean_with_error(drift)
-    assert len(caplog.records) == 2
+    assert len(recwarn) == 2
+    recwarn.clear()
+    with few_warnings(2), few_warnings(1):  # the stricter one
+        for _ in range(3):
+            mean_with_error(drift)
+    assert len(recwarn) == 1
+    assert recwarn[0].filename == __file__  # whose line called the package
+
+
+def test_warnings_about_chains_can_be_filtered_and_raised(recwarn):
+    drift, still = torch.linspace(0, 1, 50), torch.ones(50)
+    for category in (ChainWarning, StatisticsWarning):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", category)
+            mean_with_error(drift)
+    assert not len(recwarn)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", StuckChainWarning)
+        mean_with_error(drift)
+        with pytest.raises(StuckChainWarning, match="never moved"):
+            mean_with_error(still)
+    assert [one.category for one in recwarn] == [ShortChainWarning]
 
 
 def test_by_how_many_errors_a_value_is_off():
@@ -130,27 +157,29 @@ def test_by_how_many_errors_a_value_is_off():
 
 
 @pytest.mark.parametrize("value", [0.1, 0.0, 1.0])
-def test_a_series_that_never_moved_is_told(value, caplog):
-    assert mean_with_error(torch.full((50, 3), value)).error == 0
-    assert f"never moved: all of its 150 values are {value:g}" in caplog.text
-    caplog.clear()
+def test_a_series_that_never_moved_is_told(value, recwarn):
+    text = f"never moved: all of its 150 values are {value:g}"
+    with pytest.warns(StuckChainWarning, match=text):
+        assert mean_with_error(torch.full((50, 3), value)).error == 0
+    recwarn.clear()
     mean_with_error(value + 1e-6 * torch.randn(50, 3, generator=seeded()))
-    assert not caplog.records
+    assert not len(recwarn)
 
 
-def test_short_chains_are_told_and_long_ones_are_not(caplog):
+def test_short_chains_are_told_and_long_ones_are_not(recwarn):
     """A tau of 30 on 300 states covers 55% instead of 68%."""
+    warnings.simplefilter("always")  # the same text again as well
     told = 0
     for x in ar1(300, 100, 59 / 61, seeded()).unbind(1):
-        caplog.clear()
+        recwarn.clear()
         mean_with_error(x)
-        told += "run longer chains" in caplog.text
+        told += any("run longer chains" in str(one.message) for one in recwarn)
     assert told >= 96
-    caplog.clear()
+    recwarn.clear()
     for x in ar1(300, 200, 0.0, seeded()).unbind(1):
         mean_with_error(x)
     mean_with_error(ar1(300, 64, 59 / 61, seeded()))
-    assert not caplog.records
+    assert not len(recwarn)
 
 
 def test_complex_series_are_refused_and_not_cut():

@@ -8,6 +8,7 @@ from tiny_run import TINY_ENERGY, assert_equal, checkpoint, metrics, stop_after,
 
 from rgflow.checkpoint import load_flow
 from rgflow.energies import Energy, GaussianField, Ising, Phi4
+from rgflow.evaluation.summary import report_warnings
 from rgflow.models import ConvLevels, Outside, conv_flow
 from rgflow.objectives import ForwardKL, Mixture, PathGradient, ReverseKL
 from rgflow.training.energy import EnergyModule
@@ -88,7 +89,13 @@ def test_a_reference_that_cannot_be_had_costs_the_comparison_only(tmp_path, monk
     assert "overflow" in found["reference_error"]
     assert found["log_z_upper"] is None
     assert found["kl_nats"] > 0
-    assert (tmp_path / "a/train.log").read_text().count("no comparison with Monte Carlo") == 1
+    log = (tmp_path / "a/train.log").read_text()
+    assert log.count("no comparison with Monte Carlo") == 1
+    reasons = report_warnings(found)
+    assert reasons  # after so few steps
+    for reason in reasons:
+        assert log.count(str(reason)) == 1
+    assert "package_warnings.py" not in log
 
 
 def test_without_states_to_train_on_the_run_ends_in_one_line(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,92 @@
+"""Warnings of the package: how they are issued, and how commands and trainings show them."""
+
+import contextlib
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rgflow.runtime.progress import above_bars
+
+log = logging.getLogger(__name__)
+
+PACKAGE = str(Path(__file__).parents[1])
+
+
+class PackageWarning(UserWarning):
+    """Anything that the package warns of; filters of `warnings` apply to it and its kinds."""
+
+
+def issue(warning: PackageWarning) -> None:
+    """Issue a warning in the name of the line outside the package that called it.
+
+    Args:
+        warning: What to warn of; its class decides which filters apply.
+
+    Raises:
+        PackageWarning: The warning itself, if a filter turns it into an error.
+    """
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and _is_inside(frame.f_code.co_filename):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(warning, stacklevel=level)
+
+
+def _is_inside(path: str) -> bool:
+    """Whether a file is of the package, or of the decorators in between."""
+    return path.startswith(PACKAGE) or path == contextlib.__file__ or "_contextlib" in path
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Inside, each warning of the package is one plain line on stderr, once."""
+    seen = set()
+
+    def show(text: str) -> None:
+        if text not in seen:
+            seen.add(text)
+            with above_bars():
+                sys.stderr.write(f"warning: {text}\n")
+
+    with _shown_by(show):
+        yield
+
+
+@contextmanager
+def logged_warnings() -> Iterator[None]:
+    """Inside, warnings of the package go to the log, as a training's file has them."""
+    with _shown_by(lambda text: log.warning("%s", text)):
+        yield
+
+
+@contextmanager
+def said_elsewhere(*kinds: type[PackageWarning]) -> Iterator[None]:
+    """Inside, warnings of these kinds are not shown; filters may still make errors of them."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def showwarning(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if not issubclass(category, kinds):
+                others(message, category, *where)
+
+        warnings.showwarning = showwarning
+        yield
+
+
+@contextmanager
+def _shown_by(show: Callable[[str], None]) -> Iterator[None]:
+    """Shows the package's warnings, as filters let them through; others look as ever."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def showwarning(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if issubclass(category, PackageWarning):
+                show(" ".join(str(message).split()))
+            else:
+                others(message, category, *where)
+
+        warnings.showwarning = showwarning
+        yield
