@@ -120,7 +120,11 @@ def _unlike(flow: Report, chains: Report) -> list[str]:
 
 
 def _title(chains: Report) -> str:
-    titles = {"metropolis": "flow, Metropolis", "latent_hmc": "flow, latent HMC"}
+    titles = {
+        "metropolis": "flow, Metropolis",
+        "latent_hmc": "flow, latent HMC",
+        "hybrid": "flow, hybrid",
+    }
     return titles.get(chains["method"], f"Monte Carlo ({chains['method']})")
 
 

@@ -10,7 +10,7 @@ from rgflow.energies import Energy, PhysicalVariables
 from rgflow.energies.gradient import minus_gradient
 from rgflow.energies.physical import unit_vectors
 from rgflow.montecarlo.embedded import embedded_clusters
-from rgflow.montecarlo.tuned import Advance, squared_magnetization, tuned_hmc
+from rgflow.montecarlo.tuned import Advance, TunedChains, squared_magnetization, tuned_chains
 
 
 class AngleTarget:
@@ -34,6 +34,23 @@ def move_clusters(angles: Tensor, generator: torch.Generator, hopping: float) ->
     return torch.atan2(second, first)
 
 
+def tuned_angles(
+    energy: Energy, chains: int, generator: torch.Generator, hopping: float | None = None
+) -> TunedChains:
+    """HMC of the angles of an energy made ready; the arguments are those of `hmc_of_angles`."""
+    shape = (chains, *energy.event_shape)
+    # in float64, since in float32 some angles would round to the cut, where the field is infinite
+    start = math.pi * (2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1)
+    return tuned_chains(
+        AngleTarget(energy.event_shape, energy.physical),
+        start,
+        generator,
+        slow=lambda theta: squared_magnetization(unit_vectors(theta)),
+        longest_step=math.pi / 2,
+        move=None if hopping is None else partial(move_clusters, hopping=hopping),
+    )
+
+
 def hmc_of_angles(
     energy: Energy, chains: int, generator: torch.Generator, hopping: float | None = None
 ) -> Advance:
@@ -48,20 +65,10 @@ def hmc_of_angles(
             trajectory; None for HMC alone.
     """
     physical = energy.physical
-    shape = (chains, *energy.event_shape)
-    # in float64, since in float32 some angles would round to the cut, where the field is infinite
-    start = math.pi * (2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1)
-    angles = tuned_hmc(
-        AngleTarget(energy.event_shape, physical),
-        start,
-        generator,
-        slow=lambda theta: squared_magnetization(unit_vectors(theta)),
-        longest_step=math.pi / 2,
-        move=None if hopping is None else partial(move_clusters, hopping=hopping),
-    )
+    angles = tuned_angles(energy, chains, generator, hopping)
 
     def advance(count: int) -> tuple[Tensor, float]:
-        theta, acceptance = angles(count)
+        theta, acceptance = angles.advance(count)
         fields = physical.field(theta.flatten(0, 1), generator)
         return fields.unflatten(0, theta.shape[:2]), acceptance
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -87,7 +88,7 @@ def mode_variances(samples: Tensor) -> Tensor:
     return power.clamp_min(1e-12 * power.max())
 
 
-def tuned_hmc(
+def tuned_chains(
     energy: Target,
     start: Tensor,
     generator: torch.Generator,
@@ -95,8 +96,8 @@ def tuned_hmc(
     slow: Callable[[Tensor], Tensor] = squared_magnetization,
     longest_step: float = math.inf,
     move: Move | None = None,
-) -> Advance:
-    """Makes HMC ready: tuned, in equilibrium, keeping about one state in an autocorrelation time.
+) -> "TunedChains":
+    """HMC made ready: tuned, in equilibrium, keeping about one state in an autocorrelation time.
 
     If there is a spectrum and chains with its reciprocals as masses decorrelate at once, these are
     taken. Otherwise a first run measures the variances of the modes, and several choices compete:
@@ -121,8 +122,8 @@ def tuned_hmc(
 
     def ready(
         x: Tensor, masses: Tensor | None, length: float, step_size: float, warmup: int
-    ) -> _Chains:
-        chains = _Chains(energy, x, generator, masses, length, move)
+    ) -> TunedChains:
+        chains = TunedChains(energy, x, generator, masses, length, move)
         try:
             chains.tune(step_size, longest_step, slow, warmup)
         except _StuckError as error:
@@ -158,22 +159,23 @@ def tuned_hmc(
     if chosen.error is not None:
         raise chosen.error
     chosen.run(1, thin=10 * chosen.thin)  # brings the chains to equilibrium
+    return chosen
 
-    def advance(count: int) -> tuple[Tensor, float]:
-        run = chosen.run(count, chosen.thin)
-        return run.samples, run.acceptance
 
-    return advance
+def tuned_hmc(*arguments: Any, **settings: Any) -> Advance:
+    """The next states of `tuned_chains`, which takes the same arguments."""
+    return tuned_chains(*arguments, **settings).advance
 
 
 class _StuckError(ValueError):
     """Chains with these masses do not move; with other masses they may."""
 
 
-class _Chains:
+class TunedChains:
     """HMC at given masses with trajectories of a given length.
 
     Attributes:
+        x: Where the chains are, ``(B, *event_shape)``; they go on from what is put there.
         thin: Trajectories between two states that are kept.
         cost: Cost of an independent state, in leapfrog steps without Fourier masses; infinite
             until it has been measured.
@@ -238,6 +240,11 @@ class _Chains:
         self.thin = max(1, min(MAX_THIN, round(tau)))
         steps = self.leapfrog_steps * (1 if self.masses is None else FOURIER_COST)
         self.cost = 2 * tau * (steps if self.move is None else steps + MOVE_COST)
+
+    def advance(self, count: int) -> tuple[Tensor, float]:
+        """The next ``count`` states of all chains, about one in an autocorrelation time."""
+        run = self.run(count, self.thin)
+        return run.samples, run.acceptance
 
     def run(self, count: int, thin: int = 1) -> HMCChains:
         """The next ``count`` states of all chains."""

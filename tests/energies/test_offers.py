@@ -12,7 +12,7 @@ from rgflow.energies import XY, Energy, GaussianField, Ising, Phi4, as_energy
 from rgflow.energies.gradient import minus_gradient
 from rgflow.energies.offers import OFFERS
 from rgflow.energies.symmetries import is_even
-from rgflow.montecarlo.reference import best_method
+from rgflow.montecarlo.methods import best_method
 
 TILT = 0.3
 

@@ -14,7 +14,8 @@ from rgflow.energies.offers import OBSERVABLES
 from rgflow.evaluation import draw_weighted, evaluate_energy, evaluation_figure
 from rgflow.evaluation.figure import reference_figure
 from rgflow.evaluation.observables_table import energy_report, two_point_report
-from rgflow.montecarlo.reference import best_method, reference_samples
+from rgflow.montecarlo.methods import best_method
+from rgflow.montecarlo.reference import reference_samples
 from rgflow.priors import Gaussian
 from rgflow.statistics import mean_with_error
 

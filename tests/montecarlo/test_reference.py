@@ -8,7 +8,8 @@ from rgflow.energies import XY, ComplexPhi4, GaussianField, Ising, Phi4, as_ener
 from rgflow.energies.exact import ising_brute_force
 from rgflow.evaluation.observables_table import energy_report, two_point_report
 from rgflow.montecarlo import tuned
-from rgflow.montecarlo.reference import best_method, reference_samples
+from rgflow.montecarlo.methods import best_method
+from rgflow.montecarlo.reference import reference_samples
 from rgflow.montecarlo.tuned import mode_variances, scaled_start
 from rgflow.observables import measure
 from rgflow.statistics import mean_with_error
