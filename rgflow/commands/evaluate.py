@@ -5,10 +5,13 @@ observables of a flow that was trained on an energy.
 import argparse
 
 from rgflow.checkpoint import load_config, load_flow
+from rgflow.commands.asked_precision import add_precision, asked_precision
 from rgflow.commands.data_root import add_data_root, data_node
 from rgflow.energies.from_config import build_energy
 from rgflow.evaluation import draw_weighted, evaluate_energy, evaluate_split, evaluation_figure
+from rgflow.evaluation.precision import check_name
 from rgflow.evaluation.printed import evaluation_table, images_table
+from rgflow.evaluation.to_precision import evaluate_to_precision
 from rgflow.montecarlo.reference import reference_samples
 from rgflow.plotting.images import save_figure
 from rgflow.runtime.command_line import (
@@ -19,12 +22,14 @@ from rgflow.runtime.command_line import (
     trusted_modules,
 )
 from rgflow.runtime.files import check_output
-from rgflow.runtime.json_text import add_json, check_json, write_report
+from rgflow.runtime.json_text import STDOUT, add_json, check_json, write_report
+from rgflow.runtime.package_warnings import said_elsewhere
 from rgflow.runtime.progress import progress_bars
+from rgflow.statistics import ExactValueWarning, WeightWarning
 
 DRAWN = {"samples": 100_000, "chains": 64, "states": 256}
 IMAGE_OPTIONS = ("split", "limit", "data_root")
-ENERGY_OPTIONS = (*DRAWN, "no_reference", "out")
+ENERGY_OPTIONS = (*DRAWN, "no_reference", "out", "precision", "max_seconds")
 
 
 def main() -> None:
@@ -41,6 +46,7 @@ def main() -> None:
     add_data_root(images)
     energies = parser.add_argument_group("energies")
     energies.add_argument("--samples", type=int, help="samples of the flow, 100000 if not given")
+    add_precision(energies, "m2=0.0005 or log_z=0.001")
     energies.add_argument("--no-reference", action="store_true", help="draw no Monte-Carlo states")
     energies.add_argument("--chains", type=int, help="Monte-Carlo chains, 64 if not given")
     energies.add_argument("--states", type=int, help="states of each chain, 256 if not given")
@@ -78,11 +84,23 @@ def physics(args: argparse.Namespace, config: dict) -> dict:
         raise ValueError(f"--samples: got {samples}, expected at least 2")
     if args.no_reference:
         refuse_options(args, ("chains", "states"), "expected none with --no-reference")
+    precision = asked_precision(args)
+    if precision is not None:
+        refuse_options(args, ("samples",), "expected none with --precision")
     trust = trusted_modules(args)
     flow = load_flow(args.checkpoint, args.device, trust)
     energy = build_energy(config["energy"], trust).to(args.device)
+    if precision is not None:
+        check_name(precision[0], energy, of_flow=True)
     reference = None if args.no_reference else reference_samples(energy, **counts)
-    report = evaluate_energy(flow, energy, samples=samples, reference=reference, seed=args.seed)
+    in_table = () if args.json == STDOUT else (WeightWarning, ExactValueWarning)
+    with said_elsewhere(*in_table):
+        given = {"reference": reference, "seed": args.seed}
+        if precision is None:
+            report = evaluate_energy(flow, energy, samples=samples, **given)
+        else:
+            report = evaluate_to_precision(flow, energy, *precision, **given)
+            samples = report["samples"]
     if args.out:
         shown = draw_weighted(flow, energy, min(samples, 10_000), seed=args.seed)
         save_figure(evaluation_figure(energy, shown, reference), args.out)

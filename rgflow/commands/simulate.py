@@ -2,20 +2,29 @@
 
 The energies are those of conf/energy; your own is energy=user energy._target_=mypackage.MyEnergy.
 With --flow CHECKPOINT the chains are on the energy of that training, and the flow makes them fast:
-its samples are the proposals (--method metropolis), or Hamiltonian Monte Carlo moves its latents
-(--method latent_hmc).
+its samples are the proposals (--method metropolis), Hamiltonian Monte Carlo moves its latents
+(--method latent_hmc), or its proposals alternate with cluster moves, or HMC where there are none
+(--method hybrid, which draws chains by either alone as well and says what each is worth).
 """
 
 import argparse
 import os
 import sys
+from typing import Any
 
 from rgflow.checkpoint import load_config, load_flow
+from rgflow.commands.asked_precision import add_precision, asked_precision
 from rgflow.energies import Energy, as_energy
 from rgflow.energies.from_config import build_energy
+from rgflow.evaluation.beside import numbers_beside
 from rgflow.evaluation.fields import reference_report
 from rgflow.evaluation.figure import reference_figure
+from rgflow.evaluation.precision import Precision, check_name
 from rgflow.evaluation.printed import chains_table
+from rgflow.evaluation.to_precision import simulate_to_precision
+from rgflow.montecarlo.growing import GrowingChains
+from rgflow.montecarlo.hybrid import hybrid_chains
+from rgflow.montecarlo.moves import method_of_moves
 from rgflow.montecarlo.reference import Reference, flow_chains, reference_samples
 from rgflow.plotting.images import save_figure
 from rgflow.runtime.command_line import Parser, add_trust, one_line_errors, refuse_options
@@ -25,20 +34,22 @@ from rgflow.runtime.json_text import add_json, check_json, write_report
 from rgflow.runtime.progress import progress_bars
 
 METHODS = ("auto", "exact", "cluster", "hmc")
-METHODS_OF_FLOWS = ("metropolis", "latent_hmc")
+METHODS_OF_FLOWS = ("metropolis", "latent_hmc", "hybrid")
+Result = tuple[Energy, dict[str, Any], Reference]
 
 
 def main() -> None:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("overrides", nargs="*", help="energy=NAME energy.FIELD=VALUE ...")
     parser.add_argument("--method", choices=METHODS + METHODS_OF_FLOWS, default="auto")
-    parser.add_argument("--flow", help="checkpoint of a flow, for metropolis and latent_hmc")
+    parser.add_argument("--flow", help="checkpoint of a flow, for the methods of flows")
     parser.add_argument("--chains", type=int, default=64, help="number of chains")
     add_trust(parser)
     parser.add_argument("--device", help="device of a flow's chains, cpu if not given")
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--states", type=int, default=256, help="states of each chain")
     budget.add_argument("--seconds", type=float, help="draw states for so long after the warm-up")
+    add_precision(parser, "m2=0.0005")
     parser.add_argument("--seed", type=int, default=0)
     add_json(parser)
     parser.add_argument("--out", help="PNG file for the figure")
@@ -50,32 +61,37 @@ def simulate(args: argparse.Namespace) -> None:
     check_output(args.out, ".png")
     check_json(args)
     sys.path.insert(0, os.getcwd())  # as for python -m rgflow.train: what a user names is trusted
-    energy, states = by_flow(args) if args.flow else by_energy(args)
-    report = reference_report(energy, states, seed=args.seed)
+    precision = asked_precision(args)
+    if precision is not None:
+        refuse_options(args, ("seconds",), "expected none with --precision")
+    energy, report, states = (by_flow if args.flow else by_energy)(args, precision)
     if args.out:
         save_figure(reference_figure(energy, states), args.out)
     write_report(args, report, chains_table)
 
 
-def by_energy(args: argparse.Namespace) -> tuple[Energy, Reference]:
+def by_energy(args: argparse.Namespace, asked: tuple[Precision, float] | None) -> Result:
     if args.method in METHODS_OF_FLOWS:
         raise ValueError(f"--method {args.method}: expected a checkpoint in --flow with it")
     refuse_options(args, ("device", "trust"), "expected a checkpoint in --flow with it")
     energy = as_energy(build(compose_preset("simulate", args.overrides)["energy"], "energy"))
-    return energy, reference_samples(
-        energy,
-        chains=args.chains,
-        states=args.states,
-        seed=args.seed,
-        method=args.method,
-        seconds=args.seconds,
+    counts = {"states": args.states, "seed": args.seed}
+    if asked is not None:
+        check_name(asked[0], energy, of_flow=False)
+        chains = GrowingChains.by_method(energy, args.chains, args.seed, args.method)
+        return energy, *simulate_to_precision(chains, energy, *asked, **counts)
+    states = reference_samples(
+        energy, chains=args.chains, method=args.method, seconds=args.seconds, **counts
     )
+    return energy, reference_report(energy, states, seed=args.seed), states
 
 
-def by_flow(args: argparse.Namespace) -> tuple[Energy, Reference]:
+def by_flow(args: argparse.Namespace, asked: tuple[Precision, float] | None) -> Result:
     method = METHODS_OF_FLOWS[0] if args.method == "auto" else args.method
     if method not in METHODS_OF_FLOWS:
         raise ValueError(f"--method {method}: got a flow, expected one of {METHODS_OF_FLOWS}")
+    if asked is not None and method != "hybrid":
+        raise ValueError(f"--precision: got --method {method} with it, expected --method hybrid")
     if args.overrides or args.seconds is not None:
         raise ValueError(
             "--flow: got settings of an energy or --seconds, expected --states alone: the energy "
@@ -87,6 +103,21 @@ def by_flow(args: argparse.Namespace) -> tuple[Energy, Reference]:
     device = args.device or "cpu"
     flow = load_flow(args.flow, device, args.trust)
     energy = build_energy(node, args.trust).to(device)
-    counts = {"chains": args.chains, "states": args.states, "seed": args.seed}
+    counts = {"states": args.states, "seed": args.seed}
+    if asked is not None:
+        check_name(asked[0], energy, of_flow=False)
+        chains = hybrid_chains(flow, energy, chains=args.chains, seed=args.seed)
+        energy = energy.cpu()
+        report, states = simulate_to_precision(chains, energy, *asked, **counts)
+        return energy, report, states
+    counts["chains"] = args.chains
     states = flow_chains(flow, energy, method, **counts)
-    return energy.cpu(), states
+    beside = [flow_chains(flow, energy, "metropolis", **counts)] if method == "hybrid" else []
+    energy = energy.cpu()
+    report = reference_report(energy, states, seed=args.seed)
+    if method == "hybrid":
+        alone = method_of_moves(energy)
+        beside.append(reference_samples(energy, method=alone, **counts))
+        others = {one.method: reference_report(energy, one, seed=args.seed) for one in beside}
+        report["beside"] = {name: numbers_beside(other) for name, other in others.items()}
+    return energy, report, states

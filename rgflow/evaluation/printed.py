@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rgflow.evaluation.beside import lines_beside
 from rgflow.evaluation.comparison import rows_by_name
+from rgflow.evaluation.precision import precision_line
 from rgflow.evaluation.summary import evaluation_summary, shown
 
 Report = Mapping[str, Any]
@@ -21,7 +23,7 @@ def evaluation_table(report: Report) -> str:
     for name, row in rows_by_name(report).items():
         other = _shown(chains[name]) if name in chains else ""
         lines.append(_line(name, _shown(row), other, _exact(row)))
-    return "\n".join([*lines, "", evaluation_summary(report)])
+    return "\n".join([*lines, "", *_precision(report), evaluation_summary(report)])
 
 
 def chains_table(report: Report) -> str:
@@ -30,7 +32,12 @@ def chains_table(report: Report) -> str:
     Args:
         report: Of `rgflow.evaluation.fields.reference_report`.
     """
-    return "\n".join([*_about_chains(report), "", *_rows_of_chains(report)])
+    about = [*_about_chains(report), *_precision(report)]
+    return "\n".join([*about, "", *_rows_of_chains(report), *lines_beside(report)])
+
+
+def _precision(report: Report) -> list[str]:
+    return [precision_line(report["precision"])] if "precision" in report else []
 
 
 def _about_chains(report: Report) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from support import perturbed
 
 from rgflow.checkpoint import save_flow
 from rgflow.runtime.config import build
+from rgflow.statistics import WeightWarning
 
 FLOW = {
     "_target_": "rgflow.models.conv_flow",
@@ -120,6 +122,24 @@ def test_chains_that_a_flow_makes_fast_have_the_law_of_the_energy(
     assert "paid" not in table
 
 
+def test_the_hybrid_stands_beside_what_it_is_made_of(run, capsys):
+    flow = ["--flow", "flow.ckpt", "--method", "hybrid", "--chains", 16]
+    assert run("simulate", *flow, "--states", 32, "--json", "chains.json") == 0
+    table = capsys.readouterr().out.splitlines()
+    start = next(n for n, line in enumerate(table) if line.startswith("method "))
+    assert [line.split()[0] for line in table[start + 1 :]] == ["hybrid", "metropolis", "hmc"]
+    report = json.loads(Path("chains.json").read_text())
+    assert report["method"] == "hybrid"
+    assert {"tau_m2", "tau_energy", "acceptance"} <= report["beside"]["metropolis"].keys()
+    assert report["beside"]["hmc"]["tau"] >= 0.5
+    asked = ["--states", 8, "--precision", "energy_per_site=0.02", "--json", "-"]
+    assert run("simulate", *flow, *asked) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["precision"]["reached"]
+    assert report["observables"]["energy_per_site"]["error"] <= 0.02
+    assert "beside" not in report
+
+
 def test_samples_of_fields_come_with_their_density(run):
     flow = perturbed(build(FLOW, "flow"))
     save_flow(flow, FLOW, "flow.ckpt")
@@ -175,7 +195,76 @@ def test_an_energy_of_ones_own(run, capsys):
     assert json.loads(capsys.readouterr().out)["energy"]["name"] == "Wells"
 
 
+def test_warnings_are_plain_lines_said_once(run, capsys):
+    """In the table, or on stderr where JSON is in its place."""
+    flow = ["mine.ckpt", "--trust", "wells", "--samples", 20, "--no-reference"]
+    words = "warning: the importance estimate and the reweighted observables are not to be trus"
+    assert run("evaluate", *flow) == 0
+    captured = capsys.readouterr()
+    assert captured.out.count(words) == 1
+    assert captured.err == ""
+    assert run("evaluate", *flow, "--json", "-") == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert sum(line.startswith(words) for line in lines) == 1
+    assert all(line.startswith("warning: ") for line in lines)
+    short = ["energy=ising", "energy.side=4", "--chains", 2, "--states", 4, "--out", "x.png"]
+    assert run("simulate", *short, "--json", "-") == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines
+    assert len(set(lines)) == len(lines)
+    assert all(line.startswith("warning: ") and ".py" not in line for line in lines)
+
+
+def test_a_warning_that_a_filter_raises_ends_a_command_in_one_line(run, capsys):
+    flow = ["mine.ckpt", "--trust", "wells", "--samples", 20, "--no-reference"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", WeightWarning)
+        assert run("evaluate", *flow) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith("error: the importance estimate")
+
+
+def test_samples_until_an_error_is_small_enough(run, capsys):
+    asked = ["--precision", "log_z=10", "--no-reference"]
+    assert run("evaluate", "flow.ckpt", *asked, "--json", "flow.json") == 0
+    assert "\nprecision log_z to 10: " in capsys.readouterr().out
+    found = json.loads(Path("flow.json").read_text())
+    assert found["precision"]["samples"] == found["samples"]
+    overrides = ["energy=gaussian_field", "energy.side=4", "--states", 4, "--chains", 4]
+    assert run("simulate", *overrides, "--precision", "m2=0.02", "--json", "mc.json") == 0
+    assert "\nprecision m2 to 0.02: reached, " in capsys.readouterr().out
+    chains = json.loads(Path("mc.json").read_text())
+    assert chains["observables"]["m2"]["error"] <= 0.02
+    assert chains["precision"]["samples"] == 4 * chains["states"] > 16
+
+
 MISTAKES = {
+    "precision of latents": (
+        "simulate",
+        ["--flow", "flow.ckpt", "--method", "latent_hmc", "--precision", "m2=1"],
+        "expected --method hybrid",
+    ),
+    "no such row": ("evaluate", ["flow.ckpt", "--precision", "m3=1"], "one of log_z, abs_m, m2,"),
+    "no such row of chains": ("simulate", ["--precision", "log_z=1"], "expected one of abs_m, m2"),
+    "no error": ("simulate", ["--precision", "m2"], "a name and a positive error"),
+    "samples and precision": (
+        "evaluate",
+        ["flow.ckpt", "--samples", 9, "--precision", "m2=1"],
+        "--samples: got 9, expected none with --precision",
+    ),
+    "seconds and precision": (
+        "simulate",
+        ["--seconds", 9, "--precision", "m2=1"],
+        "--seconds: got 9.0, expected none with --precision",
+    ),
+    "time without precision": ("evaluate", ["flow.ckpt", "--max-seconds", 9], "--max-seconds: go"),
+    "no time": (
+        "simulate",
+        ["--precision", "m2=1", "--max-seconds", 0],
+        "--max-seconds: got 0.0, expected a positive number",
+    ),
     "no energy": ("evaluate", ["none.ckpt"], "without data or energy"),
     "no checkpoint": ("evaluate", ["no.ckpt"], "no.ckpt"),
     "damaged": ("evaluate", ["damaged.ckpt"], "truncated"),

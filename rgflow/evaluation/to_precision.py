@@ -1,0 +1,175 @@
+"""Samples until an error is small enough: of a flow, or of Markov chains."""
+
+import time
+import warnings
+from typing import Any
+
+import torch
+
+from rgflow.energies import Energy
+from rgflow.evaluation.fields import check_finite_weights, reference_report, report_on_samples
+from rgflow.evaluation.observables_table import energy_report, two_point_report
+from rgflow.evaluation.precision import LOG_Z, Precision, check_name, grow, points_by_name
+from rgflow.flow import Flow
+from rgflow.montecarlo.growing import GrowingChains, Reference
+from rgflow.montecarlo.weighted import WeightedSamples, weighted_samples
+from rgflow.runtime.counts import takes_counts
+from rgflow.runtime.seeds import generator_for
+from rgflow.statistics import UNTRUSTED, ChainWarning, Measured, log_z_estimates, pareto_k
+from rgflow.statistics.chains import few_warnings
+
+FIRST = 10_240
+"""Samples of a flow in the first round, from which the error is known to about a percent."""
+MOST_BYTES = 4 * 2**30
+"""Memory that the samples may take."""
+
+
+@takes_counts
+def evaluate_to_precision(
+    flow: Flow,
+    energy: Energy,
+    precision: Precision,
+    max_seconds: float = 300.0,
+    *,
+    first: int = FIRST,
+    reference: Reference | None = None,
+    seed: int = 0,
+    batch_size: int = 2048,
+) -> dict[str, Any]:
+    r"""The report of `evaluate_energy` on as many samples as an error asks for.
+
+    The number of samples grows by a factor of two from round to round, and all samples of all
+    rounds are in the report, whose numbers are those of so many samples drawn at once. After each
+    round the error of the named row, as the report has it (reweighted, or that of the importance
+    estimate of ln Z), decides alone whether another one follows. A look after every batch would
+    stop when the error happens to come out small, which for weights is when heavy ones have not
+    been met, and this would bias the averages. A few looks at sizes that are fixed beforehand,
+    each dominated by new samples and the first on ten thousand, leave a bias of the order of the
+    error's own relative error: a percent of a standard error and less. While the tail of the
+    weights is not to be trusted (Pareto k of 0.7 and more), no error counts as small enough.
+
+    ``precision`` in the report says what was asked, what was ``reached``, in how many ``samples``
+    and ``rounds``, and what it was ``stopped_by``: ``precision``, ``time`` or ``memory``.
+
+    Args:
+        flow: The flow.
+        energy: The target.
+        precision: What is asked.
+        max_seconds: Time after which no further round begins; a last one is cut to fit into it.
+        first: Samples of the first round, rounded up to whole batches.
+        reference: States of the target.
+        seed: Seed of the random numbers that draw the samples.
+        batch_size: Samples drawn at a time.
+
+    Raises:
+        ValueError: If there is no row of that name, a number is not positive, or samples have an
+            energy or density that is not finite.
+    """
+    check_name(precision, energy, of_flow=True)
+    generator = generator_for("evaluation", seed, device=flow.device)
+    drawing, parts = 0.0, []
+
+    def draw(count: int) -> int:
+        nonlocal drawing
+        count = -(-count // batch_size) * batch_size
+        start = time.perf_counter()
+        part = weighted_samples(
+            flow, energy, count, batch_size=batch_size, generator=generator, device="cpu"
+        )
+        drawing += time.perf_counter() - start
+        check_finite_weights(part)
+        parts.append(part._replace(samples=part.samples.float()))
+        return count
+
+    def together() -> WeightedSamples:
+        whole = WeightedSamples(*(torch.cat(column) for column in zip(*parts, strict=True)))
+        parts[:] = [whole]
+        return whole
+
+    def measure() -> tuple[float, bool]:
+        weighted = together()
+        is_trusted = not pareto_k(weighted.log_weights) >= UNTRUSTED
+        return _of_weighted(energy, weighted, precision.name, seed).error, is_trusted
+
+    outcome = grow(draw, measure, precision, first, max_seconds, most_samples(energy))
+    report = report_on_samples(
+        flow,
+        energy,
+        together(),
+        seconds=drawing,
+        reference=reference,
+        seed=seed,
+        batch_size=batch_size,
+    )
+    return report | {"precision": outcome}
+
+
+@takes_counts
+def simulate_to_precision(
+    chains: GrowingChains,
+    energy: Energy,
+    precision: Precision,
+    max_seconds: float = 300.0,
+    *,
+    states: int = 256,
+    seed: int = 0,
+) -> tuple[dict[str, Any], Reference]:
+    """The report of `reference_report` on chains as long as an error asks for, and the states.
+
+    The chains grow by a factor of two from round to round, for the reason that
+    `evaluate_to_precision` gives, and all their states are in the report. The errors know the
+    autocorrelation. While there is a `ChainWarning` about any row, such as one of chains of fewer
+    than 50 autocorrelation times, no error counts as small enough. ``precision`` in the report is
+    that of `evaluate_to_precision`, with states of all chains as samples.
+
+    Args:
+        chains: The chains; those that have states already go on.
+        energy: Their target.
+        precision: What is asked.
+        max_seconds: Time after the warm-up in which the rounds should end.
+        states: States of each chain in the first round.
+        seed: Seed of the random numbers that draw spins given the field.
+
+    Raises:
+        ValueError: If there is no row of that name, or a number is not positive.
+    """
+    check_name(precision, energy, of_flow=False)
+
+    def draw(count: int) -> int:
+        steps = max(1, round(count / chains.count))
+        chains.extend(steps)
+        return steps * chains.count
+
+    def measure() -> tuple[float, bool]:
+        with warnings.catch_warnings(record=True) as issued:
+            warnings.simplefilter("always")
+            row = _of_chains(energy, chains.reference(), precision.name, seed)
+        return row.error, not any(issubclass(one.category, ChainWarning) for one in issued)
+
+    first = states * chains.count
+    outcome = grow(draw, measure, precision, first, max_seconds, most_samples(energy))
+    reference = chains.reference()
+    return reference_report(energy, reference, seed=seed) | {"precision": outcome}, reference
+
+
+def _of_chains(energy: Energy, reference: Reference, name: str, seed: int) -> Measured:
+    """The row of that name from Markov chains, as the report has it."""
+    if name.startswith("G("):
+        return points_by_name(two_point_report(energy, reference.samples))[name]
+    return energy_report(energy, reference.samples, reference.energies, seed=seed)[name]
+
+
+def most_samples(energy: Energy) -> int:
+    """How many samples the memory that they may take holds."""
+    return max(2, MOST_BYTES // (4 * torch.Size(energy.event_shape).numel()))
+
+
+@few_warnings(0)
+def _of_weighted(energy: Energy, weighted: WeightedSamples, name: str, seed: int) -> Measured:
+    """The row of that name from samples of a flow, as the report has it."""
+    if name == LOG_Z:
+        return log_z_estimates(weighted.log_weights).importance
+    if name.startswith("G("):
+        points = two_point_report(energy, weighted.samples, weighted.log_weights)
+        return points_by_name(points)[name]
+    return energy_report(energy, *weighted, seed=seed)[name]
