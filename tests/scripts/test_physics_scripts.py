@@ -227,11 +227,12 @@ def test_a_warning_that_a_filter_raises_ends_a_command_in_one_line(run, capsys):
 
 
 def test_samples_until_an_error_is_small_enough(run, capsys):
-    asked = ["--precision", "log_z=10", "--no-reference"]
-    assert run("evaluate", "flow.ckpt", *asked, "--json", "flow.json") == 0
-    assert "\nprecision log_z to 10: " in capsys.readouterr().out
+    flow = ["stiff.ckpt", "--trust", "wells", "--no-reference", "--precision", "log_z=0.1"]
+    assert run("evaluate", *flow, "--json", "flow.json", "--max-seconds", 30) == 0
+    assert "\nprecision log_z to 0.1: reached, " in capsys.readouterr().out
     found = json.loads(Path("flow.json").read_text())
     assert found["precision"]["samples"] == found["samples"]
+    assert found["log_z_importance_error"] <= 0.1
     overrides = ["energy=gaussian_field", "energy.side=4", "--states", 4, "--chains", 4]
     assert run("simulate", *overrides, "--precision", "m2=0.02", "--json", "mc.json") == 0
     assert "\nprecision m2 to 0.02: reached, " in capsys.readouterr().out
