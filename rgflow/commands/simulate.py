@@ -4,7 +4,8 @@ The energies are those of conf/energy; your own is energy=user energy._target_=m
 With --flow CHECKPOINT the chains are on the energy of that training, and the flow makes them fast:
 its samples are the proposals (--method metropolis), Hamiltonian Monte Carlo moves its latents
 (--method latent_hmc), or its proposals alternate with cluster moves, or HMC where there are none
-(--method hybrid, which draws chains by either alone as well and says what each is worth).
+(--method hybrid, which draws chains by either alone as well and prints the autocorrelation times,
+what an independent sample costs, and when the flow's training is paid for).
 """
 
 import argparse
@@ -24,7 +25,7 @@ from rgflow.evaluation.printed import chains_table
 from rgflow.evaluation.to_precision import simulate_to_precision
 from rgflow.montecarlo.growing import GrowingChains
 from rgflow.montecarlo.hybrid import hybrid_chains
-from rgflow.montecarlo.moves import method_of_moves
+from rgflow.montecarlo.methods import method_of_moves
 from rgflow.montecarlo.reference import Reference, flow_chains, reference_samples
 from rgflow.plotting.images import save_figure
 from rgflow.runtime.command_line import Parser, add_trust, one_line_errors, refuse_options

@@ -10,7 +10,8 @@ from rgflow.energies import Energy, PhysicalVariables
 from rgflow.energies.gradient import minus_gradient
 from rgflow.energies.physical import unit_vectors
 from rgflow.montecarlo.embedded import embedded_clusters
-from rgflow.montecarlo.tuned import Advance, TunedChains, squared_magnetization, tuned_chains
+from rgflow.montecarlo.tuned import squared_magnetization, tuned_chains
+from rgflow.montecarlo.tuned_chains import Advance, TunedChains
 
 
 class AngleTarget:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rgflow.energies import Energy
 from rgflow.montecarlo.methods import best_method, prepared
-from rgflow.montecarlo.tuned import Advance
+from rgflow.montecarlo.tuned_chains import Advance
 from rgflow.runtime.progress import progress
 from rgflow.runtime.seeds import generator_for
 

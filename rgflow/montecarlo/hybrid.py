@@ -7,7 +7,7 @@ from rgflow.energies import Energy
 from rgflow.flow import Flow, check_same_events
 from rgflow.montecarlo.growing import GrowingChains
 from rgflow.montecarlo.moves import moves_of
-from rgflow.montecarlo.tuned import Advance
+from rgflow.montecarlo.tuned_chains import Advance
 from rgflow.montecarlo.weighted import weighted_samples
 from rgflow.runtime.counts import takes_counts
 from rgflow.runtime.seeds import generator_for
@@ -39,7 +39,8 @@ def hybrid_chains(flow: Flow, energy: Energy, *, chains: int = 64, seed: int = 0
     Raises:
         ValueError: If there is no chain, the event shapes differ, or HMC cannot move the energy.
 
-    Reference: arXiv:1904.12072 for the proposals; alternated with HMC arXiv:2107.00734.
+    Reference: arXiv:1904.12072 for the proposals; augmented by updates such as HMC
+    arXiv:2107.00734.
     """
     check_same_events(flow, energy)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -10,13 +11,17 @@ from rgflow.energies import Energy
 from rgflow.montecarlo.angles import hmc_of_angles
 from rgflow.montecarlo.embedded import embedded_clusters
 from rgflow.montecarlo.spins import clusters_of_spins
-from rgflow.montecarlo.tuned import Advance, TunedChains, scaled_start, tuned_chains
+from rgflow.montecarlo.tuned import scaled_start, tuned_chains
+from rgflow.montecarlo.tuned_chains import Advance, TunedChains
 
 
 def best_method(energy: Energy) -> str:
     """What ``auto`` takes for this energy: ``exact``, ``cluster`` or ``hmc``."""
-    if energy.sample is not None:
-        return "exact"
+    return "exact" if energy.sample is not None else method_of_moves(energy)
+
+
+def method_of_moves(energy: Energy) -> Literal["cluster", "hmc"]:
+    """How Markov chains move this energy: by clusters where they help, otherwise by HMC."""
     # the exact masses of a Gaussian law are as good as clusters
     return "hmc" if energy.gaussian or usable_hopping(energy) is None else "cluster"
 

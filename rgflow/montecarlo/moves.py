@@ -1,7 +1,7 @@
 """Moves of fields under which the law of an energy does not change, made ready for it."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,9 +9,9 @@ from torch import Tensor
 from rgflow.energies import Energy
 from rgflow.montecarlo.angles import tuned_angles
 from rgflow.montecarlo.cluster import cluster_sweep, neighbours, numpy_generator, swendsen_wang
-from rgflow.montecarlo.methods import tuned_fields, usable_hopping
+from rgflow.montecarlo.methods import method_of_moves, tuned_fields, usable_hopping
 from rgflow.montecarlo.spins import CLUSTER_WARMUP
-from rgflow.montecarlo.tuned import TunedChains
+from rgflow.montecarlo.tuned_chains import TunedChains
 
 
 class Moves(NamedTuple):
@@ -58,12 +58,6 @@ def moves_of(energy: Energy, chains: int, generator: torch.Generator) -> Moves:
         return Moves(method, physical.field(tuned.x, generator), turn)
     tuned = tuned_fields(energy, chains, generator, hopping)
     return Moves(method, tuned.x, lambda x: _moved(tuned, x))
-
-
-def method_of_moves(energy: Energy) -> Literal["cluster", "hmc"]:
-    """How `moves_of` moves an energy: as `reference_samples` does, but for its own sampler."""
-    # the exact masses of a Gaussian law are as good as clusters
-    return "hmc" if energy.gaussian or usable_hopping(energy) is None else "cluster"
 
 
 def _moved(tuned: TunedChains, x: Tensor) -> Tensor:

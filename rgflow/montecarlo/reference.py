@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 
@@ -21,6 +21,11 @@ FlowMethod = Literal["metropolis", "latent_hmc", "hybrid"]
 
 FLOW_WARMUP = 150
 """Steps before the first state of chains that a flow proposes, or that move its latents."""
+
+
+def needs_flow(method: str) -> bool:
+    """Whether chains by that method are those that a trained flow makes fast."""
+    return method in get_args(FlowMethod)
 
 
 @torch.no_grad()

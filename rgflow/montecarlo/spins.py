@@ -5,7 +5,7 @@ from torch import Tensor
 
 from rgflow.energies import Energy
 from rgflow.montecarlo.cluster import swendsen_wang
-from rgflow.montecarlo.tuned import Advance
+from rgflow.montecarlo.tuned_chains import Advance
 
 CLUSTER_WARMUP = 100
 """Sweeps before the first state; at the critical point the autocorrelation time is below ten on

@@ -11,7 +11,8 @@ from rgflow.energies import XY, GaussianField, Ising, Phi4, as_energy
 from rgflow.energies.exact import ising_brute_force
 from rgflow.evaluation.observables_table import energy_report
 from rgflow.montecarlo import hybrid_chains
-from rgflow.montecarlo.moves import method_of_moves, moves_of
+from rgflow.montecarlo.methods import method_of_moves
+from rgflow.montecarlo.moves import moves_of
 from rgflow.montecarlo.reference import flow_chains, reference_samples
 from rgflow.priors import Gaussian
 

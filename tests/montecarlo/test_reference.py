@@ -7,7 +7,7 @@ from plain_energy import Wells
 from rgflow.energies import XY, ComplexPhi4, GaussianField, Ising, Phi4, as_energy
 from rgflow.energies.exact import ising_brute_force
 from rgflow.evaluation.observables_table import energy_report, two_point_report
-from rgflow.montecarlo import tuned
+from rgflow.montecarlo import tuned_chains
 from rgflow.montecarlo.methods import best_method
 from rgflow.montecarlo.reference import reference_samples
 from rgflow.montecarlo.tuned import mode_variances, scaled_start
@@ -127,13 +127,13 @@ def test_the_gaussian_part_of_the_variances_is_measured():
 @pytest.mark.parametrize("method", ["cluster", "hmc"])
 def test_masses_of_a_small_m2_are_not_taken_where_the_field_is_stiffer(method, monkeypatch):
     lengths = []
-    tune = tuned.TunedChains.tune
+    tune = tuned_chains.TunedChains.tune
 
     def tune_and_note(self, *args):
         tune(self, *args)
         lengths.append((self.cost, self.masses))
 
-    monkeypatch.setattr(tuned.TunedChains, "tune", tune_and_note)
+    monkeypatch.setattr(tuned_chains.TunedChains, "tune", tune_and_note)
     reference_samples(Phi4(6, m2=1e-6, lam=1.0), chains=16, states=2, method=method)
     first, *others = (cost for cost, _ in lengths)
     assert len(others) == (3 if method == "cluster" else 2)
