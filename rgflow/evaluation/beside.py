@@ -1,11 +1,14 @@
-"""Chains by several methods on one energy, side by side."""
+"""Chains by several methods on one energy, side by side: autocorrelation, cost and break-even."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from rgflow.montecarlo.reference import needs_flow
 
 Report = Mapping[str, Any]
 
-COLUMNS = (
+COPIED = (
     "tau",
     "acceptance",
     "states",
@@ -14,40 +17,76 @@ COLUMNS = (
     "warmup_seconds",
     "independent_samples_per_second",
 )
+COLUMNS = {
+    "tau_m2": "tau of m2",
+    "tau_energy": "tau of energy",
+    "acceptance": "acceptance",
+    "seconds_per_independent_sample": "s / independent",
+}
+"""Numbers of a row of the table, and their titles."""
 
 
 def numbers_beside(report: Report) -> dict[str, Any]:
     """What a comparison of methods needs of a report, in plain numbers.
 
     ``tau_m2`` and ``tau_energy`` are the autocorrelation times, in states, of m^2 and of the
-    energy of the physical variables.
+    energy of the physical variables. ``seconds_per_independent_sample`` is the time in which
+    ``2 tau`` states are drawn, with the larger one of both, without warm-up and training.
 
     Args:
         report: Of `rgflow.evaluation.fields.reference_report`.
     """
     rows = report["observables"]
-    times = {"tau_m2": rows["m2"]["tau"], "tau_energy": rows["energy_per_site"]["tau"]}
-    return {name: report[name] for name in COLUMNS} | times
+    return {name: report[name] for name in COPIED} | {
+        "tau_m2": rows["m2"]["tau"],
+        "tau_energy": rows["energy_per_site"]["tau"],
+        "seconds_per_independent_sample": 1 / report["independent_samples_per_second"],
+    }
+
+
+def samples_per_training_second(cost: float, alone: float) -> float:
+    """Independent samples after which a second of training is paid for: ``1 / (alone - cost)``.
+
+    Args:
+        cost: Seconds of an independent sample of chains that need the training.
+        alone: The same of chains that need none.
+
+    Returns:
+        Their number, infinite where it is never paid for.
+
+    >>> samples_per_training_second(0.25, 0.75)
+    2.0
+    """
+    return 1 / (alone - cost) if cost < alone else math.inf
 
 
 def lines_beside(report: Report) -> Iterator[str]:
     """The chains of a report and those beside it as lines of a table; none if there are none.
+
+    Below the table it says of all chains that need the flow when its training is paid for, by the
+    time that they save against those that do not.
 
     Args:
         report: With an entry ``beside`` of `numbers_beside` by method.
     """
     if not report.get("beside"):
         return
+    rows = {report["method"]: numbers_beside(report), **report["beside"]}
     yield ""
-    yield _line("method", "tau of m2", "tau of energy", "acceptance", "independent / s")
-    for method, row in {report["method"]: numbers_beside(report), **report["beside"]}.items():
-        names = ("tau_m2", "tau_energy", "acceptance", "independent_samples_per_second")
-        yield _line(method, *(_shown(row[name]) for name in names))
-
-
-def _line(method: str, *columns: str) -> str:
-    return f"{method:<16}" + "".join(f"{column:>16}" for column in columns)
+    yield _line("method", COLUMNS.values())
+    for method, row in rows.items():
+        yield _line(method, (_shown(row[name]) for name in COLUMNS))
+    costs = {method: row["seconds_per_independent_sample"] for method, row in rows.items()}
+    for alone in (method for method in rows if not needs_flow(method)):
+        for method in (method for method in rows if needs_flow(method)):
+            samples = samples_per_training_second(costs[method], costs[alone])
+            paid = "never" if math.isinf(samples) else f"{samples:.4g} independent samples"
+            yield f"a second of training is paid for by {method} against {alone}: {paid}"
 
 
 def _shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
+
+
+def _line(method: str, columns: Iterable[str]) -> str:
+    return f"{method:<16}" + "".join(f"{column:>17}" for column in columns)

@@ -3,11 +3,11 @@
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 from rgflow.energies.from_config import same_energy
 from rgflow.evaluation.summary import cautions, shown
-from rgflow.montecarlo.reference import FlowMethod
+from rgflow.montecarlo.reference import needs_flow
 from rgflow.statistics import LEAST_FOR_ESS
 
 Report = Mapping[str, Any]
@@ -62,7 +62,7 @@ def sampling_rates(flow: Report, chains: Report, training: float | None = None) 
     if training is None:
         return Rates(rate, error, other)
     with_training = rate * flow["seconds"] / (flow["seconds"] + training)
-    if needs_flow(chains):
+    if needs_flow(chains["method"]):
         trained = other * chains["seconds"] / (chains["seconds"] + training)
         return Rates(rate, error, other, with_training, trained)
     # training + n / rate = warmup + n / other
@@ -70,11 +70,6 @@ def sampling_rates(flow: Report, chains: Report, training: float | None = None) 
     slower = 1 / other - 1 / rate
     break_even = max(0.0, ahead / slower) if slower > 0 else math.inf
     return Rates(rate, error, other, with_training, None, break_even)
-
-
-def needs_flow(chains: Report) -> bool:
-    """Whether these are chains that a trained flow makes fast."""
-    return chains["method"] in get_args(FlowMethod)
 
 
 def comparison_table(flow: Report, chains: Report, training: float | None = None) -> str:

@@ -1,5 +1,6 @@
 """Errors that are asked for, and the rounds of samples that bring them."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -13,8 +14,15 @@ from rgflow.statistics import Measured
 from rgflow.statistics.chains import few_warnings
 
 LOG_Z = "log_z"
-GROWTH = 2
-"""Factor by which the number of samples grows from round to round."""
+MARGIN = 1.2
+"""Factor by which a round aims at more samples than the error so far says are needed."""
+MOST_GROWTH = 4.0
+"""Largest factor by which the number of samples grows in a round: the error is then known better,
+and chains know their autocorrelation."""
+BLIND_GROWTH = 2.0
+"""The factor while an error is not to be trusted."""
+LEAST_INDEPENDENT = 1000
+"""Fewest independent samples from which an error may count as small enough, see `grow`."""
 LEAST_GROWTH = 1.05
 """Least factor of a last round that the time still allows."""
 
@@ -52,6 +60,20 @@ class Precision(NamedTuple):
         return cls(name.strip(), error)
 
 
+class Estimate(NamedTuple):
+    """The error of a row, and what it rests on.
+
+    Attributes:
+        error: The standard error.
+        independent: The number of independent samples.
+        is_trusted: False if the weights, or the chains, do not let the error be trusted.
+    """
+
+    error: float
+    independent: float
+    is_trusted: bool
+
+
 @few_warnings(0)
 def check_name(precision: Precision, energy: Energy, *, of_flow: bool) -> None:
     """Refuse the name of a row that the report does not have, before any work is done.
@@ -73,17 +95,40 @@ def check_name(precision: Precision, energy: Energy, *, of_flow: bool) -> None:
 
 def grow(
     draw: Callable[[int], int],
-    measure: Callable[[], tuple[float, bool]],
+    measure: Callable[[], Estimate],
     precision: Precision,
     first: int,
     max_seconds: float,
     most: int,
 ) -> dict[str, Any]:
-    """Draws in rounds until the error is small enough; says how it went, in plain numbers.
+    r"""Draws in rounds until the error is small enough; says how it went, in plain numbers.
+
+    After each round the number of samples that is still needed follows from the error so far,
+    ``n (error / asked)^2``, and the next round aims at a fifth more, at fourfold samples at most.
+
+    Stopping when an error is small biases the average: that of a skewed quantity comes out low
+    where its error comes out small, which for weights is where heavy ones have not been met. The
+    bias is of the order of the error for a few samples, so that errors count only from 1000
+    independent ones. Above, it is largest where the first round is just enough or just not, as
+    chance decides then whether another follows; elsewhere the fifth decides. In units of the
+    quoted error it is as follows, with the fractions of the intervals of one and of two errors
+    that hold the exact value. These are the mean of squares of normal numbers (skewness 2.8, first
+    round 2048) and a mean reweighted by log-normal weights of effective sample size 0.37 (first
+    round 10240, where a fixed number has a bias as well), over 1500 to 12000 runs each:
+
+    ======================  ====================  ====================
+    number of samples       squares               weights
+    ======================  ====================  ====================
+    fixed beforehand        -0.01, 68%, 95%       -0.07, 68%, 95%
+    stopped, worst case     -0.12, 69%, 96%       -0.16, 66%, 94%
+    stopped, elsewhere      -0.02, 68%, 95%       -0.09, 66%, 94%
+    ======================  ====================  ====================
+
+    Without the limit of 1000, a first round of 16 squares would give -0.66, 55%, 84%.
 
     Args:
         draw: Draws about so many further samples and gives their number.
-        measure: Gives the error from all samples so far, and whether it is to be trusted.
+        measure: Gives the error from all samples so far, and what it rests on.
         precision: What is asked.
         first: Samples of the first round.
         max_seconds: Time within which all rounds should end.
@@ -99,11 +144,14 @@ def grow(
     while True:
         samples += draw(count)
         rounds += 1
-        error, is_trusted = measure()
+        error, independent, is_trusted = measure()
         seconds = time.perf_counter() - start
-        reached = is_trusted and error <= precision.error
+        growth, reached = BLIND_GROWTH, False
+        if is_trusted and math.isfinite(error) and independent > 0:
+            needed = max((error / precision.error) ** 2, LEAST_INDEPENDENT / independent)
+            growth, reached = min(MARGIN * needed, MOST_GROWTH), needed <= 1
         affordable = int(samples * max_seconds / seconds)
-        wanted = min(GROWTH * samples, affordable, most)
+        wanted = min(round(growth * samples), affordable, most)
         if reached or wanted < LEAST_GROWTH * samples:
             break
         count = wanted - samples
@@ -113,6 +161,7 @@ def grow(
         "asked": precision.error,
         "error": number(error),
         "reached": reached,
+        "independent": number(independent),
         "stopped_by": stopped_by,
         "samples": samples,
         "rounds": rounds,

@@ -9,7 +9,14 @@ import torch
 from rgflow.energies import Energy
 from rgflow.evaluation.fields import check_finite_weights, reference_report, report_on_samples
 from rgflow.evaluation.observables_table import energy_report, two_point_report
-from rgflow.evaluation.precision import LOG_Z, Precision, check_name, grow, points_by_name
+from rgflow.evaluation.precision import (
+    LOG_Z,
+    Estimate,
+    Precision,
+    check_name,
+    grow,
+    points_by_name,
+)
 from rgflow.flow import Flow
 from rgflow.montecarlo.growing import GrowingChains, Reference
 from rgflow.montecarlo.weighted import WeightedSamples, weighted_samples
@@ -19,9 +26,9 @@ from rgflow.statistics import UNTRUSTED, ChainWarning, Measured, log_z_estimates
 from rgflow.statistics.chains import few_warnings
 
 FIRST = 10_240
-"""Samples of a flow in the first round, from which the error is known to about a percent."""
+"""Samples of a flow in the first round."""
 MOST_BYTES = 4 * 2**30
-"""Memory that the samples may take."""
+"""Memory that the samples may take; twice as much while those of a round are joined to them."""
 
 
 @takes_counts
@@ -38,15 +45,11 @@ def evaluate_to_precision(
 ) -> dict[str, Any]:
     r"""The report of `evaluate_energy` on as many samples as an error asks for.
 
-    The number of samples grows by a factor of two from round to round, and all samples of all
-    rounds are in the report, whose numbers are those of so many samples drawn at once. After each
-    round the error of the named row, as the report has it (reweighted, or that of the importance
-    estimate of ln Z), decides alone whether another one follows. A look after every batch would
-    stop when the error happens to come out small, which for weights is when heavy ones have not
-    been met, and this would bias the averages. A few looks at sizes that are fixed beforehand,
-    each dominated by new samples and the first on ten thousand, leave a bias of the order of the
-    error's own relative error: a percent of a standard error and less. While the tail of the
-    weights is not to be trusted (Pareto k of 0.7 and more), no error counts as small enough.
+    Samples are drawn in rounds, see `grow`, which says by how much this biases. All samples of all
+    rounds are in the report, whose numbers are those of so many samples drawn at once. The error
+    is that of the named row as the report has it: reweighted, or that of the importance estimate
+    of ln Z. While the tail of the weights is not to be trusted (Pareto k of 0.7 and more), or the
+    samples are worth fewer than 1000 independent ones, no error counts as small enough.
 
     ``precision`` in the report says what was asked, what was ``reached``, in how many ``samples``
     and ``rounds``, and what it was ``stopped_by``: ``precision``, ``time`` or ``memory``.
@@ -86,10 +89,13 @@ def evaluate_to_precision(
         parts[:] = [whole]
         return whole
 
-    def measure() -> tuple[float, bool]:
+    def measure() -> Estimate:
         weighted = together()
-        is_trusted = not pareto_k(weighted.log_weights) >= UNTRUSTED
-        return _of_weighted(energy, weighted, precision.name, seed).error, is_trusted
+        log_weights = weighted.log_weights
+        independent = float((2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0)).exp())
+        is_trusted = not pareto_k(log_weights) >= UNTRUSTED
+        error = _of_weighted(energy, weighted, precision.name, seed).error
+        return Estimate(error, independent, is_trusted)
 
     outcome = grow(draw, measure, precision, first, max_seconds, most_samples(energy))
     report = report_on_samples(
@@ -116,11 +122,12 @@ def simulate_to_precision(
 ) -> tuple[dict[str, Any], Reference]:
     """The report of `reference_report` on chains as long as an error asks for, and the states.
 
-    The chains grow by a factor of two from round to round, for the reason that
-    `evaluate_to_precision` gives, and all their states are in the report. The errors know the
-    autocorrelation. While there is a `ChainWarning` about any row, such as one of chains of fewer
-    than 50 autocorrelation times, no error counts as small enough. ``precision`` in the report is
-    that of `evaluate_to_precision`, with states of all chains as samples.
+    The chains grow in rounds, see `grow`, which says by how much this biases, and all their states
+    are in the report. The errors know the autocorrelation. While there is a `ChainWarning` about
+    any row, such as one of chains of fewer than 50 autocorrelation times, or the states are worth
+    fewer than 1000 independent ones for the named row, no error counts as small enough.
+    ``precision`` in the report is that of `evaluate_to_precision`, with states of all chains as
+    samples.
 
     Args:
         chains: The chains; those that have states already go on.
@@ -140,11 +147,14 @@ def simulate_to_precision(
         chains.extend(steps)
         return steps * chains.count
 
-    def measure() -> tuple[float, bool]:
+    def measure() -> Estimate:
+        reference = chains.reference()
         with warnings.catch_warnings(record=True) as issued:
             warnings.simplefilter("always")
-            row = _of_chains(energy, chains.reference(), precision.name, seed)
-        return row.error, not any(issubclass(one.category, ChainWarning) for one in issued)
+            row = _of_chains(energy, reference, precision.name, seed)
+        independent = reference.energies.numel() / (2 * row.tau)
+        is_trusted = not any(issubclass(one.category, ChainWarning) for one in issued)
+        return Estimate(row.error, independent, is_trusted)
 
     first = states * chains.count
     outcome = grow(draw, measure, precision, first, max_seconds, most_samples(energy))

@@ -9,12 +9,12 @@ from rgflow import Flow
 from rgflow.bijectors import CirculantRoot
 from rgflow.energies import GaussianField, Ising
 from rgflow.evaluation import evaluate_energy, reference_report
-from rgflow.evaluation.precision import Precision, check_name, grow, precision_line
+from rgflow.evaluation import precision as precision_module
+from rgflow.evaluation.precision import Estimate, Precision, check_name, grow, precision_line
 from rgflow.evaluation.to_precision import evaluate_to_precision, simulate_to_precision
 from rgflow.montecarlo.growing import GrowingChains
 from rgflow.montecarlo.reference import reference_samples
 from rgflow.priors import Gaussian
-from rgflow.statistics import log_z_estimates
 
 FIELD = GaussianField(4, 0.5)
 
@@ -62,33 +62,59 @@ def test_the_report_is_that_of_so_many_samples_at_once(name):
     report = evaluate_to_precision(flow, FIELD, asked, first=500, **counts)
     outcome = report["precision"]
     assert outcome["reached"]
-    assert outcome["rounds"] == 3  # 1 / sqrt(4) of the first error, and 1 / sqrt(2) is too much
-    assert outcome["samples"] == report["samples"] == 2048
-    whole = evaluate_energy(flow, FIELD, samples=2048, **counts)
+    assert outcome["rounds"] == 2
+    samples = outcome["samples"]
+    # 1 / 0.6^2 times the first samples, a fifth more to be sure, and up to whole batches
+    assert samples == report["samples"] == 512 * math.ceil(1.2 / 0.6**2)
+    whole = evaluate_energy(flow, FIELD, samples=samples, **counts)
     assert without_times(report) == without_times(whole)
     assert outcome["error"] == error_of(whole, name) <= asked.error
     assert ": reached, " in precision_line(outcome)
 
 
-def test_stopping_by_the_error_does_not_bias():
-    """Log-normal weights, whose error comes out small where heavy weights have not been met."""
-    generator, pulls = torch.Generator().manual_seed(0), []
-    for _ in range(60):
+def pulls_of_stopped_runs(first, factor, seeds=600):
+    """Of means of squares of normal numbers, whose error is expected to be small enough after a
+    factor times the first samples, and how many there were."""
+    generator, pulls, sizes = torch.Generator().manual_seed(1), [], []
+    asked = Precision("x", math.sqrt(2 / (factor * first)))
+    for _ in range(seeds):
         parts = []
 
         def draw(count, parts=parts):
-            parts.append(0.7 * torch.randn(count, generator=generator, dtype=torch.float64))
+            parts.append(torch.randn(count, generator=generator, dtype=torch.float64).square())
             return count
 
         def measure(parts=parts):
-            return log_z_estimates(torch.cat(parts)).importance.error, True
+            x = torch.cat(parts)
+            return Estimate(float(x.std()) / math.sqrt(len(x)), len(x), True)
 
-        assert grow(draw, measure, Precision("log_z", 0.024), 256, 1e6, 10**6)["rounds"] > 1
-        value, error, _ = log_z_estimates(torch.cat(parts)).importance
-        pulls.append((value - 0.7**2 / 2) / error)
-    pulls = torch.tensor(pulls)
-    assert abs(pulls.mean()) < 3 / math.sqrt(60)
-    assert 0.8 < pulls.std() < 1.2
+        outcome = grow(draw, measure, asked, first, 1e6, 10**6)
+        sizes.append(outcome["samples"])
+        pulls.append((float(torch.cat(parts).mean()) - 1) / outcome["error"])
+    return torch.tensor(pulls, dtype=torch.float64), sizes
+
+
+def coverage(pulls, sigmas):
+    return float((pulls.abs() < sigmas).double().mean())
+
+
+@pytest.mark.parametrize(("factor", "bias"), [(1, 0.12), (2, 0.03)])
+def test_quoted_intervals_cover_where_the_error_decides_the_end(factor, bias):
+    """The worst case is a decision between the first round and one more."""
+    pulls, sizes = pulls_of_stopped_runs(2048, factor)
+    assert len(set(sizes)) > 1
+    assert abs(pulls.mean()) < bias + 3 / math.sqrt(600)
+    assert abs(coverage(pulls, 1) - 0.683) < 3 * math.sqrt(0.683 * 0.317 / 600)
+    assert abs(coverage(pulls, 2) - 0.954) < 3 * math.sqrt(0.954 * 0.046 / 600)
+
+
+def test_errors_of_a_few_samples_would_not_cover_and_do_not_count(monkeypatch):
+    assert min(pulls_of_stopped_runs(16, 2, seeds=20)[1]) >= 1000
+    monkeypatch.setattr(precision_module, "LEAST_INDEPENDENT", 0)
+    pulls, _ = pulls_of_stopped_runs(16, 2)
+    assert pulls.mean() < -0.4
+    assert coverage(pulls, 1) < 0.63
+    assert coverage(pulls, 2) < 0.9
 
 
 def test_without_time_it_ends_and_says_so():
@@ -112,16 +138,46 @@ def test_weights_that_are_not_to_be_trusted_reach_nothing():
     assert not report["precision"]["reached"]
 
 
-def test_rounds_grow_by_a_factor_up_to_the_memory():
+def rounds_of(estimate, error=0.1, first=100, most=10**6):
+    """Numbers of samples that are drawn, and the outcome; the estimate is one of their sum."""
     drawn = []
 
     def draw(count):
         drawn.append(count)
         return count
 
-    outcome = grow(draw, lambda: (1.0, True), Precision("m2", 0.1), 100, 1e6, 700)
+    asked = Precision("m2", error)
+    return drawn, grow(draw, lambda: estimate(sum(drawn)), asked, first, 1e6, most)
+
+
+def test_rounds_aim_at_what_is_needed_and_a_fifth_more():
+    def estimate(samples):
+        return Estimate(1 / math.sqrt(samples), 1e6, True)
+
+    assert rounds_of(estimate, 0.1)[0] == [100]
+    assert rounds_of(estimate, 1 / math.sqrt(250))[0] == [100, 200]
+    drawn, outcome = rounds_of(estimate, 0.01)  # fourfold twice, then to 1.2e4
+    assert drawn == [100, 300, 1200, 4800, 5600]
+    assert (outcome["stopped_by"], outcome["samples"]) == ("precision", 12_000)
+    drawn, outcome = rounds_of(estimate, 0.01, most=1000)
+    assert drawn == [100, 300, 600]
+    assert (outcome["stopped_by"], outcome["reached"]) == ("memory", False)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_trusted"), [(math.inf, True), (math.nan, True), (1e-9, False)]
+)
+def test_an_error_that_is_not_known_is_not_small_enough(error, is_trusted):
+    drawn, outcome = rounds_of(lambda samples: Estimate(error, 1e6, is_trusted), most=700)
     assert drawn == [100, 100, 200, 300]
-    assert (outcome["stopped_by"], outcome["samples"]) == ("memory", 700)
+    assert (outcome["stopped_by"], outcome["reached"]) == ("memory", False)
+    assert outcome["error"] == (error if math.isfinite(error) else None)
+
+
+def test_an_error_of_a_few_independent_samples_is_not_small_enough():
+    drawn, outcome = rounds_of(lambda samples: Estimate(1e-9, samples / 10, True))
+    assert drawn == [100, 300, 1200, 4800, 5600]
+    assert outcome["independent"] == 1200
 
 
 def test_chains_grow_until_the_error_with_their_autocorrelation_is_small():
