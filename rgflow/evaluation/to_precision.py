@@ -69,6 +69,8 @@ def evaluate_to_precision(
             energy or density that is not finite.
     """
     check_name(precision, energy, of_flow=True)
+    if min(first, batch_size) < 1:
+        raise ValueError(f"got first={first}, batch_size={batch_size}, expected at least 1 and 1")
     generator = generator_for("evaluation", seed, device=flow.device)
     drawing, parts = 0.0, []
 
@@ -141,6 +143,11 @@ def simulate_to_precision(
         ValueError: If there is no row of that name, or a number is not positive.
     """
     check_name(precision, energy, of_flow=False)
+    if states < 1 or states * chains.count < 2:
+        raise ValueError(
+            f"got states={states} of {chains.count} chains for the first round, expected at least "
+            "1, and two states in all"
+        )
 
     def draw(count: int) -> int:
         steps = max(1, round(count / chains.count))

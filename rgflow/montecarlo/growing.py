@@ -89,8 +89,10 @@ class GrowingChains:
         """Make each chain longer by that number of states.
 
         Raises:
-            ValueError: If states have energies that are not finite.
+            ValueError: If the number is not positive, or states have energies that are not finite.
         """
+        if states < 1:
+            raise ValueError(f"got states={states}, expected at least 1")
         self.extend_in_parts([min(PART, states - done) for done in range(0, states, PART)])
 
     @torch.no_grad()

@@ -78,9 +78,15 @@ def test_moves_of_spins_keep_the_law():
     x = moves.start
     for _ in range(4):
         x = moves.move(x)
+    signs = (moves.start.mean((1, 2, 3)) * x.mean((1, 2, 3))).sign()
+    assert abs(float(signs.mean())) < 3.5 / 6000**0.5  # the last clusters have any sign
     table = energy_report(ISING, x[None], ISING.energy(x)[None].double())
     assert table["m2"].tau == 0.5
     assert_exact(table)
+    # given the spins the field is normal about K s with covariance K
+    width, field = float(ISING.spectrum[0, 0]), table["field_m2"]
+    exact = width / 16 + width**2 * EXACT.m2
+    assert abs(field.value - exact) < 3.5 * field.error < 0.03 * exact
 
 
 def test_hmc_takes_the_place_of_clusters():

@@ -127,11 +127,20 @@ def test_the_hybrid_stands_beside_what_it_is_made_of(run, capsys):
     assert run("simulate", *flow, "--states", 32, "--json", "chains.json") == 0
     table = capsys.readouterr().out.splitlines()
     start = next(n for n, line in enumerate(table) if line.startswith("method "))
-    assert [line.split()[0] for line in table[start + 1 :]] == ["hybrid", "metropolis", "hmc"]
+    assert table[start].endswith("s / independent")
+    names = [line.split()[0] for line in table[start + 1 : start + 4]]
+    assert names == ["hybrid", "metropolis", "hmc"]
+    paid = [line.partition(": ")[0] for line in table[start + 4 :]]
+    by = "a second of training is paid for by"
+    assert paid == [f"{by} hybrid against hmc", f"{by} metropolis against hmc"]
     report = json.loads(Path("chains.json").read_text())
     assert report["method"] == "hybrid"
     assert {"tau_m2", "tau_energy", "acceptance"} <= report["beside"]["metropolis"].keys()
     assert report["beside"]["hmc"]["tau"] >= 0.5
+    row = report["beside"]["hmc"]
+    assert row["seconds_per_independent_sample"] * row[
+        "independent_samples_per_second"
+    ] == pytest.approx(1)
     asked = ["--states", 8, "--precision", "energy_per_site=0.02", "--json", "-"]
     assert run("simulate", *flow, *asked) == 0
     report = json.loads(capsys.readouterr().out)
@@ -242,6 +251,21 @@ def test_samples_until_an_error_is_small_enough(run, capsys):
 
 
 MISTAKES = {
+    "no states of the hybrid": (
+        "simulate",
+        ["--flow", "flow.ckpt", "--method", "hybrid", "--states", 0],
+        "got states=0, expected at least 1",
+    ),
+    "no states in the first round": (
+        "simulate",
+        ["energy=gaussian_field", "energy.side=4", "--states", 0, "--precision", "m2=1"],
+        "got states=0 of 64 chains for the first round, expected at least 1",
+    ),
+    "one state in the first round": (
+        "simulate",
+        ["energy=gaussian_field", "--states", 1, "--chains", 1, "--precision", "m2=1"],
+        "got states=1 of 1 chains for the first round, expected at least 1, and two states",
+    ),
     "precision of latents": (
         "simulate",
         ["--flow", "flow.ckpt", "--method", "latent_hmc", "--precision", "m2=1"],

@@ -1,0 +1,34 @@
+"""Chains by several methods side by side."""
+
+import math
+
+from rgflow.evaluation.beside import (
+    COPIED,
+    lines_beside,
+    numbers_beside,
+    samples_per_training_second,
+)
+
+
+def report(method, rate, tau=1.0):
+    rows = {"m2": {"tau": tau}, "energy_per_site": {"tau": tau / 2}}
+    numbers = dict.fromkeys(COPIED, 1.0) | {"independent_samples_per_second": rate}
+    return numbers | {"method": method, "observables": rows}
+
+
+def test_lines_say_what_is_paid_for_against_chains_without_a_flow():
+    others = {"metropolis": numbers_beside(report("metropolis", 1.0))}
+    others["cluster"] = numbers_beside(report("cluster", 2.0, tau=3.0))
+    lines = list(lines_beside(report("hybrid", 4.0) | {"beside": others}))
+    assert lines[0] == ""
+    assert lines[2].split() == ["hybrid", "1", "0.5", "1", "0.25"]
+    assert lines[4].split() == ["cluster", "3", "1.5", "1", "0.5"]
+    assert lines[5:] == [
+        "a second of training is paid for by hybrid against cluster: 4 independent samples",
+        "a second of training is paid for by metropolis against cluster: never",
+    ]
+    assert list(lines_beside(report("hybrid", 4.0))) == []
+
+
+def test_what_costs_as_much_is_never_paid_for():
+    assert samples_per_training_second(0.5, 0.5) == math.inf
