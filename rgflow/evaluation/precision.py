@@ -177,6 +177,9 @@ def precision_line(outcome: Mapping[str, Any]) -> str:
     """
     end = "reached" if outcome["reached"] else f"not reached, {_LIMITS[outcome['stopped_by']]}"
     error = "?" if outcome["error"] is None else f"{outcome['error']:.2g}"
+    if not outcome["reached"] and outcome["error"] is not None:
+        # too few independent samples, or weights or chains that are warned of
+        error += " (not to be trusted)" if outcome["error"] <= outcome["asked"] else ""
     effort = f"{outcome['samples']} samples in {outcome['rounds']} rounds"
     return f"precision {outcome['name']} to {outcome['asked']:.2g}: {end}, {error} after {effort}"
 

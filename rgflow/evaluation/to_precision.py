@@ -52,7 +52,8 @@ def evaluate_to_precision(
     samples are worth fewer than 1000 independent ones, no error counts as small enough.
 
     ``precision`` in the report says what was asked, what was ``reached``, in how many ``samples``
-    and ``rounds``, and what it was ``stopped_by``: ``precision``, ``time`` or ``memory``.
+    and ``rounds``, how many ``independent`` samples they are worth, and what it was
+    ``stopped_by``: ``precision``, ``time`` or ``memory``.
 
     Args:
         flow: The flow.

@@ -125,6 +125,7 @@ def test_without_time_it_ends_and_says_so():
     assert (outcome["reached"], outcome["stopped_by"]) == (False, "time")
     assert (outcome["samples"], outcome["rounds"]) == (512, 1)
     assert "not reached, the time was up" in precision_line(outcome)
+    assert "trusted" not in precision_line(outcome)
     with pytest.raises(ValueError, match="max_seconds: got 0, expected a positive number"):
         evaluate_to_precision(flow_of_width(1.2), FIELD, Precision("m2", 1.0), 0)
 
@@ -204,4 +205,5 @@ def test_chains_that_are_too_short_for_their_error_reach_nothing():
     chains = GrowingChains.by_method(energy, 2, 1, "cluster")
     report, _ = simulate_to_precision(chains, energy, Precision("m2", 10.0), 1e-6, states=4)
     assert report["observables"]["m2"]["error"] < 10
+    assert "(not to be trusted) after 8 samples" in precision_line(report["precision"])
     assert (report["precision"]["reached"], report["precision"]["rounds"]) == (False, 1)
