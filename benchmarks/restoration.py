@@ -40,6 +40,7 @@ from rgflow.runtime.config import build
 from rgflow.runtime.json_text import write_json
 from rgflow.runtime.progress import progress, progress_bars
 
+EFFORT = ("starts", "search", "draws", "warmup", "trajectories")
 PART = 4  # images that are restored at a time
 
 
@@ -69,7 +70,7 @@ def restored(
     flow: Flow, images: Tensor, unknown: Tensor, method: str, args: argparse.Namespace, **how: Any
 ) -> Restored:
     """All images, a few at a time; the first call compiles and is not timed."""
-    effort = Effort(args.starts, args.search, warmup=args.warmup, trajectories=args.trajectories)
+    effort = Effort(**{name: getattr(args, name) for name in EFFORT})
     first = "prior" if method == "prior" else "mode"
     inpaint(flow, images[:PART], ~unknown, first, effort=Effort(args.starts, search=3), **how)
     found, begin = [], time.perf_counter()
@@ -156,7 +157,7 @@ def main() -> None:
     parser.add_argument(
         "--tolerance", type=float, default=4.0, help="shades, constrained Real NVP"
     )
-    for name in ("starts", "search", "warmup", "trajectories"):
+    for name in EFFORT:
         parser.add_argument(f"--{name}", type=int, default=getattr(Effort(), name))
     parser.add_argument("--data-root", help="folder of the data, that of training if not given")
     parser.add_argument("--seed", type=int, default=0)

@@ -38,6 +38,7 @@ class Effort:
             one, and others from redrawn latents. After each round the best quarter goes on.
         search: Steps of Adam in all rounds together.
         learning_rate: Of Adam, in the coordinates of the energy; it falls to zero in each round.
+        draws: Redrawn completions of each image, the best of which is where HMC starts.
         warmup: Trajectories in which the step size of HMC is tuned.
         trajectories: Trajectories after that; the last state is the result.
         leapfrog_steps: Mean number of leapfrog steps of a trajectory.
@@ -46,14 +47,16 @@ class Effort:
     starts: int = 8
     search: int = 600
     learning_rate: float = 0.1
+    draws: int = 32
     warmup: int = 30
     trajectories: int = 20
     leapfrog_steps: int = 8
 
     def __post_init__(self) -> None:
-        if self.starts < 1 or self.search < 1:
+        if min(self.starts, self.search, self.draws) < 1:
             raise ValueError(
-                f"got starts={self.starts} and search={self.search}, expected 1 or more of both"
+                f"got starts={self.starts}, search={self.search} and draws={self.draws}, expected "
+                "1 or more of all"
             )
 
 
@@ -89,6 +92,43 @@ def candidates(
         others = law.of_latents(torch.where(mask, draws, z))
     others = others.unflatten(0, (len(x), count - 1))
     return torch.cat((own[:, None], others), 1).flatten(0, 1)
+
+
+@torch.no_grad()
+def typical_start(
+    law: Law,
+    flow: Flow,
+    x: Tensor,
+    unknown: Tensor,
+    latents: Tensor,
+    count: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """Completions from which to sample, ``(B, C, n)``: the best out of some redrawn ones.
+
+    Of each image, some latents are drawn anew ``count`` times, at temperature 1, and the draw is
+    taken whose picture comes closest to the known pixels. Where a hole has room for an object,
+    the most probable completion may be an empty one that hardly any sample looks like, and HMC
+    would not leave it.
+
+    Args:
+        law: Its coordinates are those of the result.
+        flow: The flow.
+        x: ``(B, C, L, L)``.
+        unknown: ``(L, L)`` bool.
+        latents: ``(L, L)`` bool, the latents that are drawn anew.
+        count: At least 1.
+        generator: Source of the random numbers.
+    """
+    mask, known = latents.to(x.device), ~unknown.to(x.device)
+    draws = flow.prior.sample(len(x) * count, 1.0, generator)
+    z = torch.where(mask, draws, flow.encode(x).repeat_interleave(count, 0))
+    off = (flow.decode(z) - x.repeat_interleave(count, 0))[..., known].flatten(1)
+    best = off.square().sum(1).nan_to_num(torch.inf).view(-1, count).argmin(1)
+    chosen = z.unflatten(0, (-1, count))[torch.arange(len(x)), best]
+    if isinstance(law, LatentCompletion):
+        return chosen.flatten(2)[..., mask.flatten()]
+    return law.of_latents(chosen)
 
 
 def most_probable(law: Law, starts: Tensor, effort: Effort) -> Tensor:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from rgflow.analysis.completion import LatentCompletion, PixelCompletion
-from rgflow.analysis.completion_search import USUAL, Effort, candidates, chains_of, most_probable
+from rgflow.analysis.completion_search import (
+    USUAL,
+    Effort,
+    candidates,
+    chains_of,
+    most_probable,
+    typical_start,
+)
 from rgflow.analysis.filling import filled
 from rgflow.bijectors.partial import decoding_plan
 from rgflow.bijectors.pixels import SHADES, acts_on_pixels, dequantize
@@ -77,7 +85,12 @@ def inpaint(
       that they make with all other latents. The known pixels of that picture differ from the
       given ones, which are put back.
     * ``"mode"`` searches the unknown pixels for which ``q(x)`` is largest, by Adam.
-    * ``"posterior"`` draws from ``q(x_unknown | x_known)`` by HMC in the unknown pixels.
+    * ``"posterior"`` draws from ``q(x_unknown | x_known)`` by HMC in the unknown pixels. A chain
+      starts from the best of some redrawn completions, and short chains stay near their start:
+      where the law has several separate modes, their weights are those of the starts.
+
+    The most probable completion may be unlike any sample: that of a hole as large as an object is
+    often empty, as an even background has the highest density.
 
     The last two hold the known pixels exactly and compute only the blocks of the cone. With a
     tolerance they work in the latents instead, ``p(z_S) exp(-sum_known (x(z) - x_known)^2 / (2
@@ -119,10 +132,12 @@ def inpaint(
     if method == "prior":
         return _redrawn(job, start, temperature, generator)
     sampled = LatentCompletion(flow, start, unknown, cone, tolerance * unit) if tolerance else law
-    starts = candidates(sampled, flow, start, cone, effort.starts, generator)
-    u, chains = most_probable(sampled, starts, effort), None
-    if method == "posterior":
-        chains = chains_of(sampled, u, effort, generator)
+    chains = None
+    if method == "mode":
+        starts = candidates(sampled, flow, start, cone, effort.starts, generator)
+        u = most_probable(sampled, starts, effort)
+    else:
+        chains = _chains(flow, sampled, start, unknown, cone, effort, generator)
         u = chains.samples[-1]
     with torch.no_grad():
         if isinstance(sampled, LatentCompletion):
@@ -148,8 +163,22 @@ def posterior_samples(
     start = filled(x.to(flow.device), unknown, periodic=not acts_on_pixels(flow.bijector))
     law = PixelCompletion(flow, start, unknown)
     generator = generator_for("inpaint", seed, device=flow.device)
-    starts = candidates(law, flow, start, _cone(flow, unknown), effort.starts, generator)
-    return chains_of(law, most_probable(law, starts, effort), effort, generator)
+    return _chains(flow, law, start, unknown, _cone(flow, unknown), effort, generator)
+
+
+def _chains(
+    flow: Flow,
+    law: PixelCompletion | LatentCompletion,
+    x: Tensor,
+    unknown: Tensor,
+    latents: Tensor,
+    effort: Effort,
+    generator: torch.Generator,
+) -> HMCChains:
+    """HMC from the best of some redrawn completions, after a quarter of the steps of a search."""
+    start = typical_start(law, flow, x, unknown, latents, effort.draws, generator)
+    nearby = replace(effort, search=max(1, effort.search // 4))
+    return chains_of(law, most_probable(law, start, nearby), effort, generator)
 
 
 class _Job(NamedTuple):

@@ -61,6 +61,7 @@ def main() -> None:
     for name, what in (
         ("starts", "starts of the search for each image"),
         ("search", "steps of the search"),
+        ("draws", "redrawn completions, out of which the best is where HMC starts"),
         ("warmup", "trajectories of HMC in which its step size is tuned"),
         ("trajectories", "trajectories of HMC after that"),
     ):
@@ -89,7 +90,8 @@ def restored(args: argparse.Namespace) -> dict[str, Any]:
     flow = load_flow(args.checkpoint, args.device, trust)
     unknown = read_mask(args.mask, flow.event_shape[-1])
     x = originals(flow, args, trust)
-    effort = Effort(args.starts, args.search, warmup=args.warmup, trajectories=args.trajectories)
+    names = ("starts", "search", "draws", "warmup", "trajectories")
+    effort = Effort(**{name: getattr(args, name) for name in names})
     found = restore(
         flow,
         x,

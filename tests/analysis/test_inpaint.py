@@ -6,7 +6,7 @@ from support import perturbed
 
 from rgflow.analysis import Effort, inpaint, posterior_samples
 from rgflow.analysis.completion import LatentCompletion, PixelCompletion
-from rgflow.analysis.completion_search import chains_of
+from rgflow.analysis.completion_search import chains_of, typical_start
 from rgflow.analysis.filling import filled
 from rgflow.bijectors import CellMixing
 from rgflow.bijectors.pixels import to_image
@@ -24,7 +24,7 @@ from rgflow.models import (
 SIDE = 8
 NET = BlockNet("mlp", (8,))
 LEVELS = BlockLevels(4, 2, mixing="layers")
-SHORT = Effort(starts=3, search=8, warmup=4, trajectories=3, leapfrog_steps=2)
+SHORT = Effort(starts=3, search=8, draws=4, warmup=4, trajectories=3, leapfrog_steps=2)
 
 
 def _mask(rows, columns):
@@ -229,7 +229,7 @@ def test_mistakes_are_refused():
         inpaint(flow, x, known, "prior", tolerance=1.0)
     with pytest.raises(ValueError, match="expected a tolerance"):
         inpaint(flow, x, known, latents=UNKNOWN)
-    with pytest.raises(ValueError, match="expected 1 or more of both"):
+    with pytest.raises(ValueError, match="expected 1 or more of all"):
         Effort(starts=0)
 
 
@@ -249,3 +249,20 @@ def test_chains_that_do_not_move_are_told_of(caplog):
     chains_of(law, law.start(), effort, torch.Generator().manual_seed(0))
     (message,) = caplog.messages
     assert "expected at least 0.1" in message
+
+
+def test_sampling_starts_from_the_redrawn_picture_that_is_nearest_to_the_known_pixels():
+    torch.manual_seed(0)
+    flow = perturbed(MAKERS["fields"](), 0.2)
+    x = flow.sample(3)
+    law = PixelCompletion(flow, x, UNKNOWN)
+    cone = flow.hierarchy.inference_cone(UNKNOWN)
+    generator = torch.Generator().manual_seed(1)
+    start = typical_start(law, flow, x, UNKNOWN, cone, 50, generator)
+    draws = flow.prior.sample(150, 1.0, torch.Generator().manual_seed(1))
+    z = torch.where(cone, draws, flow.encode(x).repeat_interleave(50, 0))
+    pictures = flow.decode(z).unflatten(0, (3, 50))
+    for image in range(3):
+        off = (pictures[image] - x[image])[..., ~UNKNOWN].flatten(1).norm(dim=1)
+        nearest = pictures[image, off.argmin()][..., UNKNOWN]
+        torch.testing.assert_close(start[image], nearest)

@@ -65,7 +65,7 @@ def test_the_table_of_restoration():
     train = SimpleNamespace(parts=lambda: [images.flip(-1), images[:1]])
     data = SimpleNamespace(split=lambda _: train)
     args = argparse.Namespace(
-        starts=1, search=2, warmup=2, trajectories=2, seed=0, tolerance=4.0, out=None
+        starts=1, search=2, draws=3, warmup=2, trajectories=2, seed=0, tolerance=4.0, out=None
     )
     args.methods = ["prior", "posterior"]
     rows = restoration.table(4, flows, images, data, args, _measure)

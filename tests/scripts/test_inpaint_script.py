@@ -16,7 +16,7 @@ BLOCKS = {"block": 4, "couplings": 2, "conditioner": "mlp", "hidden": [8], "mixi
 IMAGES = {"_target_": "rgflow.models.block_flow", "side": 8, "channels": 3, "pixels": True}
 FIELDS = {"_target_": "rgflow.models.block_flow", "side": 8, "channels": 1}
 DATA = msds(train_size=4, validation_size=4, test_size=4)
-QUICK = ["--starts", 2, "--search", 4, "--warmup", 2, "--trajectories", 2]
+QUICK = ["--starts", 2, "--search", 4, "--warmup", 2, "--trajectories", 2, "--draws", 3]
 
 
 @pytest.fixture
