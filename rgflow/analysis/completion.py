@@ -168,8 +168,12 @@ class LatentCompletion:
 
     def decoded(self, u: Tensor) -> Tensor:
         """The images with the latents u at S, ``(B, C, L, L)``, of which no pixel is held."""
+        return self._flow.decode(self.latents(u))
+
+    def latents(self, u: Tensor) -> Tensor:
+        """All latents, ``(B, C, L, L)``, of which those at S are u."""
         z = self._z.repeat_interleave(len(u) // len(self._z), 0)
-        return self._flow.decode(z.flatten(2).index_copy(2, self._sites, u).view_as(z))
+        return z.flatten(2).index_copy(2, self._sites, u).view_as(z)
 
     def energy(self, u: Tensor) -> Tensor:
         """U, ``(B, C, n) -> (B,)``."""

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from rgflow.analysis.completion import LatentCompletion, PixelCompletion
-from rgflow.analysis.completion_search import (
-    USUAL,
-    Effort,
-    candidates,
-    chains_of,
-    most_probable,
-    typical_start,
-)
+from rgflow.analysis.completion_sampling import sampled_completions
+from rgflow.analysis.completion_search import USUAL, Effort, candidates, most_probable
 from rgflow.analysis.filling import filled
 from rgflow.bijectors.partial import decoding_plan
 from rgflow.bijectors.pixels import SHADES, acts_on_pixels, dequantize
@@ -86,8 +79,9 @@ def inpaint(
       given ones, which are put back.
     * ``"mode"`` searches the unknown pixels for which ``q(x)`` is largest, by Adam.
     * ``"posterior"`` draws from ``q(x_unknown | x_known)`` by HMC in the unknown pixels. A chain
-      starts from the best of some redrawn completions, and short chains stay near their start:
-      where the law has several separate modes, their weights are those of the starts.
+      starts from latents that are drawn anew and then pulled towards the known pixels. Short
+      chains stay near their start: where the law has several separate modes, their weights are
+      those of the starts.
 
     The most probable completion may be unlike any sample: that of a hole as large as an object is
     often empty, as an even background has the highest density.
@@ -137,7 +131,7 @@ def inpaint(
         starts = candidates(sampled, flow, start, cone, effort.starts, generator)
         u = most_probable(sampled, starts, effort)
     else:
-        chains = _chains(flow, sampled, start, unknown, cone, effort, generator)
+        chains = sampled_completions(sampled, flow, start, unknown, cone, effort, generator)
         u = chains.samples[-1]
     with torch.no_grad():
         if isinstance(sampled, LatentCompletion):
@@ -163,22 +157,7 @@ def posterior_samples(
     start = filled(x.to(flow.device), unknown, periodic=not acts_on_pixels(flow.bijector))
     law = PixelCompletion(flow, start, unknown)
     generator = generator_for("inpaint", seed, device=flow.device)
-    return _chains(flow, law, start, unknown, _cone(flow, unknown), effort, generator)
-
-
-def _chains(
-    flow: Flow,
-    law: PixelCompletion | LatentCompletion,
-    x: Tensor,
-    unknown: Tensor,
-    latents: Tensor,
-    effort: Effort,
-    generator: torch.Generator,
-) -> HMCChains:
-    """HMC from the best of some redrawn completions, after a quarter of the steps of a search."""
-    start = typical_start(law, flow, x, unknown, latents, effort.draws, generator)
-    nearby = replace(effort, search=max(1, effort.search // 4))
-    return chains_of(law, most_probable(law, start, nearby), effort, generator)
+    return sampled_completions(law, flow, start, unknown, _cone(flow, unknown), effort, generator)
 
 
 class _Job(NamedTuple):
