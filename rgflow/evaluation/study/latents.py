@@ -22,13 +22,13 @@ def restoration(setting: Setting) -> Findings:
     flow = setting.flow
     side = flow.event_shape[-1]
     size = max(1, side // 4)
-    low = (side - size) // 2
+    low = side * 3 // 8 - size // 2  # in MSDS, the cell of one ellipse
     unknown = torch.zeros(side, side, dtype=torch.bool)
     unknown[low : low + size, low : low + size] = True
     found = restore(flow, setting.examples(IMAGES), unknown, seed=setting.seed)
     one = next(iter(found.report.values()))
     text = [
-        f"The {size} x {size} pixels in the middle are unknown. They can change "
+        f"{size} x {size} pixels near the middle are unknown. They can change "
         f"{one['latents_touched']} of {one['latents_in_all']} latent sites, and only those may "
         "change. Three ways: redraw these latents from the prior; search the most probable "
         "completion; draw one from the law of the unknown pixels, given the known ones, by HMC.",
