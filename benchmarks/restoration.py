@@ -3,8 +3,9 @@
     python benchmarks/restoration.py flow.ckpt realnvp.ckpt [--sizes 4 8] [--json FILE]
 
 All checkpoints are of one data set. Flows with levels restore in three ways. Flows without, such
-as Real NVP, find the most probable completion with all latents, and with as many latent sites as
-the first flow with levels may change, chosen at random, the known pixels held to a tolerance.
+as Real NVP, find the most probable completion with all latents; and they find and sample one with
+as many latent sites as the first flow with levels may change, chosen at random, the known pixels
+held to a tolerance.
 Beside them, the pixels of the training image that is nearest by the known pixels are copied.
 On MSDS the factors of the restored pictures are measured as well, of those ellipses whose cells
 the mask touches: mean squared differences from the original, in units of those between the
@@ -57,7 +58,7 @@ class Restored(NamedTuple):
 
 
 def square(side: int, size: int) -> Tensor:
-    """A square about 3/8 of the side, ``(L, L)``: in MSDS that is the middle of an ellipse."""
+    """A square about 3/8 of the side, ``(L, L)``: the place of an ellipse in MSDS of 32 x 32."""
     mask = torch.zeros(side, side, dtype=torch.bool)
     start = side * 3 // 8 - size // 2
     if start < 0:
@@ -72,7 +73,10 @@ def restored(
     """All images, a few at a time; the first call compiles and is not timed."""
     effort = Effort(**{name: getattr(args, name) for name in EFFORT})
     first = "prior" if method == "prior" else "mode"
-    inpaint(flow, images[:PART], ~unknown, first, effort=Effort(args.starts, search=3), **how)
+    short = Effort(args.starts, search=3)
+    inpaint(flow, images[:PART], ~unknown, first, effort=short, **how)
+    if method == "posterior" and not how:  # its start is searched in the latents
+        inpaint(flow, images[:PART], ~unknown, "mode", effort=short, tolerance=4.0)
     found, begin = [], time.perf_counter()
     for i, part in enumerate(progress(images.split(PART), method)):
         seed = args.seed + i
@@ -123,6 +127,8 @@ def factor_errors(
         off = squares / weights / (chance.sum() / of_chance.sum())  # NaN where nothing is seen
         seen = off[off.isfinite()]
         errors[name] = _with_error(seen) if len(seen) > 1 else "-"
+        if len(seen) < len(off):
+            errors[name] += f" ({len(seen)} of {len(off)})"
     return errors
 
 
@@ -202,16 +208,19 @@ def table(
             for method in args.methods:
                 results[f"{name}: {method}"] = restored(flow, images, unknown, method, args)
             continue
-        results[f"{name}: mode"] = restored(flow, images, unknown, "mode", args)
+        if "mode" in args.methods:
+            results[f"{name}: mode"] = restored(flow, images, unknown, "mode", args)
         if leading is not None:
             count = int(leading.hierarchy.inference_cone(unknown).sum())
             order = torch.randperm(side * side, generator=torch.Generator().manual_seed(args.seed))
             chosen = torch.zeros(side * side, dtype=torch.bool)
             chosen[order[:count]] = True
             how = {"latents": chosen.view(side, side), "tolerance": args.tolerance}
-            results[f"{name}: mode, {count} latents"] = restored(
-                flow, images, unknown, "mode", args, **how
-            )
+            for method in ("mode", "posterior"):
+                if method in args.methods:
+                    results[f"{name}: {method}, {count} latents"] = restored(
+                        flow, images, unknown, method, args, **how
+                    )
     results["nearest training image"] = copied(next(iter(flows.values())), images, unknown, data)
     if args.out:
         Path(args.out).mkdir(parents=True, exist_ok=True)

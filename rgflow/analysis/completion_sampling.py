@@ -18,7 +18,8 @@ from rgflow.runtime.progress import progress
 log = logging.getLogger(__name__)
 
 PULL = 1 / 32
-"""To how much known pixels are held in the search for a start: 8 shades, or so many spreads."""
+"""To how much known pixels are held in the search for a start: 8 shades of images, and for fields
+this share of the standard deviation of the fields that are restored together."""
 PART = 64
 """Numbers that are changed at a time, one by one, for the derivatives of the latents."""
 LEAST_ACCEPTANCE = 0.1
@@ -36,8 +37,9 @@ def sampled_completions(
 ) -> HMCChains:
     """HMC from a redrawn completion whose latents were pulled towards the known pixels first.
 
-    A search in the latents, with known pixels held to `PULL`, leaves an object in a hole where one
-    was drawn, and takes its colours and edges to what is around.
+    A search in the latents, with known pixels held to `PULL` or to the tolerance of the law,
+    leaves an object in a hole where one was drawn, and takes its colours and edges to what is
+    around.
 
     Args:
         law: The law to sample from.
@@ -92,9 +94,12 @@ def typical_start(
     known = ~unknown.to(x.device)
     sites = latents.flatten().to(x.device)
     draws = flow.prior.sample(len(x) * count, 1.0, generator).flatten(2)[..., sites]
-    off = (law.decoded(draws) - x.repeat_interleave(count, 0))[..., known].flatten(1)
-    best = off.square().sum(1).nan_to_num(torch.inf).view(-1, count).argmin(1)
-    return draws.unflatten(0, (-1, count))[torch.arange(len(x)), best]
+    draws = draws.unflatten(0, (-1, count))  # (B, count, C, n)
+    off = [
+        (law.decoded(one) - x)[..., known].square().flatten(1).sum(1) for one in draws.unbind(1)
+    ]
+    best = torch.stack(off, 1).nan_to_num(torch.inf).argmin(1)
+    return draws[torch.arange(len(x)), best]
 
 
 def chains_of(law: Law, start: Tensor, effort: Effort, generator: torch.Generator) -> HMCChains:
@@ -124,8 +129,8 @@ def chains_of(law: Law, start: Tensor, effort: Effort, generator: torch.Generato
     if not chains.acceptance >= LEAST_ACCEPTANCE:
         log.warning(
             "HMC accepted a share of %.2g of its trajectories, expected at least %g: the results "
-            "are the most probable completions rather than samples; more trajectories of warm-up "
-            "find a smaller step size",
+            "stay where HMC started and are no samples; more trajectories of warm-up find a "
+            "smaller step size",
             chains.acceptance,
             LEAST_ACCEPTANCE,
         )

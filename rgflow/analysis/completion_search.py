@@ -28,9 +28,12 @@ class Effort:
     Attributes:
         starts: Starts of the search for the most probable completion of each image: the smoothest
             one, and others from redrawn latents. After each round the best quarter goes on.
-        search: Steps of Adam in all rounds together.
+            Sampling does not use them.
+        search: Steps of Adam in all rounds together. Sampling takes a quarter of them in the
+            latents and a tenth in the pixels before it begins.
         learning_rate: Of Adam, in the coordinates of the energy; it falls to zero in each round.
-        draws: Redrawn completions of each image, the best of which is where HMC starts.
+        draws: Redrawn completions of each image. The best is pulled to the known pixels, and HMC
+            starts there.
         warmup: Trajectories in which the step size of HMC is tuned.
         trajectories: Trajectories after that; the last state is the result.
         leapfrog_steps: Mean number of leapfrog steps of a trajectory.

@@ -36,8 +36,8 @@ class Inpainted(NamedTuple):
             where they are held exactly, and None for the prior, which does not hold them.
         latents: ``(L, L)`` bool, the latents that may change.
         latents_touched: Their number.
-        evaluations: How often the map was computed.
-        blocks: Blocks and mixed cells that one evaluation needs; None for a flow without levels.
+        evaluations: How often the energy was computed, that of the search for starts included.
+        blocks: Blocks and mixed cells that one step needs; None for a flow without levels.
             For the prior it is what the unknown pixels need: ``moved`` takes a full decoding. A
             block of 4 x 4 sites counts as much as a cell of 2 x 2, so that compare it with
             ``all_blocks`` of the same flow, not with another kind of levels.
@@ -86,7 +86,8 @@ def inpaint(
     The most probable completion may be unlike any sample: that of a hole as large as an object is
     often empty, as an even background has the highest density.
 
-    The last two hold the known pixels exactly and compute only the blocks of the cone. With a
+    The last two hold the known pixels exactly. Each step of the mode's search and of HMC computes
+    only the blocks of the cone; finding the starts decodes whole images. With a
     tolerance they work in the latents instead, ``p(z_S) exp(-sum_known (x(z) - x_known)^2 / (2
     tolerance^2))``, where every step decodes the whole image, and the known pixels are put back at
     the end. This is the way to restrict a flow without levels to some latents.

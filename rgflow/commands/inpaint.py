@@ -59,9 +59,9 @@ def main() -> None:
     )
     effort = Effort()
     for name, what in (
-        ("starts", "starts of the search for each image"),
+        ("starts", "starts of the search for the most probable completion"),
         ("search", "steps of the search"),
-        ("draws", "redrawn completions, out of which the best is where HMC starts"),
+        ("draws", "redrawn completions, the best of which HMC starts near"),
         ("warmup", "trajectories of HMC in which its step size is tuned"),
         ("trajectories", "trajectories of HMC after that"),
     ):

@@ -64,19 +64,18 @@ def _rows_of_chains(report: Report) -> Iterator[str]:
 
 
 def images_table(report: Report) -> str:
-    """The report on a flow of images: a line, and another one if few images dominate the mean.
+    """The report on a flow of images: a line, and another one if images lie far above the others.
 
     Args:
         report: Of `rgflow.evaluation.images.evaluate_split`.
     """
     bits = shown(report["bits_per_dim"], report["standard_error"])
     text = f"{bits} bits per dim on the {report['images']} images of the {report['split']} split"
-    if dominant := report.get("dominant_images"):
+    if far := report.get("far_images"):
         rest = shown(report["without_them"], report["error_without_them"])
         text += (
-            f"\nThis mean is dominated by {_named(dominant)}, the worst of which has "
-            f"{report['worst']:.4g} bits per dim. Without, it is {rest}; the median is "
-            f"{report['median']:.4g}."
+            f"\nFar above the others: {_named(far)}, at most {report['worst']:.4g} bits per dim. "
+            f"Without, the mean is {rest}; the median is {report['median']:.4g}."
         )
     return text
 

@@ -72,14 +72,14 @@ def test_the_table_of_restoration():
     assert [row["method"] for row in rows] == [
         "blocks: prior",
         "blocks: posterior",
-        "flat: mode",
-        "flat: mode, 64 latents",
+        "flat: posterior, 64 latents",
         "nearest training image",
     ]
-    assert [row["latent sites"] for row in rows] == [64, 64, 64, 64, 0]
+    assert [row["latent sites"] for row in rows] == [64, 64, 64, 0]
     moved = [float(row["around"].split(" ")[0]) for row in rows]
     assert moved[0] > 0
-    assert moved[1] == moved[2] == 0
+    assert moved[2] > 0
+    assert moved[1] == 0
     errors = [float(row["colour"].split(" ")[0]) for row in rows]
     assert all(0 < error < math.inf for error in errors)
 

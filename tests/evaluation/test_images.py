@@ -4,7 +4,7 @@ from support import perturbed
 
 from rgflow.bijectors.pixels import bits_per_dim, dequantize
 from rgflow.evaluation import evaluate_bits_per_dim
-from rgflow.evaluation.images import bits_by_image, dominant_images
+from rgflow.evaluation.images import bits_by_image, far_images
 from rgflow.models import ConvLevels, Outside, conv_flow
 
 
@@ -24,10 +24,12 @@ def test_estimate_on_a_set_has_a_standard_error():
         evaluate_bits_per_dim(flow, images[:1])
 
 
-def test_images_that_dominate_the_mean_are_found():
+def test_images_far_above_the_others_are_found():
     bits = torch.randn(1000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    assert dominant_images(bits) == []
-    bits[[7, 300]] = torch.tensor([1e6, 3e3], dtype=torch.float64)
-    assert dominant_images(bits) == [7, 300]
-    bits[12] = torch.inf
-    assert dominant_images(bits)[:1] == [12]
+    assert far_images(bits) == []
+    bits[[7, 300, 301, 302, 303, 304]] = torch.tensor([1e6, *[3e3] * 5], dtype=torch.float64)
+    assert far_images(bits)[0] == 7
+    assert set(far_images(bits)) == {7, 300, 301, 302, 303, 304}
+    bits[12], bits[13] = torch.inf, -torch.inf
+    assert far_images(bits)[0] == 12
+    assert set(far_images(bits)) == {7, 12, 13, 300, 301, 302, 303, 304}
