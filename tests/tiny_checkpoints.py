@@ -5,6 +5,18 @@ import torch
 from rgflow.checkpoint import save_flow
 from rgflow.runtime.config import build
 
+FIELD_FLOW = {
+    "_target_": "rgflow.models.conv_flow",
+    "side": 4,
+    "channels": 1,
+    "couplings": [2],
+    "hidden": [8],
+    "smallest_side": 2,
+    "prior": "gaussian",
+    "pixels": False,
+}
+"""Configuration of a small flow of fields on 4 x 4 sites."""
+
 
 def msds(**changes):
     """The node of a tiny set of MSDS1."""

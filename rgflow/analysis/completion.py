@@ -175,12 +175,20 @@ class LatentCompletion:
         z = self._z.repeat_interleave(len(u) // len(self._z), 0)
         return z.flatten(2).index_copy(2, self._sites, u).view_as(z)
 
+    def drawn(self, count: int, generator: torch.Generator) -> Tensor:
+        """Latents S from the prior, ``count`` for each image, ``(B, count, C, n)``."""
+        z = self._flow.prior.sample(len(self._z) * count, 1.0, generator)
+        return z.flatten(2)[..., self._sites].unflatten(0, (-1, count))
+
+    def misfit(self, u: Tensor) -> Tensor:
+        """``sum_known (x(z) - x_known)^2``, ``(B,)``."""
+        x = self._x.repeat_interleave(len(u) // len(self._x), 0)
+        return (self.decoded(u) - x)[..., self._known].square().flatten(1).sum(1)
+
     def energy(self, u: Tensor) -> Tensor:
         """U, ``(B, C, n) -> (B,)``."""
         self.evaluations += 1
-        x = self._x.repeat_interleave(len(u) // len(self._x), 0)
-        off = (self.decoded(u) - x)[..., self._known] / self._tolerance
-        return 0.5 * off.square().flatten(1).sum(1) - self._prior.log_prob(u)
+        return self.misfit(u) / (2 * self._tolerance**2) - self._prior.log_prob(u)
 
     def force(self, u: Tensor) -> Tensor:
         """``-grad U``, by automatic differentiation."""

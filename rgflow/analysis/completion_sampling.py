@@ -54,7 +54,7 @@ def sampled_completions(
     if isinstance(law, PixelCompletion):
         spread = 1.0 if acts_on_pixels(flow.bijector) else float(x.std()) or 1.0
         pulled = LatentCompletion(flow, x, unknown, latents, PULL * spread)
-    start = typical_start(pulled, flow, x, unknown, latents, effort.draws, generator)
+    start = typical_start(pulled, effort.draws, generator)
     quarter = replace(effort, search=max(1, effort.search // 4))
     u = most_probable(pulled, start, quarter)
     if isinstance(law, PixelCompletion):
@@ -66,40 +66,18 @@ def sampled_completions(
 
 
 @torch.no_grad()
-def typical_start(
-    law: LatentCompletion,
-    flow: Flow,
-    x: Tensor,
-    unknown: Tensor,
-    latents: Tensor,
-    count: int,
-    generator: torch.Generator,
-) -> Tensor:
+def typical_start(law: LatentCompletion, count: int, generator: torch.Generator) -> Tensor:
     """Latents from which to sample, ``(B, C, n)``: the best out of some redrawn ones.
 
-    Of each image, some latents are drawn anew ``count`` times, at temperature 1, and the draw is
+    The latents of each image are drawn anew ``count`` times, at temperature 1, and the draw is
     taken whose picture comes closest to the known pixels. Where a hole has room for an object,
     the most probable completion may be an empty one that hardly any sample looks like, and HMC
     would not leave it.
-
-    Args:
-        law: The law of these latents.
-        flow: The flow.
-        x: ``(B, C, L, L)``.
-        unknown: ``(L, L)`` bool.
-        latents: ``(L, L)`` bool, the latents that are drawn anew.
-        count: At least 1.
-        generator: Source of the random numbers.
     """
-    known = ~unknown.to(x.device)
-    sites = latents.flatten().to(x.device)
-    draws = flow.prior.sample(len(x) * count, 1.0, generator).flatten(2)[..., sites]
-    draws = draws.unflatten(0, (-1, count))  # (B, count, C, n)
-    off = [
-        (law.decoded(one) - x)[..., known].square().flatten(1).sum(1) for one in draws.unbind(1)
-    ]
-    best = torch.stack(off, 1).nan_to_num(torch.inf).argmin(1)
-    return draws[torch.arange(len(x)), best]
+    draws = law.drawn(count, generator)  # (B, count, C, n)
+    misfits = torch.stack([law.misfit(one) for one in draws.unbind(1)], 1)
+    best = misfits.nan_to_num(torch.inf).argmin(1)
+    return draws[torch.arange(len(draws)), best]
 
 
 def chains_of(law: Law, start: Tensor, effort: Effort, generator: torch.Generator) -> HMCChains:

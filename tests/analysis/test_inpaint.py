@@ -258,7 +258,7 @@ def test_sampling_starts_from_the_redrawn_picture_that_is_nearest_to_the_known_p
     cone = flow.hierarchy.inference_cone(UNKNOWN)
     law = LatentCompletion(flow, x, UNKNOWN, cone, 0.1)
     generator = torch.Generator().manual_seed(1)
-    start = typical_start(law, flow, x, UNKNOWN, cone, 50, generator)
+    start = typical_start(law, 50, generator)
     draws = flow.prior.sample(150, 1.0, torch.Generator().manual_seed(1))
     z = torch.where(cone, draws, flow.encode(x).repeat_interleave(50, 0))
     pictures, z = flow.decode(z).unflatten(0, (3, 50)), z.unflatten(0, (3, 50))

@@ -10,28 +10,19 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 import hybrid as benchmark
+from tiny_checkpoints import FIELD_FLOW
 
 from rgflow.checkpoint import save_flow
 from rgflow.evaluation.beside import COPIED
 from rgflow.runtime.config import build
 
-FLOW = {
-    "_target_": "rgflow.models.conv_flow",
-    "side": 4,
-    "channels": 1,
-    "couplings": [2],
-    "hidden": [8],
-    "smallest_side": 2,
-    "prior": "gaussian",
-    "pixels": False,
-}
 ENERGY = {"_target_": "rgflow.energies.Ising", "_convert_": "all", "side": 4}
 
 
 @pytest.fixture
 def path(tmp_path):
     path = tmp_path / "flow.ckpt"
-    save_flow(build(FLOW, "flow"), FLOW, path)
+    save_flow(build(FIELD_FLOW, "flow"), FIELD_FLOW, path)
     content = torch.load(path, weights_only=True)
     content["config"]["energy"] = ENERGY
     torch.save(content, path)

@@ -11,21 +11,12 @@ import torch
 from PIL import Image
 from script_calls import call_script
 from support import perturbed
+from tiny_checkpoints import FIELD_FLOW
 
 from rgflow.checkpoint import save_flow
 from rgflow.runtime.config import build
 from rgflow.statistics import WeightWarning
 
-FLOW = {
-    "_target_": "rgflow.models.conv_flow",
-    "side": 4,
-    "channels": 1,
-    "couplings": [2],
-    "hidden": [8],
-    "smallest_side": 2,
-    "prior": "gaussian",
-    "pixels": False,
-}
 ENERGY = {"_target_": "rgflow.energies.GaussianField", "_convert_": "all", "side": 4, "m2": 0.3}
 MINE = """
 class Wells:
@@ -45,12 +36,12 @@ class Stiff(Wells):
 def run(tmp_path, monkeypatch):
     """Call a script in this process, in a folder with checkpoints; gives its exit status."""
     torch.manual_seed(0)
-    flow = build(FLOW, "flow")
+    flow = build(FIELD_FLOW, "flow")
     nodes = {"flow": ENERGY, "none": None}
     nodes |= {"mine": {"_target_": "wells.Wells"}, "stiff": {"_target_": "wells.Stiff"}}
     for name, node in nodes.items():
         path = tmp_path / f"{name}.ckpt"
-        save_flow(flow, FLOW, path)
+        save_flow(flow, FIELD_FLOW, path)
         content = torch.load(path, weights_only=True)
         content["config"]["energy"] = node
         torch.save(content, path)
@@ -150,8 +141,8 @@ def test_the_hybrid_stands_beside_what_it_is_made_of(run, capsys):
 
 
 def test_samples_of_fields_come_with_their_density(run):
-    flow = perturbed(build(FLOW, "flow"))
-    save_flow(flow, FLOW, "flow.ckpt")
+    flow = perturbed(build(FIELD_FLOW, "flow"))
+    save_flow(flow, FIELD_FLOW, "flow.ckpt")
     drawn = ["--count", 300, "--temperature", 0.7, "--npz", "a.npz"]
     assert run("sample", "flow.ckpt", *drawn, "--out", "a.png") == 0
     found = np.load("a.npz")
