@@ -126,6 +126,44 @@ def structure_factor_minimum(x: Tensor) -> Tensor:
     return modes.abs().square().sum(-1).mean(0) / x.shape[-1] ** 2
 
 
+def amplitude(x: Tensor) -> Tensor:
+    """Mean length of the field at a site, ``1/N sum_x |phi(x)|``, ``(..., C, H, W) -> (...)``."""
+    return _checked(x).double().square().sum(-3).sqrt().mean((-2, -1))
+
+
+def helicity_modulus(x: Tensor, hopping: float) -> Tensor:
+    r"""Stiffness of the phase, whose mean over configurations is ``d^2 f / d alpha^2`` at 0.
+
+    With ``E = -t sum_<ij> Re(conj(phi_i) phi_j) + ...`` and all bonds along one axis turned by
+    ``alpha``, the free energy per site f has the second derivative
+    ``<t/N sum_x Re(conj(phi_x) phi_x') - t^2/N (sum_x Im(conj(phi_x) phi_x'))^2>``, where x' is
+    the next site along the axis. This is its average over both axes. Where correlations decay as
+    ``r^-eta``, ``eta = 1 / (2 pi Upsilon)``.
+
+    Args:
+        x: Fields of two components, ``(..., 2, H, W)``.
+        hopping: t, where each bond counts once.
+
+    Returns:
+        ``(...)``, float64.
+
+    Raises:
+        ValueError: If there are not two components.
+
+    Reference: Weber and Minnhagen, Phys. Rev. B 37, 5986 (1988).
+    """
+    if _checked(x).shape[-3] != 2:
+        raise ValueError(f"got {x.shape[-3]} components, expected two, of a complex field")
+    sites = x.shape[-1] * x.shape[-2]
+    x = x.double()
+    axes = []
+    for axis in (-2, -1):
+        (a, b), (c, d) = (v.unbind(-3) for v in (x, x.roll(-1, axis)))
+        along, across = (a * c + b * d).sum((-2, -1)), (a * d - b * c).sum((-2, -1))
+        axes.append(hopping * along - hopping**2 * across.square())
+    return (axes[0] + axes[1]) / (2 * sites)
+
+
 def susceptibility(m2: Tensor, sites: int) -> Tensor:
     """``chi = N <m^2>`` of the symmetric phase, without a subtraction of ``<|m|>``."""
     return sites * m2

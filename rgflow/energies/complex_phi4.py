@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -67,6 +70,20 @@ class ComplexPhi4(Energy):
         """
         stiffness = self._stiffness()
         return stiffness.reciprocal() if stiffness.min() > 0 else None
+
+    def exact_observables(self) -> Mapping[str, float]:
+        """Those of two free fields at ``lam = 0``, with the helicity modulus.
+
+        ``1/N sum_k [2 t cos k_1 / s(k) - (2 t sin k_1 / s(k))^2]``, where s is one over the
+        covariance, is the second derivative of ``1/N sum_k ln s(k)`` by a shift of ``k_1``.
+        """
+        rows = super().exact_observables()
+        if not rows:
+            return rows
+        side, stiffness = self.event_shape[-1], self._stiffness()
+        k = 2 * math.pi * torch.arange(side, dtype=torch.float64)[:, None] / side
+        slope, curvature = (2 * self.t * wave(k) / stiffness for wave in (torch.sin, torch.cos))
+        return {**rows, "helicity_modulus": float((curvature - slope.square()).mean())}
 
     def _stiffness(self) -> Tensor:
         side = self.event_shape[-1]

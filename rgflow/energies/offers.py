@@ -15,6 +15,9 @@ OBSERVABLES = (
 )
 """Names of the rows of a report, of which `exact_observables` gives some."""
 
+OF_TWO_COMPONENTS = ("amplitude", "helicity_modulus")
+"""Further rows where the field or the unit vector at a site has two components."""
+
 OFFERS = (
     "force",
     "log_z",

@@ -13,7 +13,7 @@ from torch import Tensor
 from rgflow.energies.attempt import MIXES, check_shape, generator_like, tried, try_force
 from rgflow.energies.base import Energy
 from rgflow.energies.gradient import minus_gradient
-from rgflow.energies.offers import OBSERVABLES
+from rgflow.energies.offers import OBSERVABLES, OF_TWO_COMPONENTS
 from rgflow.energies.symmetries import (
     agree_on_probes,
     probe_fields,
@@ -24,6 +24,7 @@ from rgflow.energies.trial_of_variables import try_hopping, try_physical
 from rgflow.lattice.operators import parseval_weights, quadratic_form
 from rgflow.lattice.spectrum import check_spectrum
 
+ROWS = (*OBSERVABLES, *OF_TWO_COMPONENTS)
 PROBE = 5
 """Fields in the random batch on which a user's energy is tried."""
 
@@ -123,12 +124,12 @@ def _try_exact_answers(energy: Energy, name: str, is_ours: bool) -> None:
         return
     rows = tried(f"{name}.exact_observables", energy.exact_observables)
     if not isinstance(rows, Mapping) or any(
-        row.removeprefix("field_") not in OBSERVABLES or not math.isfinite(value)
+        row.removeprefix("field_") not in ROWS or not math.isfinite(value)
         for row, value in rows.items()
     ):
         raise ValueError(
             f"{name}.exact_observables: got {rows!r}, expected finite numbers for some of "
-            f"{', '.join(OBSERVABLES)}, of an auxiliary field with field_ before the name"
+            f"{', '.join(ROWS)}, of an auxiliary field with field_ before the name"
         )
 
 

@@ -90,7 +90,9 @@ def energy_report(
     vectors ``(cos theta, sin theta)`` of the angles, and of their energy. Spins whose means are
     known given x are averaged over, where that is possible in closed form; the other rows
     (``abs_m``, ``connected_susceptibility``, ``specific_heat``) are from one draw of the spins.
-    The rows of the auxiliary field x follow, under names that begin with ``field_``.
+    Fields of two components and angles have further rows: ``amplitude``, and where the hopping is
+    known ``helicity_modulus``. The rows of the auxiliary field x follow, under names that begin
+    with ``field_``.
 
     Args:
         energy: The target.
@@ -116,13 +118,36 @@ def energy_report(
         return observable_report(moments, energy.event_shape, log_weights)
 
     fields, physical = table(o.measure, energies.flatten()), energy.physical
+    further = _rows_of_two_components(energy, leading, flat, log_weights, seed)
     if physical is None:
-        return fields
+        return fields | further
     generator = generator_for("spins", seed)
     rows = table(lambda part: _measure_drawn(physical, part, generator))
     if physical.mean is not None:
         rows |= table(lambda part: _measure_averaged(physical, part))
-    return rows | {f"field_{name}": row for name, row in fields.items()}
+    return rows | further | {f"field_{name}": row for name, row in fields.items()}
+
+
+def _rows_of_two_components(
+    energy: Energy, leading: tuple[int, ...], x: Tensor, log_weights: Tensor | None, seed: int
+) -> dict[str, Measured]:
+    """Mean length of a complex field, and the stiffness of its phase or of angles."""
+    hopping = energy.cluster_hopping
+    functions: dict[str, Callable[[Tensor], Tensor]] = {}
+    if energy.physical is None and energy.event_shape[0] == 2:
+        functions["amplitude"] = o.amplitude
+    if hopping is not None and (functions or kind_of(energy) == "angles"):
+        functions["helicity_modulus"] = partial(o.helicity_modulus, hopping=hopping)
+    rows = {}
+    for name, function in functions.items():
+        generator = generator_for("spins", seed)
+        parts = [function(vectors(energy, part, generator)) for part in x.split(PART)]
+        series = torch.cat(parts).reshape(leading)
+        if log_weights is None:
+            rows[name] = mean_with_error(series)
+        else:
+            rows[name] = reweighted(series, log_weights=log_weights)
+    return rows
 
 
 def _in_parts(
