@@ -104,3 +104,18 @@ def test_wrong_shapes_are_refused():
         o.two_point_on_axes(field(3, 1, 4, 5))
     with pytest.raises(ValueError, match="sides of 2"):
         o.measure_independent_spins(field(3, 2, 4, 4))
+
+
+def test_helicity_modulus_and_amplitude_of_waves():
+    angle = 0.3 * torch.arange(12, dtype=torch.float64).expand(8, 12)
+    wave = 2 * torch.stack([angle.cos(), angle.sin()])  # it is broken at one column of bonds
+    along = 4 * (11 * math.cos(0.3) + math.cos(11 * 0.3)) * 8
+    across = 4 * (11 * math.sin(0.3) - math.sin(11 * 0.3)) * 8
+    columns, rows = (0.7 * along - 0.49 * across**2) / 96, 0.7 * 4
+    assert float(o.helicity_modulus(wave, 0.7)) == pytest.approx((columns + rows) / 2)
+    assert float(o.amplitude(wave)) == pytest.approx(2)
+    x = field(5, 2, 4, 6)
+    turned = torch.stack([-x[:, 1], x[:, 0]], 1)
+    assert torch.allclose(o.helicity_modulus(turned, 0.7), o.helicity_modulus(x, 0.7))
+    with pytest.raises(ValueError, match="got 1 components"):
+        o.helicity_modulus(field(3, 1, 4, 4), 1.0)

@@ -105,3 +105,28 @@ def test_a_free_field_with_the_fourier_map_is_exact_before_the_first_step(side):
 
     assert error(flow) < 1e-9
     assert error(perturbed(flow)) > 1e-2
+
+
+@pytest.mark.parametrize("name", [n for n in EXPERIMENTS if n.startswith("complex_phi4")])
+def test_complex_fields_learn_from_both_sides_by_local_levels(name):
+    config = composed(f"experiment={name}")
+    side = config["energy"]["side"]
+    assert name.endswith(f"_l{side}")
+    assert config["objective"]["_target_"] == "rgflow.objectives.Mixture"
+    other = composed(f"experiment={name}", "objective=path")["objective"]
+    assert other["_target_"] == "rgflow.objectives.PathGradient"
+    flow = build(config["flow"], "flow")
+    module = build(
+        config["training"],
+        "training",
+        flow=flow,
+        energy=build(config["energy"], "energy"),
+        objective=build(config["objective"], "objective"),
+    )
+    assert module.states.phases
+    mask = torch.zeros(side, side, dtype=torch.bool)
+    mask[:4, :4] = True
+    levels = side.bit_length() - 2
+    cone = flow.hierarchy.inference_cone(mask)
+    by_level = [int((cone & flow.hierarchy.level_mask(h)).sum()) for h in range(levels)]
+    assert by_level == [48] * (levels - 1) + [16]

@@ -127,7 +127,7 @@ class Energy(nn.Module, ABC):
         return None
 
     def exact_observables(self) -> Mapping[str, float]:
-        """Exact values of rows of a report, by their names in `OBSERVABLES` and `OF_TWO_COMPONENTS`.
+        """Exact values of rows of a report, by names in `OBSERVABLES` and `OF_TWO_COMPONENTS`.
 
         They are of the physical variables; rows of the auxiliary field have names that begin with
         ``field_``. The default has those of the Gaussian law, if this is one.

@@ -62,6 +62,37 @@ def seems_translation_invariant(energy: HasEnergy) -> bool:
     )
 
 
+def turned_phases(x: Tensor, angles: Tensor) -> Tensor:
+    """Complex fields times ``exp(i angle)``, one angle for each field.
+
+    Args:
+        x: Real and imaginary parts as two channels, ``(B, 2, H, W)``.
+        angles: ``(B,)``, or one angle ``()`` for all.
+
+    >>> x = torch.tensor([1.0, 2.0]).view(1, 2, 1, 1)
+    >>> turned_phases(x, torch.tensor(torch.pi / 2)).flatten().round(decimals=3).tolist()
+    [-2.0, 1.0]
+    """
+    cosine, sine = (wave(angles).to(x).view(-1, 1, 1) for wave in (torch.cos, torch.sin))
+    real, imaginary = x.unbind(1)
+    return torch.stack([cosine * real - sine * imaginary, sine * real + cosine * imaginary], 1)
+
+
+def is_phase_invariant(energy: HasEnergy) -> bool:
+    """Whether a few random fields of two channels keep their energies when all phases are turned.
+
+    >>> from rgflow.energies import ComplexPhi4, Phi4
+    >>> is_phase_invariant(ComplexPhi4(4, t=1.0, mu=-2.0, lam=1.0))
+    True
+    >>> is_phase_invariant(Phi4(4, m2=-4.0, lam=6.0))
+    False
+    """
+    if len(energy.event_shape) != 3 or energy.event_shape[0] != 2:
+        return False
+    angle = torch.tensor(0.7, dtype=torch.float64)
+    return agree_on_probes(energy, lambda x: energy.energy(turned_phases(x, angle)))
+
+
 @torch.no_grad()
 def agree_on_probes(energy: HasEnergy, other: Callable[[Tensor], Tensor]) -> bool:
     """Whether a second way gives the energies of a few random fields, up to rounding.

@@ -7,7 +7,9 @@ import torch
 
 from rgflow.energies import Energy
 from rgflow.energies.from_config import describe_energy
+from rgflow.energies.symmetries import is_phase_invariant
 from rgflow.evaluation.observables_table import energy_report, two_point_report
+from rgflow.evaluation.phases import phase_report
 from rgflow.evaluation.summary import report_warnings
 from rgflow.evaluation.weight_numbers import free_energies, number, quality
 from rgflow.evaluation.weighted_samples import draw_weighted, log_weights_of
@@ -51,7 +53,8 @@ def evaluate_energy(
     rows of `energy_report`, reweighted; those of Monte Carlo are ``reference_observables``.
     ``two_point`` and ``reference_two_point`` are G(r) for r = 0 to L/2. Where the energy offers an
     exact answer, the row has it as ``exact``, and its difference from it in standard errors as
-    ``sigmas``.
+    ``sigmas``. Where a turn of all phases is a symmetry, ``phases`` tells how well the flow has
+    it, see `phase_symmetry`.
 
     What speaks against trusting the numbers is issued as warnings of the classes of
     `rgflow.statistics`: `WeightWarning` and its kinds, and `ExactValueWarning`.
@@ -143,6 +146,8 @@ def report_on_samples(
         "observables": _observables(energy, table, ("value", "error")),
         "two_point": _two_point(energy, points),
     }
+    if is_phase_invariant(energy):
+        report["phases"] = phase_report(flow, weighted.samples, reference)
     if reference is None:
         return _warned_of(report)
     chains = reference_report(energy, reference, seed=seed)

@@ -45,6 +45,7 @@ def evaluation_summary(report: Mapping[str, Any]) -> str:
         *_divergences(report),
         f"weights   {_weights(report)}",
         f"m2        {_squared_magnetization(report)}",
+        *_phases(report),
     ]
     return "\n".join([*lines, *cautions(report)])
 
@@ -207,6 +208,18 @@ def _squared_magnetization(report: Mapping[str, Any]) -> str:
     if "exact" in row:
         parts.append(f"{row['exact']:.6g} exact")
     return ", ".join(parts)
+
+
+def _phases(report: Mapping[str, Any]) -> list[str]:
+    """The line of the symmetry U(1); no line where the target has none."""
+    phases = report.get("phases")
+    if phases is None:
+        return []
+    resultants = ", ".join(f"{resultant:.2g}" for resultant in phases["resultants"])
+    return [
+        f"phases    log q changes by {_of(phases, 'spread_nats')} nats when they turn; "
+        f"|<exp(i n theta)>| {resultants} (uniform {phases['resultant_of_uniform_phases']:.1g})"
+    ]
 
 
 def _of(report: Mapping[str, Any], name: str) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from rgflow.energies import Energy
+from rgflow.energies.symmetries import is_phase_invariant
 from rgflow.evaluation.fields import evaluate_energy
 from rgflow.flow import Flow, check_same_events
 from rgflow.montecarlo.reference import Reference
@@ -56,6 +57,8 @@ class EnergyModule(FlowTraining):
             flipped.
         translations: Whether it does not change under lattice translations, so that states of
             the target may be translated.
+        phases: Whether it does not change when all phases of a complex field are turned, so that
+            those of the states may be; None to find out.
         seed: Seed of all random numbers.
         compile: Whether to compile the flow's call.
         settings: Fields of `OptimizerSettings`.
@@ -81,6 +84,7 @@ class EnergyModule(FlowTraining):
         anneal_steps: int = 0,
         z2: bool = True,
         translations: bool = True,
+        phases: bool | None = False,
         seed: int = 0,
         compile: bool = False,
         **settings: Any,
@@ -108,7 +112,13 @@ class EnergyModule(FlowTraining):
                 f"training.anneal_steps: got {anneal_steps} for {kind}, which learns from states "
                 "at the full coupling, expected 0"
             )
-        check_symmetries(flow, energy, even=z2, translations=translations and needs_states)
+        check_symmetries(
+            flow,
+            energy,
+            even=z2,
+            translations=translations and needs_states,
+            phases=bool(phases) and needs_states,
+        )
         self.energy = energy.requires_grad_(False)  # what it is made of is not trained
         self.annealing = Annealing(energy, anneal_from, anneal_steps)
         self.monitor = f"validation/{self.objective.monitor}"
@@ -116,7 +126,13 @@ class EnergyModule(FlowTraining):
         self.eval_samples = eval_samples
         self.report_samples = report_samples
         self.states = TargetStates(
-            energy, reference_states, eval_samples, seed, even=z2, translations=translations
+            energy,
+            reference_states,
+            eval_samples,
+            seed,
+            even=z2,
+            translations=translations,
+            phases=is_phase_invariant(energy) if phases is None else phases,
         )
         self._tally = Tally("cpu")
         self._scores: dict[str, Any] = {}

@@ -10,7 +10,11 @@ from torch import Tensor, nn
 from rgflow.bijectors import CirculantRoot
 from rgflow.conditioners.lattice import Equivariant
 from rgflow.energies import Energy
-from rgflow.energies.symmetries import is_even, is_translation_invariant
+from rgflow.energies.symmetries import (
+    is_even,
+    is_phase_invariant,
+    is_translation_invariant,
+)
 from rgflow.flow import Flow
 
 ANNEALING_STAGES = 50
@@ -77,7 +81,9 @@ class Annealing:
         return self._scaled(self.start + (1 - self.start) * stage / ANNEALING_STAGES)
 
 
-def check_symmetries(flow: Flow, energy: Energy, *, even: bool, translations: bool) -> None:
+def check_symmetries(
+    flow: Flow, energy: Energy, *, even: bool, translations: bool, phases: bool = False
+) -> None:
     """Refuse symmetries of the flow, or of what it is trained on, that the energy has not.
 
     Args:
@@ -85,6 +91,7 @@ def check_symmetries(flow: Flow, energy: Energy, *, even: bool, translations: bo
         energy: The target.
         even: Whether training takes the energy for even.
         translations: Whether it takes it for invariant under translations.
+        phases: Whether it takes it for invariant under a turn of all phases.
 
     Raises:
         ValueError: If the energy has not one of them.
@@ -100,6 +107,11 @@ def check_symmetries(flow: Flow, energy: Energy, *, even: bool, translations: bo
         raise ValueError(
             "training.translations: got true for an energy that changes when the field is moved "
             "by a site, expected false"
+        )
+    if phases and not is_phase_invariant(energy):
+        raise ValueError(
+            "training.phases: got true for an energy without two channels whose phases can be "
+            "turned at no cost, expected false, or null to find out"
         )
 
 

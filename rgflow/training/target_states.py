@@ -1,11 +1,13 @@
 """States of a target by Monte Carlo: for comparison, to train on, and to validate with."""
 
 import logging
+import math
 
 import torch
 from torch import Tensor
 
 from rgflow.energies import Energy
+from rgflow.energies.symmetries import turned_phases
 from rgflow.montecarlo.reference import Reference, reference_samples
 from rgflow.runtime.seeds import derived_seed
 from rgflow.training.energy_setup import translated
@@ -28,6 +30,7 @@ class TargetStates:
         seed: Seed of all states.
         even: Whether training may turn the sign of a state.
         translations: Whether training may move a state over the lattice.
+        phases: Whether training may turn all phases of a state, a complex field.
 
     Attributes:
         error: Why there are no states for comparison, or None.
@@ -45,6 +48,7 @@ class TargetStates:
         *,
         even: bool,
         translations: bool,
+        phases: bool = False,
     ) -> None:
         if number < 0 or number == 1:
             raise ValueError(
@@ -52,7 +56,7 @@ class TargetStates:
             )
         self.energy, self.number, self.seed = energy, number, seed
         self.held_out_number = min(number, held_out)
-        self.even, self.translations = even, translations
+        self.even, self.translations, self.phases = even, translations, phases
         self.error: str | None = None
         self._reference: Reference | None = None
         self._training: Tensor | None = None
@@ -100,6 +104,9 @@ class TargetStates:
         if self.even:
             uniform = torch.rand(n, generator=generator, device=device)
             x = x * torch.where(uniform < 0.5, -1.0, 1.0).view(-1, 1, 1, 1)
+        if self.phases:
+            turns = torch.rand(n, generator=generator, device=device)
+            x = turned_phases(x, 2 * math.pi * turns)
         return x
 
     def held_out(self, part: int, parts: int) -> Tensor:

@@ -1,5 +1,6 @@
 """The complex field: its action written out, and its U(1) symmetry."""
 
+import pytest
 import torch
 
 from rgflow.energies import ComplexPhi4
@@ -29,3 +30,17 @@ def test_the_action_written_with_complex_numbers():
             for other in (phi[:, (i + 1) % 4, j], phi[:, i, (j + 1) % 4]):
                 expected = expected - t * (phi[:, i, j].conj() * other).real
     torch.testing.assert_close(ComplexPhi4(4, t, mu, lam).energy(x), expected)
+
+
+def test_the_helicity_modulus_is_the_curvature_of_the_free_energy():
+    model, side, step = ComplexPhi4(6, 0.7, 1.6, 0.0), 6, 1e-3
+    k = 2 * torch.pi * torch.arange(side, dtype=torch.float64) / side
+
+    def free_energy(alpha):  # per site, of a bond turned by alpha along the first axis
+        stiffness = 2 * 1.6 - 2 * 0.7 * ((k + alpha).cos()[:, None] + k.cos())
+        return stiffness.log().mean()
+
+    curvature = (free_energy(step) - 2 * free_energy(0.0) + free_energy(-step)) / step**2
+    exact = model.exact_observables()["helicity_modulus"]
+    assert exact == pytest.approx(float(curvature), rel=1e-5)
+    assert "helicity_modulus" not in ComplexPhi4(6, 0.7, 1.6, 0.1).exact_observables()

@@ -1,16 +1,20 @@
 """Symmetries are found, and so are small violations of them on large lattices."""
 
+import math
+
 import pytest
 import torch
 from all_energies import ENERGIES
 from torch import nn
 
-from rgflow.energies import Energy, Ising, Phi4, as_energy
+from rgflow.energies import ComplexPhi4, Energy, Ising, Phi4, as_energy
 from rgflow.energies.symmetries import (
     is_even,
+    is_phase_invariant,
     is_translation_invariant,
     seems_even,
     seems_translation_invariant,
+    turned_phases,
 )
 
 
@@ -141,3 +145,28 @@ def test_what_is_not_declared_is_found_and_what_is_declared_is_believed(kind):
     declared = as_energy(tilted(kind, energy=energy, even=False, translation_invariant=True))
     assert not is_even(declared)
     assert is_translation_invariant(declared)
+
+
+def test_a_turn_of_phases_is_a_product_of_complex_numbers():
+    x = torch.randn(3, 2, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    angles = torch.tensor([0.0, 0.4, math.pi], dtype=torch.float64)
+    turned = torch.complex(*x.unbind(1)) * torch.polar(torch.ones(3), angles).view(3, 1, 1)
+    found = turned_phases(x, angles)
+    assert torch.allclose(torch.complex(*found.unbind(1)), turned)
+    assert torch.equal(found[0], x[0])
+
+
+@pytest.mark.parametrize("name", ENERGIES)
+def test_only_the_complex_field_has_phases_to_turn(name):
+    assert is_phase_invariant(ENERGIES[name]()) == (name == "complex_phi4")
+
+
+def test_a_small_term_that_pins_the_phase_is_seen():
+    class Pinned(ComplexPhi4):
+        def energy(self, x):
+            real, imaginary = x.unbind(1)
+            pinned = real**4 - 6 * real**2 * imaginary**2 + imaginary**4  # cos(4 theta)
+            return super().energy(x) + 1e-4 * pinned.sum((1, 2))
+
+    assert is_phase_invariant(ComplexPhi4(32, 1.0, -2.0, 1.0).scaled(0.5))
+    assert not is_phase_invariant(Pinned(32, 1.0, -2.0, 1.0))

@@ -7,12 +7,14 @@ import torch
 from tiny_run import TINY_ENERGY, assert_equal, checkpoint, metrics, stop_after, train
 
 from rgflow.checkpoint import load_flow
-from rgflow.energies import Energy, GaussianField, Ising, Phi4
+from rgflow.energies import ComplexPhi4, Energy, GaussianField, Ising, Phi4
+from rgflow.energies.symmetries import is_phase_invariant
 from rgflow.evaluation.summary import report_warnings
 from rgflow.models import ConvLevels, Outside, conv_flow
 from rgflow.objectives import ForwardKL, Mixture, PathGradient, ReverseKL
 from rgflow.training.energy import EnergyModule
 from rgflow.training.energy_setup import translated
+from rgflow.training.target_states import TargetStates
 
 
 def run(directory, *overrides):
@@ -289,6 +291,28 @@ def test_each_field_is_translated_by_itself():
     seen = {int(sum(i * bool(torch.equal(m, e)) for i, e in enumerate(everywhere, 1)))
             for m in moved}  # fmt: skip
     assert seen == set(range(1, 13))
+
+
+def test_states_to_train_on_have_all_phases_where_the_energy_allows_it():
+    energy = ComplexPhi4(4, 1.0, -2.0, 1.0)
+    states = TargetStates(
+        energy, 2, 2, 0, even=False, translations=False, phases=is_phase_invariant(energy)
+    )
+    states.prepare()
+    seen = states.batch(2000, torch.Generator().manual_seed(0))
+    assert len(energy.energy(seen.double()).round(decimals=3).unique()) == 2
+    phases = torch.angle(torch.complex(*seen.mean((2, 3)).double().unbind(1)))
+    for harmonic in range(1, 5):
+        assert torch.polar(torch.ones_like(phases), harmonic * phases).mean().abs() < 0.08
+
+
+def test_phases_of_a_field_without_them_are_not_turned():
+    flow = conv_flow(4, 1, ConvLevels(1))
+    with pytest.raises(ValueError, match="phases: got true"):
+        EnergyModule(flow, Phi4(4, -1.0, 1.0), objective=ForwardKL(), phases=True)
+    assert not EnergyModule(flow, Phi4(4, -1.0, 1.0), phases=None).states.phases
+    two = conv_flow(4, 2, ConvLevels(1))
+    assert EnergyModule(two, ComplexPhi4(4, 1.0, -2.0, 1.0), phases=None).states.phases
 
 
 def test_another_shape_is_refused():
