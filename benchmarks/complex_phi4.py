@@ -65,7 +65,7 @@ def row(result: dict[str, Any]) -> dict[str, Any]:
         "|phi|": _number(rows["amplitude"]),
         "m2": _number(rows["m2"]),
         "eta of G(r)": _fitted(result["power_law"]),
-        "eta of stiffness": f"{eta:.4f}({eta_error:.4f})" if eta < 1 else "-",
+        "eta of stiffness": f"{eta:.4f}({eta_error:.4f})" if 0 < eta < 1 else "-",
         "xi of rows": _fitted(result["exponential"]),
         "xi, 2nd moment": _number(rows["correlation_length"]),
         "tau": f"{report['tau']:.2f}",

@@ -19,6 +19,8 @@ from rgflow.observables import time_slice_correlator, two_point_on_axes
 from rgflow.statistics import Measured
 from rgflow.statistics.jackknife import jackknife_error
 
+SIGNAL = 4.0
+"""Points are fitted up to the first one that is not above so many of its standard errors."""
 FIRST = 2
 """Smallest distance that is fitted: nearest neighbours know the lattice."""
 LENGTHS = (0.05, 100.0)
@@ -69,10 +71,10 @@ def power_law(samples: Tensor, first: int = FIRST) -> DecayFit:
 
     Args:
         samples: Markov chains of fields, ``(T, B, C, L, L)``.
-        first: Smallest r; the largest is L/2.
+        first: Smallest r; the largest is L/2, or less where the noise is.
 
     Raises:
-        ValueError: If there are fewer than two chains or three points, or a mean is not positive.
+        ValueError: If there are fewer than two chains, or than three points above the noise.
     """
     distance = spin_wave_distance(samples.shape[-1])
     return _fit(
@@ -91,10 +93,10 @@ def exponential(samples: Tensor, first: int = FIRST) -> DecayFit:
 
     Args:
         samples: Markov chains of fields, ``(T, B, C, L, L)``.
-        first: Smallest t; the largest is L/2.
+        first: Smallest t; the largest is L/2, or less where the noise is.
 
     Raises:
-        ValueError: If there are fewer than two chains or three points, or a mean is not positive.
+        ValueError: If there are fewer than two chains, or than three points above the noise.
     """
     side = samples.shape[-1]
     u = side / 2 - torch.arange(side // 2 + 1, dtype=torch.float64)
@@ -154,20 +156,22 @@ def _fit(
         first: Index of the first point.
     """
     count = len(chains)
-    if count < 2 or chains.shape[1] - first < 3:
+    if count < 2:
+        raise ValueError(f"got {count} chains, expected at least 2, whose spread gives the errors")
+    mean, error = chains.mean(0), chains.std(0) / math.sqrt(count)
+    clear = (mean > SIGNAL * error)[first:].long().cumprod(0)
+    fitted = slice(first, first + int(clear.sum()))
+    if fitted.stop - first < 3:
         raise ValueError(
-            f"got {count} chains and {chains.shape[1] - first} points, expected at least 2 and 3"
+            f"got {fitted.stop - first} points from {first} on that are above the noise, expected "
+            "at least 3: more states would help"
         )
-    total = chains.sum(0)
-    left_out = ((total - chains) / (count - 1))[:, first:]
-    mean = (total / count)[first:]
-    if not (mean > 0).all() or not (left_out > 0).all():
-        raise ValueError("got a correlation that is not positive, expected more states")
+    mean, left_out = mean[fitted], ((chains.sum(0) - chains) / (count - 1))[:, fitted]
     logs = left_out.log()
     weight = 1 / logs.var(0, correction=0).mul(count - 1).clamp_min(1e-30)
 
     def misfit(parameter: float, log: Tensor) -> Tensor:
-        residual = log - shape(parameter)[first:]
+        residual = log - shape(parameter)[fitted]
         residual = residual - (weight * residual).sum() / weight.sum()
         return weight * residual.square()
 

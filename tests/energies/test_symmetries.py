@@ -150,7 +150,9 @@ def test_what_is_not_declared_is_found_and_what_is_declared_is_believed(kind):
 def test_a_turn_of_phases_is_a_product_of_complex_numbers():
     x = torch.randn(3, 2, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     angles = torch.tensor([0.0, 0.4, math.pi], dtype=torch.float64)
-    turned = torch.complex(*x.unbind(1)) * torch.polar(torch.ones(3), angles).view(3, 1, 1)
+    turned = torch.complex(*x.unbind(1)) * torch.polar(torch.ones_like(angles), angles).view(
+        3, 1, 1
+    )
     found = turned_phases(x, angles)
     assert torch.allclose(torch.complex(*found.unbind(1)), turned)
     assert torch.equal(found[0], x[0])

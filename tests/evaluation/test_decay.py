@@ -52,8 +52,6 @@ def test_the_length_of_a_free_field(gapped):
 
 
 def test_an_exponential_is_no_power_law(gapped):
-    with pytest.raises(ValueError, match="not positive"):
-        power_law(gapped[:2, :2])
     assert power_law(gapped).chi_squared > 10
 
 
@@ -80,8 +78,17 @@ def test_a_line_through_two_sizes_has_the_errors_of_both():
         finite_size_exponent((8, 8), rows)
 
 
+def test_points_below_the_noise_are_left_out(gapped):
+    few = exponential(gapped[:12])
+    assert 3 <= few.points < SIDE // 2 - 1
+    assert abs(few.parameter - 1 / (2 * math.asinh(0.25))) < 4 * few.error
+
+
 def test_too_few_points_are_refused(gapped):
-    with pytest.raises(ValueError, match="expected at least 2 and 3"):
+    with pytest.raises(ValueError, match="got 1 points from 7 on that are above the noise"):
         exponential(gapped, first=7)
+    noise = torch.randn(4, 8, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match="got 0 points from 2 on"):
+        power_law(noise)
     with pytest.raises(ValueError, match="got 1 chains"):
         power_law(gapped[:, :1])
