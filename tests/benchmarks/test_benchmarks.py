@@ -9,6 +9,7 @@ from support import perturbed
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
+import complex_phi4
 import measure
 import published
 import speed
@@ -78,3 +79,17 @@ def test_the_published_architectures_are_flows(arguments):
 def test_the_published_readme_flow_has_the_published_number_of_parameters():
     flow = published.published_flow((1, 16, 16), 2, 10, published.perceptron, "gaussian")
     assert sum(p.numel() for p in flow.parameters()) == 50_560  # arXiv:1802.02840's code
+
+
+def test_the_table_of_complex_phi4_has_its_rows_and_the_exponent():
+    few = complex_phi4.measure("massless", 4, states=8, chains=8, seed=0, method="hmc")
+    row = complex_phi4.row(few)
+    assert (row["phase"], row["L"], row["method"]) == ("massless", 4, "hmc")
+    assert row["eta of G(r)"] == row["xi of rows"] == "-"  # one distance is no decay
+    assert 0.05 < float(row["eta of stiffness"].split("(")[0]) < 0.2
+    m2 = {"value": 1.0, "error": 0.01}
+    sides = [
+        {"side": side, "report": {"observables": {"m2": {**m2, "value": side**-0.1}}}}
+        for side in (8, 16)
+    ]
+    assert complex_phi4.exponent(sides).value == pytest.approx(0.1)
