@@ -108,6 +108,10 @@ BIJECTORS: dict[str, Callable[[], b.Bijector]] = {
         ).bijector
     ),
     "realnvp": lambda: realnvp_flow(8, 1, RealNVPLayers(3, 2, hidden=5)).bijector,
+    "common_phase": lambda: b.CommonPhase(3, spread=0.4, core=0.2),
+    "phase_and_mera": lambda: (
+        conv_flow(8, 2, ConvLevels(2, hidden=5), outside=Outside(symmetry="phase")).bijector
+    ),
     "pixel_logit": lambda: b.PixelLogit((2, 3, 3)),
     "pixels_and_mera": lambda: (
         conv_flow(8, 1, ConvLevels(2, hidden=5), outside=Outside(pixels=True)).bijector

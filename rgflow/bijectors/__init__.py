@@ -9,6 +9,7 @@ from rgflow.bijectors.conv import ConvLevel
 from rgflow.bijectors.coupling import AffineCoupling, Coupling, CouplingChain, SplineCoupling
 from rgflow.bijectors.fourier import CirculantRoot
 from rgflow.bijectors.mera import MERA
+from rgflow.bijectors.phase import CommonPhase
 from rgflow.bijectors.pixels import PixelLogit, bits_per_dim, dequantize, to_image
 from rgflow.bijectors.polyphase import PolyphaseCoupling
 from rgflow.bijectors.realnvp import RealNVP
@@ -26,6 +27,7 @@ __all__ = [
     "Chain",
     "ChannelMixing",
     "CirculantRoot",
+    "CommonPhase",
     "ConvLevel",
     "Coupling",
     "CouplingChain",

@@ -52,9 +52,24 @@ class Chain(Bijector):
 
     @property
     def hierarchy(self) -> Hierarchy | None:
-        """The hierarchy of the one part that couples sites, if all others act site by site."""
-        others = [b for b in self.bijectors if b.reaches != ()]
-        return others[0].hierarchy if len(others) == 1 else None
+        """That of the one part with levels, where the others are local.
+
+        Parts in front of it join its finest level; parts after it have to act site by site.
+        """
+        hierarchies = [bijector.hierarchy for bijector in self.bijectors]
+        found = [i for i, hierarchy in enumerate(hierarchies) if hierarchy is not None]
+        if len(found) != 1:
+            return None
+        (place,) = found
+        front = [bijector.reaches for bijector in self.bijectors[:place]]
+        if None in front or any(b.reaches != () for b in self.bijectors[place + 1 :]):
+            return None
+        inner = hierarchies[place]
+        reaches = [reach for part in front for reach in part]
+        if not reaches:
+            return inner
+        finest, *others = inner.reaches
+        return Hierarchy(inner.side, [(*reaches, *finest), *others])
 
     @property
     def cell_layers(self) -> tuple[CellLayer, ...] | None:
@@ -64,10 +79,10 @@ class Chain(Bijector):
 
     @property
     def layers_by_level(self) -> tuple[tuple[CellLayer, ...], ...] | None:
-        """Those of the last part, if all parts before it act site by site: they join level 0."""
+        """Those of the last part, if all parts before it are local: they join its level 0."""
         *front, last = self.bijectors
         levels = last.layers_by_level
-        if levels is None or any(bijector.reaches != () for bijector in front):
+        if levels is None or any(bijector.reaches is None for bijector in front):
             return None
         first = tuple(layer for bijector in front for layer in cell_layers_of(bijector))
         return (first + levels[0], *levels[1:])

@@ -6,6 +6,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from rgflow.lattice.phases import turned_phases
+
 PROBES = 4
 """Fields of white noise. As many are these plus one, on which the effects of a tilt add up over
 the sites."""
@@ -60,22 +62,6 @@ def seems_translation_invariant(energy: HasEnergy) -> bool:
         agree_on_probes(energy, lambda x, axis=axis: energy.energy(x.roll(1, axis)))
         for axis in (-2, -1)
     )
-
-
-def turned_phases(x: Tensor, angles: Tensor) -> Tensor:
-    """Complex fields times ``exp(i angle)``, one angle for each field.
-
-    Args:
-        x: Real and imaginary parts as two channels, ``(B, 2, H, W)``.
-        angles: ``(B,)``, or one angle ``()`` for all.
-
-    >>> x = torch.tensor([1.0, 2.0]).view(1, 2, 1, 1)
-    >>> turned_phases(x, torch.tensor(torch.pi / 2)).flatten().round(decimals=3).tolist()
-    [-2.0, 1.0]
-    """
-    cosine, sine = (wave(angles).to(x).view(-1, 1, 1) for wave in (torch.cos, torch.sin))
-    real, imaginary = x.unbind(1)
-    return torch.stack([cosine * real - sine * imaginary, sine * real + cosine * imaginary], 1)
 
 
 def is_phase_invariant(energy: HasEnergy) -> bool:

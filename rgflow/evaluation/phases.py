@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from rgflow.energies.symmetries import turned_phases
 from rgflow.flow import Flow
+from rgflow.lattice.phases import turned_phases
 from rgflow.montecarlo.reference import Reference
 from rgflow.observables import magnetization
 from rgflow.runtime.counts import takes_counts

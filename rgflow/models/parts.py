@@ -13,6 +13,7 @@ from rgflow.bijectors import (
     Bijector,
     Chain,
     CirculantRoot,
+    CommonPhase,
     Coupling,
     PixelLogit,
     RationalQuadratic,
@@ -78,7 +79,9 @@ class Outside:
             local: a flow with it has no cones.
         symmetry: How the flow has the symmetry ``x -> -x``: ``"none"``; ``"mixture"`` symmetrises
             the density; ``"equivariant"`` makes every coupling commute with the sign, which takes
-            affine couplings without a bias for each site.
+            affine couplings without a bias for each site. For a complex field, two channels,
+            ``"phase"`` puts `CommonPhase` in front, so that the levels see a field whose common
+            phase is one number that does not matter. Cones are then the whole lattice.
 
     Raises:
         ValueError: For an unknown choice, or for pixels with a symmetry or a Fourier map.
@@ -90,9 +93,10 @@ class Outside:
     symmetry: str = "none"
 
     def __post_init__(self) -> None:
-        if self.symmetry not in ("none", "mixture", "equivariant"):
+        if self.symmetry not in ("none", "mixture", "equivariant", "phase"):
             raise ValueError(
-                f"symmetry: got {self.symmetry!r}, expected 'none', 'mixture' or 'equivariant'"
+                f"symmetry: got {self.symmetry!r}, expected 'none', 'mixture', 'equivariant' or "
+                "'phase'"
             )
         if self.fourier not in ("none", "fixed", "learnable"):
             raise ValueError(
@@ -142,14 +146,22 @@ def coupling_factory(
 
 def finished_flow(levels: Bijector, outside: Outside) -> Flow:
     """The flow of some levels, with the map in front of them, the prior and the symmetry."""
-    bijector = levels
     channels, side, _ = levels.event_shape
+    front: list[Bijector] = []
     if outside.pixels:
-        bijector = Chain([PixelLogit(levels.event_shape), levels])
-    elif outside.fourier != "none":
+        front.append(PixelLogit(levels.event_shape))
+    if outside.symmetry == "phase":
+        if channels != 2:
+            raise ValueError(
+                f"symmetry: got 'phase' with channels={channels}, expected 2, the real and "
+                "imaginary parts of a complex field"
+            )
+        front.append(CommonPhase(side))
+    if outside.fourier != "none":
         # the spectrum of white noise, until training or a checkpoint brings another
-        white = CirculantRoot(torch.ones(side, side), channels, outside.fourier == "learnable")
-        bijector = Chain([white, levels])
+        learnable = outside.fourier == "learnable"
+        front.append(CirculantRoot(torch.ones(side, side), channels, learnable))
+    bijector = Chain([*front, levels]) if front else levels
     prior = make_prior(outside.prior, bijector.event_shape)
     return Flow(bijector, prior, z2=outside.symmetry == "mixture")
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rgflow.energies import Energy
-from rgflow.energies.symmetries import turned_phases
+from rgflow.lattice.phases import turned_phases
 from rgflow.montecarlo.reference import Reference, reference_samples
 from rgflow.runtime.seeds import derived_seed
 from rgflow.training.energy_setup import translated

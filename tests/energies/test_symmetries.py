@@ -14,8 +14,8 @@ from rgflow.energies.symmetries import (
     is_translation_invariant,
     seems_even,
     seems_translation_invariant,
-    turned_phases,
 )
+from rgflow.lattice.phases import turned_phases
 
 
 class Added:

@@ -8,12 +8,12 @@ from support import perturbed
 
 from rgflow.bijectors import CirculantRoot
 from rgflow.energies import ComplexPhi4, Phi4
-from rgflow.energies.symmetries import turned_phases
 from rgflow.evaluation import evaluate_energy, reference_report
 from rgflow.evaluation.comparison import comparison_table
 from rgflow.evaluation.phases import phase_symmetry
 from rgflow.evaluation.printed import evaluation_table
 from rgflow.flow import Flow
+from rgflow.lattice.phases import turned_phases
 from rgflow.models import BlockLevels, BlockNet, Outside, block_flow
 from rgflow.montecarlo.reference import reference_samples
 from rgflow.priors import Gaussian
