@@ -1,7 +1,7 @@
 """Complex phi^4 in its massless and in a gapped phase, by Monte Carlo alone.
 
-The law is that of `rgflow.energies.ComplexPhi4` at mu = -2, lam = 1: with t = 1 its correlations
-decay as a power of the distance, with t = 0.55 exponentially. For each lattice side the table has
+The law is that of `rgflow.energies.ComplexPhi4` at t = 1, lam = 1: with mu = -2 its correlations
+decay as a power of the distance, with mu = 0 exponentially. For each lattice side the table has
 both fits of the decay, the exponent that follows from the stiffness of the phase, and the
 autocorrelation time in kept states; then the exponent from <m^2> of all sides. A kept state comes
 after ``thin`` rounds of a trajectory of HMC and one update of all embedded clusters, where thin is
@@ -28,9 +28,9 @@ from rgflow.runtime.json_text import write_json
 from rgflow.runtime.progress import progress_bars
 from rgflow.statistics import Measured
 
-MU, LAM = -2.0, 1.0
-PHASES = {"massless": 1.0, "gapped": 0.55}
-"""t of both phases."""
+T, LAM = 1.0, 1.0
+PHASES = {"massless": -2.0, "gapped": 0.0}
+"""mu of both phases."""
 
 
 def measure(
@@ -38,7 +38,7 @@ def measure(
 ) -> dict[str, Any]:
     """Observables, both fits and the sampler's autocorrelation time, in plain numbers."""
     start = time.perf_counter()
-    model = ComplexPhi4(side, PHASES[phase], MU, LAM)
+    model = ComplexPhi4(side, T, PHASES[phase], LAM)
     run = reference_samples(model, chains=chains, states=states, seed=seed, method=method)
     report = reference_report(model, run)
     fits = {}
@@ -119,9 +119,9 @@ def main() -> None:
         args.out,
         {
             "machine": machine(),
-            "mu": MU,
+            "t": T,
             "lam": LAM,
-            "t": PHASES,
+            "mu": PHASES,
             **vars(args),
             **exponents,
             "results": results,
