@@ -20,7 +20,7 @@ from rgflow.statistics.information.blocks import (
     LEAST_BLOCKS,
     bootstrap_weights,
     check_blocks,
-    derangement,
+    partners,
 )
 from rgflow.statistics.information.gaussian_copula import gaussian_block_information
 from rgflow.statistics.information.normal_scores import normal_scores
@@ -88,9 +88,9 @@ def mean_pair_informations(
             states of Markov chains come chain after chain.
         classes: The class of each pair, ``(n, n)`` int64, 0 to K - 1, and -1 for pairs that are
             left out. All pairs of an orbit must be of one class.
-        orbits: The orbit of each pair, ``(n, n)`` int64 from 0 on, such that the correlations of
-            an orbit are equal by a symmetry of the law; every pair alone if None. Pairs of a
-            latent with itself form orbits of their own.
+        orbits: The orbit of each pair, ``(n, n)`` int64 from 0 on, such that the pairs of an
+            orbit have the same law by a symmetry; every pair alone if None. Pairs of a latent
+            with itself form orbits of their own, whose latents share their ranks.
         blocks: Number of blocks of consecutive samples; if None up to 64, at least 16, fewer the
             more pairs there are. Samples at the end that do not fill the blocks are left out.
         permutations: Number of shuffles for the baseline.
@@ -115,14 +115,16 @@ def mean_pair_informations(
     whole = len(x) // count * count
     check_blocks(whole, count)
     x = x.view(len(x), nodes, -1)[:whole]
-    y = (x if scores else normal_scores(x)).unflatten(0, (count, -1)).flatten(2)  # (B, M, n d)
+    y = x if scores else _scores(x, orbits)
+    y = y.unflatten(0, (count, -1)).flatten(2)  # (B, M, n d)
     pairs = _Pairs(classes, orbits, x.shape[-1])
     moments = torch.stack([pairs.orbit_means(part, part) for part in progress(y, "correlations")])
     diagonal = moments.mean(0)
     generator = generator_for("pairs of latents", seed)
     shuffled = []
     for _ in range(permutations):
-        order = derangement(count, generator)
+        # in an orbit with (a, b) and (b, a), products in both orders are the same numbers
+        order = partners(count, generator)
         broken = torch.stack([pairs.orbit_means(y[i], y[order[i]]) for i in range(count)]).mean(0)
         shuffled.append(pairs.class_means(broken, diagonal))
     weights = bootstrap_weights(count, resamples, generator) / count
@@ -146,6 +148,22 @@ def mean_pair_informations(
         whole,
         count,
     )
+
+
+def _scores(x: Tensor, orbits: Tensor | None) -> Tensor:
+    """Normal scores of latents ``(N, n, d)``, among all values of latents of one orbit.
+
+    Scores of N values alone have correlations that are too small by about one part in N, which is
+    more than the error of a mean over many translations.
+    """
+    if orbits is None:
+        return normal_scores(x)
+    y = x.new_empty(x.shape, dtype=torch.promote_types(x.dtype, torch.float32))
+    alike = orbits.diagonal().to(x.device)
+    for one in alike.unique():
+        part = x[:, alike == one]  # (N, translations, d)
+        y[:, alike == one] = normal_scores(part.flatten(0, 1)).view_as(part)
+    return y
 
 
 class _Pairs:

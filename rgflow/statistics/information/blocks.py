@@ -46,6 +46,23 @@ def derangement(blocks: int, generator: torch.Generator) -> Tensor:
     return shifted
 
 
+def partners(blocks: int, generator: torch.Generator) -> Tensor:
+    """A random permutation ``(blocks,)`` that exchanges blocks in pairs, so that none stays.
+
+    With both ``(i, j)`` and ``(j, i)``, the products of latents a and b in one order are those of
+    b and a in the other one, as within a sample. An odd number of blocks has one cycle of three.
+    """
+    cycle = torch.randperm(blocks, generator=generator)
+    exchanged = cycle.clone()
+    even = blocks // 2 * 2
+    exchanged[:even] = cycle[:even].view(-1, 2).flip(1).flatten()
+    if blocks % 2:
+        exchanged[-3:] = cycle[-3:].roll(1)
+    permutation = torch.empty_like(cycle)
+    permutation[cycle] = exchanged
+    return permutation
+
+
 def deranged(x: Tensor, blocks: int, generator: torch.Generator) -> Tensor:
     """Samples ``(N, ...)`` in whose rows blocks have changed places, so that none stays."""
     return x.unflatten(0, (blocks, -1))[derangement(blocks, generator)].flatten(0, 1)
