@@ -68,7 +68,16 @@ def held_out_latents(
     energy = build_energy(config["energy"], trust)
     chains = min(n, CHAINS)
     drawn = reference_samples(energy, chains=chains, states=-(-n // chains), seed=seed)
-    states = drawn.samples.transpose(0, 1).flatten(0, 1)  # (chains T, C, L, L)
+    return HeldOut(latents_of_states(flow, chain_after_chain(drawn.samples)), chains)
+
+
+def chain_after_chain(samples: Tensor) -> Tensor:
+    """States of B chains, ``(T, B, ...) -> (B T, ...)``: those of a chain follow one another."""
+    return samples.transpose(0, 1).flatten(0, 1)
+
+
+@torch.no_grad()
+def latents_of_states(flow: Flow, states: Tensor) -> Tensor:
+    """Latents of fields ``(N, C, L, L)``, on the CPU."""
     parts = progress(states.split(AT_ONCE), "states that are encoded")
-    encoded = [flow.encode(part.to(flow.device, flow.dtype)).cpu() for part in parts]
-    return HeldOut(torch.cat(encoded), chains)
+    return torch.cat([flow.encode(part.to(flow.device, flow.dtype)).cpu() for part in parts])

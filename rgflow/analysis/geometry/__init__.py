@@ -10,6 +10,7 @@ from rgflow.analysis.geometry.bulk import (
     pair_orbits,
 )
 from rgflow.analysis.geometry.cells import BulkCells, bulk_cells, translation_steps
+from rgflow.analysis.geometry.collective import CollectiveMode, collective_mode
 from rgflow.analysis.geometry.distance import BulkDistance, bulk_distance
 from rgflow.analysis.geometry.embedding import Embedding, embed, hyperbolic_radius
 from rgflow.analysis.geometry.gromov import Hyperbolicity, angle_sums, gromov_delta
@@ -33,38 +34,76 @@ from rgflow.analysis.geometry.laws import (
     compare_laws,
     fit_line,
 )
+from rgflow.analysis.geometry.pairs import (
+    HalfPlane,
+    OrbitPairs,
+    distance_matrix,
+    half_plane,
+    orbit_pairs,
+    predicted_matrix,
+    separations,
+    slice_cells,
+)
+from rgflow.analysis.geometry.phases import field_phases, vortex_density, winding_numbers
+from rgflow.analysis.geometry.windows import (
+    BoundaryLaws,
+    ScaleLaw,
+    boundary_laws,
+    boundary_window,
+    radius_per_level,
+    scale_law,
+)
 
 __all__ = [
+    "BoundaryLaws",
     "BulkCells",
     "BulkDistance",
     "BulkInformation",
+    "CollectiveMode",
     "CurvatureRadii",
     "Embedding",
     "Fit",
+    "HalfPlane",
     "HalfPlaneFit",
     "Hyperbolicity",
     "LawComparison",
+    "OrbitPairs",
     "Profile",
+    "ScaleLaw",
     "along_boundary",
     "along_scale",
     "angle_sums",
+    "boundary_laws",
+    "boundary_window",
     "bulk_cells",
     "bulk_distance",
     "bulk_information",
     "chord_length",
+    "collective_mode",
     "compare_laws",
     "curvature_radii",
+    "distance_matrix",
     "embed",
     "exact_bulk_information",
+    "field_phases",
     "fit_half_plane",
     "fit_line",
     "gromov_delta",
     "haar_flow",
+    "half_plane",
     "half_plane_distances",
     "hyperbolic_radius",
     "latent_covariance",
     "massless_spectrum",
+    "orbit_pairs",
     "pair_orbits",
+    "predicted_matrix",
+    "radius_per_level",
     "sample_spectrum",
+    "scale_law",
+    "separations",
+    "slice_cells",
     "translation_steps",
+    "vortex_density",
+    "winding_numbers",
 ]

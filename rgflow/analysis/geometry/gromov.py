@@ -37,13 +37,15 @@ def gromov_delta(distances: Tensor, quadruples: int = 200_000, seed: int = 0) ->
     r"""Gromov's delta of a distance matrix, by the four-point condition.
 
     Args:
-        distances: Symmetric ``(n, n)`` with zeros on the diagonal, n at least 4.
+        distances: Symmetric ``(n, n)`` with zeros on the diagonal, n at least 4. Pairs that are
+            not known are NaN; sets of four points with one of them are left out.
         quadruples: Random sets of four points to look at where there are more than 48 points; all
             are looked at otherwise.
         seed: Seed of the random sets.
 
     Raises:
-        ValueError: If the matrix is not symmetric, finite and zero on its diagonal, or too small.
+        ValueError: If the matrix is not symmetric, finite and zero on its diagonal, or too small,
+            or no set of four points is known.
 
     Reference: M. Gromov, Hyperbolic groups (1987); the value ln 2 of the hyperbolic plane:
     B. Nica and J. Spakula, Groups Geom. Dyn. 10 (2016) 951.
@@ -52,7 +54,8 @@ def gromov_delta(distances: Tensor, quadruples: int = 200_000, seed: int = 0) ->
     >>> gromov_delta((line[:, None] - line).abs()).delta
     0.0
     """
-    check_distances(distances, 4)
+    unknown = distances.isnan()
+    check_distances(torch.where(unknown & unknown.T, 0.0, distances), 4)
     count = len(distances)
     if count <= _ALL:
         sets = torch.tensor(list(combinations(range(count), 4)))
@@ -61,12 +64,18 @@ def gromov_delta(distances: Tensor, quadruples: int = 200_000, seed: int = 0) ->
         sets = torch.randint(count, (quadruples, 4), generator=generator)
         ordered = sets.sort(1).values
         sets = sets[(ordered[:, 1:] != ordered[:, :-1]).all(1)]
-    a, b, c, d = sets.T
     m = distances.double()
+    within = m[sets[:, :, None], sets[:, None, :]]  # (sets, 4, 4)
+    sets = sets[within.isfinite().flatten(1).all(1)]
+    if not len(sets):
+        raise ValueError("distances: got no four points whose distances are all known")
+    a, b, c, d = sets.T
     sums = torch.stack((m[a, b] + m[c, d], m[a, c] + m[b, d], m[a, d] + m[b, c])).sort(0).values
     deltas = (sums[2] - sums[1]) / 2
     delta = float(deltas.max())
-    return Hyperbolicity(delta, float(deltas.mean()), 2 * delta / float(m.max()), len(sets))
+    return Hyperbolicity(
+        delta, float(deltas.mean()), 2 * delta / float(m.nan_to_num().max()), len(sets)
+    )
 
 
 def angle_sums(distances: Tensor, triangles: Tensor, radius: float = math.inf) -> Tensor:

@@ -25,6 +25,7 @@ class Part(NamedTuple):
             space in front of its levels has not.
         needs_factors: Whether it takes images whose factors are known.
         needs_images: How many test images it takes at least, for a flow of images.
+        most_channels: How many components of the field it takes at most; any number if 0.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Part(NamedTuple):
     needs_hierarchy: bool = False
     needs_factors: bool = False
     needs_images: int = 0
+    most_channels: int = 0
 
     def missing(self, setting: Setting) -> str | None:
         """Why the part cannot be done for a flow; None if it can be."""
@@ -52,6 +54,9 @@ class Part(NamedTuple):
             count = len(setting.test_images)
             if count < self.needs_images:
                 return f"the test set has {count} images, expected at least {self.needs_images}"
+        channels = setting.flow.event_shape[0]
+        if self.most_channels and channels > self.most_channels:
+            return f"it takes {self.most_channels} components at most, the flow has {channels}"
         return None
 
 

@@ -1,0 +1,167 @@
+"""What all parts of the geometry share: states of the target, and informations in three bulks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rgflow.analysis.geometry import (
+    BulkCells,
+    BulkInformation,
+    bulk_cells,
+    bulk_information,
+    haar_flow,
+    pair_orbits,
+    translation_steps,
+)
+from rgflow.energies import Energy
+from rgflow.energies.from_config import build_energy
+from rgflow.evaluation.held_out import chain_after_chain, latents_of_states
+from rgflow.evaluation.study.setting import Setting
+from rgflow.flow import check_same_events
+from rgflow.montecarlo.reference import Reference, reference_samples
+from rgflow.statistics.information.blocks import LEAST_BLOCKS
+
+FLOW, HAAR, FIELD = "flow", "Haar", "field"
+WHAT = {
+    FLOW: "the trained flow",
+    HAAR: "fixed Haar levels on the same states, which nobody has trained",
+    FIELD: "no map: the field itself on the sub-lattices of the levels",
+}
+_MOST_BLOCKS = 64
+_MOST_NUMBERS = 2**27  # correlations of all blocks that are kept
+_SHIFTED = 8  # fields whose shifts are tried
+_UNSHIFTED = "latents of {levels} keep their law under no shift but that by the whole lattice"
+
+
+class Source(NamedTuple):
+    """Where the points of a bulk come from.
+
+    Attributes:
+        latents: ``(N, C, L, L)``, chain after chain.
+        steps: Shifts in pixels, by level, over which informations are averaged.
+        bulk: Informations of all pairs of cells.
+    """
+
+    latents: Tensor
+    steps: list[int]
+    bulk: BulkInformation
+
+
+@dataclass(frozen=True)
+class Bulks:
+    """A flow, states of its target, and the bulks that it and two untrained maps make of them.
+
+    Attributes:
+        setting: The flow and the folder of the pictures.
+        chains: Markov chains.
+        states: States of each chain.
+        baselines: Whether the untrained maps are looked at too.
+    """
+
+    setting: Setting
+    chains: int
+    states: int
+    baselines: bool = True
+
+    def check(self) -> None:
+        """Refuses what has no bulk, in one line.
+
+        Raises:
+            ValueError: For a flow of images or without a hierarchy, a checkpoint without an
+                energy, a last level that stands alone, or too few chains.
+        """
+        if self.setting.is_of_images:
+            raise ValueError("got a flow of images, expected one that was trained on an energy")
+        self.setting.flow.known_hierarchy()
+        if not self.setting.config.get("energy"):
+            raise ValueError("got a checkpoint without an energy, expected one that names it")
+        if int(self.cells.level.max()) < 1:
+            raise ValueError("got cells of one level, expected a flow with two levels or more")
+        if self.chains < LEAST_BLOCKS or self.states < 2:
+            raise ValueError(
+                f"got {self.chains} chains of {self.states} states, expected at least "
+                f"{LEAST_BLOCKS} chains, from which errors come, of 2 states"
+            )
+        check_same_events(self.setting.flow, self.energy)
+
+    @cached_property
+    def energy(self) -> Energy:
+        """The target."""
+        return build_energy(self.setting.config["energy"], self.setting.trust)
+
+    @cached_property
+    def cells(self) -> BulkCells:
+        """The points of the bulk."""
+        return bulk_cells(self.setting.flow.known_hierarchy())
+
+    @cached_property
+    def reference(self) -> Reference:
+        """Monte-Carlo states of the target."""
+        counts = {"chains": self.chains, "states": self.states}
+        return reference_samples(self.energy, **counts, seed=self.setting.seed)
+
+    @cached_property
+    def sources(self) -> dict[str, Source]:
+        """The bulks, by their names."""
+        flow = self.setting.flow
+        x = chain_after_chain(self.reference.samples)
+        some = x[:: max(1, len(x) // _SHIFTED)][:_SHIFTED].to(flow.device, flow.dtype)
+        found = {FLOW: self._source(latents_of_states(flow, x), translation_steps(flow, some))}
+        if not self.baselines:
+            return found
+        channels, side, _ = flow.event_shape
+        steps = [2 ** (h + 1) for h in range(int(self.cells.level.max()) + 1)]
+        if side & (side - 1) == 0:
+            z = latents_of_states(haar_flow(side, channels).float(), x.float())
+            found[HAAR] = self._source(z, steps)
+        found[FIELD] = self._source(x, steps)
+        return found
+
+    @property
+    def notes(self) -> list[str]:
+        """Over which shifts means are taken, and what was left out."""
+        flow = self.sources[FLOW]
+        side = self.cells.side
+        still = [h for h, step in enumerate(flow.steps) if step >= side]
+        notes = [
+            "Informations are means over the shifts of the lattice that were measured to shift the "
+            f"latents alike: by {', '.join(map(str, flow.steps))} sites at the levels "
+            f"0 to {len(flow.steps) - 1}."
+        ]
+        below = [h for h in still if h < len(flow.steps) - 1]
+        if below:
+            levels = "level " + ", ".join(map(str, below))
+            notes.append(f"{_UNSHIFTED.format(levels=levels)}.".capitalize())
+        if self.baselines and HAAR not in self.sources:
+            notes.append(f"Haar levels are left out: the side {side} is no power of two.")
+        return notes
+
+    def _source(self, z: Tensor, steps: list[int]) -> Source:
+        per_cell = 3 * self.setting.flow.event_shape[0]
+        orbits = int(pair_orbits(self.cells, steps).max()) + 1
+        allowed = max(LEAST_BLOCKS, min(_MOST_BLOCKS, _MOST_NUMBERS // (orbits * per_cell**2)))
+        # whole chains
+        blocks = max(b for b in range(1, self.chains + 1) if self.chains % b == 0 and b <= allowed)
+        if blocks < LEAST_BLOCKS:
+            blocks = self.chains
+        bulk = bulk_information(self.cells, z, steps, blocks=blocks, seed=self.setting.seed)
+        return Source(z, steps, bulk)
+
+
+def signal(bulk: BulkInformation) -> float:
+    """Share of all orbits of pairs whose information is at least 4 standard errors."""
+    means = bulk.means
+    is_known = means.information > 4 * means.error
+    return float((is_known * means.pairs).sum() / means.pairs.sum())
+
+
+def mean_information(bulk: BulkInformation) -> tuple[float, float]:
+    """Mean over all pairs of cells, with its standard error, in nats."""
+    weights = bulk.means.pairs.double() / bulk.means.pairs.sum()
+    value, covariance = bulk.means.combined(weights[None])
+    return float(value[0]), float(torch.sqrt(covariance[0, 0]))

@@ -1,0 +1,131 @@
+"""Part of the geometry: residual mutual information by level, of the flow and untrained maps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rgflow.analysis.geometry import (
+    Profile,
+    along_boundary,
+    along_scale,
+    exact_bulk_information,
+    haar_flow,
+    latent_covariance,
+)
+from rgflow.evaluation.fields import evaluate_energy
+from rgflow.evaluation.geometry.bulks import HAAR, WHAT, Bulks, mean_information, signal
+from rgflow.evaluation.study.setting import Findings
+from rgflow.evaluation.summary import evaluation_summary, shown
+from rgflow.plotting.bulk import Points, information_figure
+from rgflow.plotting.page import Section, Table
+from rgflow.runtime.json_text import plain
+
+SAMPLES = 4096  # of the flow, for its effective sample size
+MOST_SITES = 2048  # latents whose covariance is computed exactly
+
+
+def states(bulks: Bulks) -> Findings:
+    """Monte-Carlo states of the target, and what the flow is worth on them."""
+    setting = bulks.setting
+    count = setting.count(SAMPLES, least=64)
+    reference = bulks.reference
+    report = evaluate_energy(
+        setting.flow, bulks.energy, samples=count, reference=reference, seed=setting.seed
+    )
+    chains = report["reference"]
+    text = [
+        f"{bulks.chains} chains of {bulks.states} states of the target by {chains['method']}: "
+        f"acceptance {chains['acceptance']:.2f}, integrated autocorrelation time "
+        f"{chains['tau']:.2g} states. Errors of all informations come from whole chains.",
+        *evaluation_summary(report).split("\n"),
+    ]
+    return Findings(Section("States and flow", text), report)
+
+
+def information(bulks: Bulks) -> Findings:
+    """Informations by level and distance, and their mean over all pairs."""
+    rows, curves, report = [], {}, {}
+    levels = int(bulks.cells.level.max()) + 1
+    for name, source in bulks.sources.items():
+        bulk = source.bulk
+        boundary = [along_boundary(bulk, h) for h in range(levels) if bulk.cells.per_side(h) > 1]
+        scale = along_scale(bulk, 0)
+        curves[name] = (
+            [_points(one, 2.0 ** (h + 1)) for h, one in enumerate(boundary)],
+            _points(scale, 1.0),
+        )
+        value, error = mean_information(bulk)
+        rows.append(
+            [
+                name,
+                shown(1e3 * value, 1e3 * error),
+                f"{100 * signal(bulk):.0f} %",
+                *(_cell(one, 0) for one in boundary),
+                _cell(scale, 0),
+            ]
+        )
+        report[name] = {
+            "steps": source.steps,
+            "samples": bulk.means.samples,
+            "blocks": bulk.means.blocks,
+            "mean": {"value": value, "error": error},
+            "significant": signal(bulk),
+            "boundary": [_plain(one) for one in boundary],
+            "scale": [_plain(along_scale(bulk, h)) for h in range(levels - 1)],
+        }
+    caption = (
+        "Information in 1e-3 nats between cells of 2 x 2 sites: mean over all pairs of cells, "
+        "share of the pairs that have at least 4 standard errors, neighbours along the axes at each "
+        "level, and a cell of level 0 with the one of level 1 that holds it."
+    )
+    heads = [f"level {h}" for h in range(len(boundary))]
+    table = Table(caption, ["", "all pairs", "significant", *heads, "levels 0, 1"], rows)
+    text = [
+        "A level keeps one site of each cell of 2 x 2 for the next level and emits the other "
+        "three, with all their components. Between any two cells the residual mutual information "
+        "is that of a Gaussian copula, -1/2 ln det(1 - M M^T), less its value for states whose "
+        "pairing is broken; it is not clipped at zero. A perfect flow leaves none.",
+        "; ".join(f"{name}: {WHAT[name]}" for name in bulks.sources) + ".",
+        *bulks.notes,
+        *_against_exact(bulks, report),
+    ]
+    picture = bulks.setting.picture(
+        information_figure(curves),
+        "information.png",
+        "Residual mutual information along the axes at each level, and along the scale.",
+    )
+    return Findings(Section("Residual mutual information", text, [table], [picture]), report)
+
+
+def _against_exact(bulks: Bulks, report: dict[str, Any]) -> list[str]:
+    """How the informations of a linear map of a Gaussian field compare with the exact ones."""
+    energy = bulks.energy
+    channels, side, _ = bulks.setting.flow.event_shape
+    if not energy.gaussian or HAAR not in bulks.sources or channels * side**2 > MOST_SITES:
+        return []
+    covariance = latent_covariance(haar_flow(side, channels), energy.spectrum)
+    source = bulks.sources[HAAR]
+    exact = exact_bulk_information(bulks.cells, covariance, source.steps).means.information
+    pulls = (source.bulk.means.information - exact) / source.bulk.means.error
+    report["exact"] = {
+        "informations": len(pulls),
+        "pull_mean": float(pulls.mean()),
+        "pull_std": float(pulls.std()),
+    }
+    return [
+        f"This field is Gaussian, so that the informations behind the Haar levels are known: "
+        f"the {len(pulls)} measured ones are off by {float(pulls.mean()):+.2f} standard errors in "
+        f"the mean, with a spread of {float(pulls.std()):.2f}."
+    ]
+
+
+def _points(profile: Profile, spacing: float) -> Points:
+    return Points(profile.step * spacing, profile.information, profile.error)
+
+
+def _cell(profile: Profile, i: int) -> str:
+    return shown(1e3 * float(profile.information[i]), 1e3 * float(profile.error[i]))
+
+
+def _plain(profile: Profile) -> dict[str, Any]:
+    return {**plain(profile), "error": profile.error.tolist()}
