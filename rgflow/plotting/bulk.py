@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -51,7 +51,7 @@ def information_figure(sources: Mapping[str, tuple[Sequence[Points], Points]]) -
     for h, axis in enumerate(axes[0]):
         axis.set_yscale("log")
         if h < levels:
-            axis.set_xscale("log", base=2)
+            _integer_logs(axis)
             axis.set(title=f"level {h}", xlabel="r in lattice spacings")
         else:
             axis.set(title="along the scale, from level 0", xlabel="levels in between")
@@ -79,20 +79,22 @@ def laws_figure(
     ):
         for is_log, axis in zip((True, False), row, strict=False):
             for level, points in boundary.items():
+                if not len(points.x):
+                    continue
                 _draw(axis, points, color=f"C{level}", label=f"level {level}", linestyle="none")
             for line, style in zip(lines, ("-", "--"), strict=False):
-                axis.plot(
-                    line.x.numpy(), line.y.numpy(), f"k{style}", linewidth=1, label=line.label
-                )
+                axis.plot(*_xy(line), f"k{style}", linewidth=1, label=line.label)
             if is_log:
-                axis.set_xscale("log", base=2)
+                _integer_logs(axis)
+            else:
+                axis.xaxis.get_major_locator().set_params(integer=True)
             axis.set(xlabel="r in cells of the level", ylabel=f"distance ({unit})")
         row[0].set_title(f"{name}: along the boundary, against ln r", fontsize=9)
         row[1].set_title(f"{name}: along the boundary, against r", fontsize=9)
         row[2].set_title(f"{name}: along the scale, from level 0", fontsize=9)
         _draw(row[2], scale, color="C0", linestyle="none")
         for line in scale_lines:
-            row[2].plot(line.x.numpy(), line.y.numpy(), "k-", linewidth=1, label=line.label)
+            row[2].plot(*_xy(line), "k-", linewidth=1, label=line.label)
         row[2].set(xlabel="levels in between", ylabel=f"distance ({unit})")
         row[2].xaxis.get_major_locator().set_params(integer=True)
         for axis in row:
@@ -185,6 +187,24 @@ def _draw(axis: Axes, points: Points, **style: str) -> None:
     plain = {"marker": "o", "markersize": 4, "linewidth": 1, "capsize": 2} | style
     axis.errorbar(points.x.numpy(), points.y.numpy(), points.error.numpy(), **plain)
     axis.grid(alpha=0.3)
+
+
+def _integer_logs(axis: Axes) -> None:
+    """A logarithmic scale for distances from the first to the last one drawn, with their ticks."""
+    from matplotlib.ticker import NullFormatter, ScalarFormatter
+
+    drawn = [x for bars in axis.containers for x in bars.lines[0].get_xdata()]
+    axis.set_xscale("log", base=2)
+    axis.xaxis.set_major_formatter(ScalarFormatter())
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    if drawn:
+        ticks = sorted({round(float(x)) for x in drawn})
+        axis.set_xticks(ticks if len(ticks) < 6 else [t for t in ticks if t & (t - 1) == 0])
+        axis.set_xlim(min(drawn) / 1.25, max(drawn) * 1.25)
+
+
+def _xy(line: Line) -> tuple[Any, Any]:
+    return line.x.numpy(), line.y.numpy()
 
 
 def _same_heights(axes: Sequence[Axes]) -> None:

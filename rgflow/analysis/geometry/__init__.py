@@ -10,7 +10,11 @@ from rgflow.analysis.geometry.bulk import (
     pair_orbits,
 )
 from rgflow.analysis.geometry.cells import BulkCells, bulk_cells, translation_steps
-from rgflow.analysis.geometry.collective import CollectiveMode, collective_mode
+from rgflow.analysis.geometry.collective import (
+    CollectiveMode,
+    collective_directions,
+    collective_mode,
+)
 from rgflow.analysis.geometry.distance import BulkDistance, bulk_distance
 from rgflow.analysis.geometry.embedding import Embedding, embed, hyperbolic_radius
 from rgflow.analysis.geometry.gromov import Hyperbolicity, angle_sums, gromov_delta
@@ -79,6 +83,7 @@ __all__ = [
     "bulk_distance",
     "bulk_information",
     "chord_length",
+    "collective_directions",
     "collective_mode",
     "compare_laws",
     "curvature_radii",

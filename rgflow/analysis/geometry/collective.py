@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rgflow.analysis.geometry.phases import vortex_density, winding_numbers
 from rgflow.flow import Flow
+from rgflow.ops import plain
 from rgflow.runtime.counts import takes_counts
 from rgflow.runtime.progress import progress
 from rgflow.runtime.seeds import generator_for
@@ -85,6 +86,45 @@ def collective_mode(
             )
         )
     )
+
+
+@takes_counts
+def collective_directions(
+    flow: Flow, n: int = 16, *, temperature: float = 1.0, seed: int = 0
+) -> Tensor:
+    r"""Directions among the coarsest latents to which the mean field of the lattice responds most.
+
+    They are the first C eigenvectors of ``E_z[J^T J]`` with the Jacobian ``J = dm / dz`` of the
+    mean field m in the latents of the coarsest level.
+
+    Args:
+        flow: A flow of fields with a hierarchy.
+        n: Number of points z, drawn from the prior.
+        temperature: Factor on the prior's standard deviation for the points.
+        seed: Seed of the points.
+
+    Returns:
+        Directions of unit length, strongest first, ``(C, C, L, L)``; fewer if the coarsest level
+        has fewer latents.
+
+    Raises:
+        ValueError: If the flow has no hierarchy, or there is no point.
+    """
+    hierarchy = flow.known_hierarchy()
+    top = hierarchy.level_mask(hierarchy.levels - 1).expand(flow.event_shape).to(flow.device)
+    if n < 1:
+        raise ValueError(f"n: got {n}, expected at least 1")
+    generator = generator_for("collective directions", seed, device=flow.device)
+    z = flow.prior.sample(n, temperature, generator).detach().requires_grad_()
+    with plain(), torch.enable_grad():
+        mean = flow.decode(z).mean((0, 2, 3))  # (C,), 1/n of the sum over points
+        rows = [torch.autograd.grad(m, z, retain_graph=True)[0][:, top] for m in mean]
+    jacobian = n * torch.stack(rows, 1).double()  # (n, C, latents)
+    second = (jacobian.mT @ jacobian).mean(0).cpu()
+    vectors = torch.linalg.eigh(second).eigenvectors.flip(1)[:, : len(mean)]
+    found = torch.zeros(vectors.shape[1], *flow.event_shape, dtype=flow.dtype)
+    found[:, top.cpu()] = vectors.T.to(flow.dtype)
+    return found.to(flow.device)
 
 
 def _one(x: Tensor) -> CollectiveMode:

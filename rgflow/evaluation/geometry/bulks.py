@@ -129,8 +129,8 @@ class Bulks:
         side = self.cells.side
         still = [h for h, step in enumerate(flow.steps) if step >= side]
         notes = [
-            "Informations are means over the shifts of the lattice that were measured to shift the "
-            f"latents alike: by {', '.join(map(str, flow.steps))} sites at the levels "
+            "Informations are means over the shifts of the lattice that were measured to shift "
+            f"the latents alike: by {', '.join(map(str, flow.steps))} sites at the levels "
             f"0 to {len(flow.steps) - 1}."
         ]
         below = [h for h in still if h < len(flow.steps) - 1]

@@ -35,7 +35,8 @@ def checks(bulks: Bulks) -> Findings:
         "The copula knows of linear dependence of normal scores only. Three pairs of cells are "
         "therefore looked at with estimators that assume no form of the law: k = 20 nearest "
         "neighbours, and a neural lower bound. They see the leading canonical variables of both "
-        "cells, one number each; the neural bound sees all components too. Samples of equal pairs "
+        "cells, one number each. The last column is the copula of the sizes |z| of all "
+        "components, which may depend on one another where values do not. Samples of equal pairs "
         "over translations are put together, and errors come from whole chains.",
     ]
     if not len(pairs.orbit):
@@ -76,7 +77,7 @@ _KINDS = (
     ("nearest_neighbours", "leading variables"),
     ("neural_bound", "leading variables"),
     ("gaussian_copula", "all components"),
-    ("neural_bound", "all components"),
+    ("gaussian_copula", "all sizes"),
 )
 
 
@@ -99,7 +100,9 @@ def _estimates(bulks: Bulks, one: OrbitPairs) -> tuple[str, dict[str, Any]]:
     settings = {"blocks": chains, "seed": setting.seed}
     found = {}
     for name, what in _KINDS:
-        x, y = (first, second) if what.startswith("leading") else (a, b)
+        x, y = {"leading variables": (first, second), "all sizes": (a.abs(), b.abs())}.get(
+            what, (a, b)
+        )
         found[f"{name}, {what}"] = latent_mutual_information(x, y, name, **settings)
     level, other = int(one.first), int(one.second)
     where = f"levels {level} and {other}" if level != other else f"level {level}"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rgflow.analysis.geometry import collective_mode
-from rgflow.analysis.principal import principal_directions
+from rgflow.analysis.geometry import collective_directions, collective_mode
 from rgflow.evaluation.geometry.bulks import Bulks
 from rgflow.evaluation.study.setting import Findings, Setting
 from rgflow.evaluation.summary import shown
@@ -31,18 +30,14 @@ def collective(bulks: Bulks) -> Findings:
     levels, channels = flow.known_hierarchy().levels, flow.event_shape[0]
     draws = setting.count(32)
     is_complex = channels == 2
-    found = principal_directions(
-        flow, levels - 1, 2 if is_complex else 1, setting.count(16), seed=setting.seed
-    )
+    directions = collective_directions(flow, setting.count(64), seed=setting.seed)
     values = torch.tensor(LINE, dtype=torch.float64)
-    line = collective_mode(
-        flow, _along(found.directions[:1], values[:, None]), draws, seed=setting.seed
-    )
+    line = collective_mode(flow, _along(directions[:1], values[:, None]), draws, seed=setting.seed)
     text = [
         f"The collective latents are the directions among the latents of the coarsest level "
-        f"(level {levels - 1}) to which the field responds most. They are scanned with {draws} "
-        "draws of the latents of all finer levels, which are the same at all points; the other "
-        "latents of the coarsest level are zero.",
+        f"(level {levels - 1}) to which the mean field of the lattice responds most. They are "
+        f"scanned with {draws} draws of the latents of all finer levels, which are the same at "
+        "all points; the other latents of the coarsest level are zero.",
     ]
     report = {"values": LINE, "draws": draws, "line": plain(line)}
     amplitude = Curve(line.amplitude, line.amplitude_error)
@@ -54,7 +49,7 @@ def collective(bulks: Bulks) -> Findings:
         ]
         steps = torch.tensor(PLANE, dtype=torch.float64)
         grid = torch.cartesian_prod(steps, steps).flip(1)  # the first direction is the faster one
-        plane = collective_mode(flow, _along(found.directions, grid), draws, seed=setting.seed)
+        plane = collective_mode(flow, _along(directions, grid), draws, seed=setting.seed)
         shape = (len(PLANE), len(PLANE))
         windings = [Curve(line.winding[:, a], line.winding_error[:, a]) for a in (0, 1)]
         figure = collective_figure(

@@ -75,8 +75,8 @@ def information(bulks: Bulks) -> Findings:
         }
     caption = (
         "Information in 1e-3 nats between cells of 2 x 2 sites: mean over all pairs of cells, "
-        "share of the pairs that have at least 4 standard errors, neighbours along the axes at each "
-        "level, and a cell of level 0 with the one of level 1 that holds it."
+        "share of the pairs that have at least 4 standard errors, neighbours along the axes at "
+        "each level, and a cell of level 0 with the one of level 1 that holds it."
     )
     heads = [f"level {h}" for h in range(len(boundary))]
     table = Table(caption, ["", "all pairs", "significant", *heads, "levels 0, 1"], rows)

@@ -133,8 +133,8 @@ def _scale_table(found: dict[str, SourceLaws]) -> Table:
     columns += ["R along boundary", "R along scale", "ratio"]
     caption = (
         "Along the scale from level 0: d = c n + b for n levels. The curvature radius is a/2 "
-        "along the boundary (level 0, plain r) and c / ln 2 along the scale; it is one number in the "
-        "half plane."
+        "along the boundary (level 0, plain r) and c / ln 2 along the scale; it is one number in "
+        "the half plane."
     )
     return Table(caption, columns, rows)
 
@@ -157,7 +157,9 @@ def _drawn(
             Line(r, line.slope.value * r + line.intercept.value, f"line, {_chi2(line)}"),
         ]
     fit = one.scale.fit
-    scale_lines = [] if fit is None else [Line(one.scale.step, fit.predicted, f"{_chi2(fit)}")]
+    scale_lines = (
+        [] if fit is None else [Line(one.scale.step, fit.predicted, f"c n + b, {_chi2(fit)}")]
+    )
     return boundary, lines, _points(one.scale.step, one.scale), scale_lines
 
 

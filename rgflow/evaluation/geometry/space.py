@@ -118,12 +118,12 @@ def space(bulks: Bulks) -> Findings:
         "distances differ from the fit.",
         "The cells of all levels that hold pixels of one row are a bulk of one dimension and the "
         "scale. Gromov's delta, here its mean over sets of four points, is 0 for a tree and small "
-        "for a hyperbolic plane, and it does not depend on the offset; it stands beside that of the "
-        "fitted half plane and of the best flat embedding of the same pairs, as noise makes it "
-        "larger. The sum of the angles of geodesic triangles, in a plane of the fitted radius, is "
-        "pi in flat space and less in a hyperbolic one. Errors of these two are spreads over "
-        "bootstrap samples. Distances that are not known, as their information is below 4 standard "
-        "errors, are left out throughout: the longest ones are missing.",
+        "for a hyperbolic plane, and it does not depend on the offset; it stands beside that of "
+        "the fitted half plane and of the best flat embedding of the same pairs, as noise makes "
+        "it larger. The sum of the angles of geodesic triangles, in a plane of the fitted radius, "
+        "is pi in flat space and less in a hyperbolic one. Errors of these two are spreads over "
+        "bootstrap samples. Distances that are not known, as their information is below 4 "
+        "standard errors, are left out throughout: the longest ones are missing.",
     ]
     text += [
         f"{name}: too few significant distances for a fit and an embedding."
@@ -144,7 +144,7 @@ def space(bulks: Bulks) -> Findings:
                 {name: _disk(one, bulks.sources[name].bulk) for name, one in known.items()}
             ),
             "embedding.png",
-            "Cells of one row of pixels in the Poincare disk, by least squares on their distances; "
+            "Cells of one row of pixels in the Poincare disk, by least squares on distances; "
             "lines connect a cell with the coarser one that holds it.",
         ),
     ]
