@@ -198,8 +198,8 @@ def _integer_logs(axis: Axes) -> None:
     axis.xaxis.set_major_formatter(ScalarFormatter())
     axis.xaxis.set_minor_formatter(NullFormatter())
     if drawn:
-        ticks = sorted({round(float(x)) for x in drawn})
-        axis.set_xticks(ticks if len(ticks) < 6 else [t for t in ticks if t & (t - 1) == 0])
+        last = round(float(max(drawn))).bit_length()
+        axis.set_xticks([2**k for k in range(last) if 2**k >= 0.9 * min(drawn)])
         axis.set_xlim(min(drawn) / 1.25, max(drawn) * 1.25)
 
 

@@ -41,7 +41,7 @@ def winding_numbers(x: Tensor) -> Tensor:
     """
     theta = field_phases(x)
     turns = [_wrapped(theta.roll(-1, axis) - theta).sum(axis).mean(1) for axis in (1, 2)]
-    return torch.stack(turns, 1) / (2 * math.pi)
+    return (torch.stack(turns, 1) / (2 * math.pi)).round(decimals=6)
 
 
 def vortex_density(x: Tensor) -> Tensor:

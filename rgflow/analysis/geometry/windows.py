@@ -4,8 +4,9 @@ Along the boundary the window is r = 2 to n/4 cells of a level with n cells asid
 r = 2, 3, 4, and it ends before the first information of less than 4 standard errors. Neighbouring
 cells (r = 1) touch; beyond n/4 the two ways round the periodic lattice come into play. The law is
 fitted with the plain r, and with the chord ``n/pi sin(pi r/n)`` that takes its place in the
-correlations of a massless field on a ring. Along the scale direction the window has all coarser
-levels whose information is at least 4 standard errors.
+correlations of a massless field on a ring. Along the scale direction the window begins 2
+levels up where that leaves three levels (a cell touches the one that holds it), and at the next
+level on smaller lattices; it ends before the first information of less than 4 standard errors.
 """
 
 from __future__ import annotations
@@ -62,12 +63,14 @@ class ScaleLaw(NamedTuple):
         level: The finer level.
         step: Numbers of levels in between whose information is significant, ``(k,)``.
         distance: Distances ``-xi ln I`` there.
-        fit: ``d = c n + b``; None for fewer than three levels.
+        window: First and last number of levels of the fit; None where there are fewer than three.
+        fit: ``d = c n + b``; None without a window.
     """
 
     level: int
     step: Tensor
     distance: BulkDistance
+    window: tuple[int, int] | None
     fit: Fit | None
 
 
@@ -126,10 +129,15 @@ def scale_law(bulk: BulkInformation, level: int, xi: float = 1.0) -> ScaleLaw:
     """
     profile = _significant(along_scale(bulk, level))
     distance = profile.distance(xi)
-    fit = None
-    if len(profile.step) >= LEAST:
-        fit = fit_line(profile.step, distance.distance, distance.covariance)
-    return ScaleLaw(level, profile.step, distance, fit)
+    levels = int(bulk.cells.level.max()) - level
+    first = FIRST if levels >= FIRST + LEAST - 1 else 1
+    last = len(profile.step)
+    if last < first + LEAST - 1:
+        return ScaleLaw(level, profile.step, distance, None, None)
+    chosen = slice(first - 1, last)
+    data = distance.distance[chosen], distance.covariance[chosen, chosen]
+    fit = fit_line(profile.step[chosen], *data)
+    return ScaleLaw(level, profile.step, distance, (first, last), fit)
 
 
 def radius_per_level(law: ScaleLaw) -> Tensor:

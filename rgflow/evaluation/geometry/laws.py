@@ -34,12 +34,13 @@ class SourceLaws(NamedTuple):
     Attributes:
         boundary: Laws of each level with two cells aside or more.
         scale: The law along the scale.
-        radii: Curvature radii from both, None where one of them has no fit.
+        radii: Curvature radii from both, with the plain r and with chords; empty where one of
+            them has no fit.
     """
 
     boundary: list[BoundaryLaws]
     scale: ScaleLaw
-    radii: CurvatureRadii | None
+    radii: dict[str, CurvatureRadii]
 
 
 def source_laws(source: Source) -> SourceLaws:
@@ -48,9 +49,12 @@ def source_laws(source: Source) -> SourceLaws:
     levels = int(bulk.cells.level.max()) + 1
     boundary = [boundary_laws(bulk, h) for h in range(levels) if bulk.cells.per_side(h) > 1]
     scale = scale_law(bulk, 0)
-    radii = None
+    radii = {}
     if boundary[0].plain and scale.fit:
-        radii = curvature_radii(boundary[0].plain.logarithmic, scale.fit)
+        radii = {
+            name: curvature_radii(both.logarithmic, scale.fit)
+            for name, both in (("r", boundary[0].plain), ("chord", boundary[0].chord))
+        }
     return SourceLaws(boundary, scale, radii)
 
 
@@ -63,9 +67,10 @@ def laws(bulks: Bulks) -> Findings:
         "d = a r + b.",
         "The window was fixed before any fit: r = 2 to n/4 cells of a level with n cells aside, "
         "but at least r = 2, 3, 4, up to the first information of less than 4 standard errors; "
-        "along the scale all coarser levels with 4 standard errors. Neighbours (r = 1) touch and "
-        "are left out. Beyond n/4 the two ways around the periodic lattice matter: there the fit "
-        "with chords n/pi sin(pi r/n) in place of r says more than that with the plain r.",
+        "along the scale from the second coarser level on, where that leaves three levels, and "
+        "from the first one otherwise. Neighbours (r = 1) touch, and so do a cell and the "
+        "one that holds it. Beyond n/4 the two ways around the periodic lattice matter: there the "
+        "fit with chords n/pi sin(pi r/n) in place of r says more than that with the plain r.",
         "chi2 is to be compared with the degrees of freedom: a law holds where they are about "
         "equal. Preference is the difference of Akaike's criterion, line less logarithm: above 10 "
         "the line is ruled out in favour of the logarithm, below -10 the logarithm is. It says "
@@ -112,29 +117,22 @@ def _boundary_table(found: dict[str, SourceLaws]) -> Table:
 def _scale_table(found: dict[str, SourceLaws]) -> Table:
     rows = []
     for name, one in found.items():
-        fit, radii = one.scale.fit, one.radii
+        fit, window = one.scale.fit, one.scale.window
         per_level = ", ".join(f"{float(r):.2f}" for r in radius_per_level(one.scale))
-        rows.append(
-            [
-                name,
-                ", ".join(str(int(n)) for n in one.scale.step) or "none",
-                "-" if fit is None else shown(*fit.slope[:2]),
-                "-" if fit is None else _chi2(fit),
-                per_level or "-",
-                *(
-                    ["-"] * 3
-                    if radii is None
-                    else [shown(*part[:2]) for part in (radii.along_boundary, radii.along_scale)]
-                    + [shown(*radii.ratio[:2])]
-                ),
-            ]
-        )
-    columns = ["", "levels", "c", "chi2 / degrees", "R from level to level"]
-    columns += ["R along boundary", "R along scale", "ratio"]
+        row = [name, "none", "-", "-", per_level or "-"]
+        if fit is not None and window is not None:
+            row[1:4] = [f"{window[0]} to {window[1]}", shown(*fit.slope[:2]), _chi2(fit)]
+        radii = list(one.radii.values())
+        row += [shown(*both.along_boundary[:2]) for both in radii] or ["-", "-"]
+        row.append(shown(*radii[0].along_scale[:2]) if radii else "-")
+        row += [shown(*both.ratio[:2]) for both in radii] or ["-", "-"]
+        rows.append(row)
+    columns = ["", "levels n", "c", "chi2 / degrees", "R from level to level"]
+    columns += ["R along boundary, r", "R, chord", "R along scale", "ratio, r", "ratio, chord"]
     caption = (
         "Along the scale from level 0: d = c n + b for n levels. The curvature radius is a/2 "
-        "along the boundary (level 0, plain r) and c / ln 2 along the scale; it is one number in "
-        "the half plane."
+        "along the boundary (level 0) and c / ln 2 along the scale; it is one number in the half "
+        "plane."
     )
     return Table(caption, columns, rows)
 
@@ -157,9 +155,10 @@ def _drawn(
             Line(r, line.slope.value * r + line.intercept.value, f"line, {_chi2(line)}"),
         ]
     fit = one.scale.fit
-    scale_lines = (
-        [] if fit is None else [Line(one.scale.step, fit.predicted, f"c n + b, {_chi2(fit)}")]
-    )
+    scale_lines = []
+    if fit is not None and one.scale.window is not None:
+        levels = torch.arange(one.scale.window[0], one.scale.window[1] + 1)
+        scale_lines = [Line(levels, fit.predicted, f"c n + b, {_chi2(fit)}")]
     return boundary, lines, _points(one.scale.step, one.scale), scale_lines
 
 

@@ -32,6 +32,7 @@ from rgflow.runtime.json_text import plain
 from rgflow.runtime.progress import progress
 
 DRAWS = 20  # bootstrap samples for errors of deltas and angles
+FLAT = 5.0  # radius over the largest distance beyond which a plane is as good as flat
 LEAST = 5  # cells of an embedding
 
 
@@ -39,19 +40,20 @@ class Space(NamedTuple):
     """What the distances of one source look like.
 
     Attributes:
-        plane: Fit of the half plane.
+        plane: Fit of the half plane; None where its radius is not positive, or its depth beyond
+            all scales of the lattice.
         cells: Cells of one row of pixels that known distances connect, ``(n,)``.
         delta: Gromov's mean delta of their distances, and its spread over bootstrap samples.
-        delta_predicted: The same of the distances of the fitted half plane.
+        delta_predicted: The same of the distances of the fitted half plane; NaN without one.
         delta_flat: The same of the best embedding in a flat plane.
-        angles: Mean sum of the angles of triangles over pi, in a plane of the fitted radius, and
-            its spread over bootstrap samples.
+        angles: Mean sum of the angles of triangles over pi, in a plane of the fitted radius, or
+            of that of the disk, and its spread over bootstrap samples.
         triangles: Number of triangles.
         curved: Embedding in the hyperbolic plane whose radius fits best.
         flat: Embedding in the flat plane.
     """
 
-    plane: HalfPlane
+    plane: HalfPlane | None
     cells: Tensor
     delta: tuple[float, float]
     delta_predicted: float
@@ -61,44 +63,52 @@ class Space(NamedTuple):
     curved: Embedding
     flat: Embedding
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether no curved plane was found that fits better than the flat one."""
+        is_wide = self.curved.radius > FLAT * float(self.flat.distances.max())
+        return is_wide or self.curved.stress >= self.flat.stress
+
 
 def space_of(bulk: BulkInformation) -> Space | None:
     """Fits and embeds the bulk; None where too few distances are known."""
-    plane = half_plane(bulk)
-    if plane is None or not plane.fit.radius.value > 0:
-        return None
-    shift = plane.fit.offset.value
+    plane = _within_scales(half_plane(bulk), bulk.cells.side)
     chosen = slice_cells(bulk.cells)
+    largest = bulk.means.information.max().clamp_min(torch.finfo(torch.float64).tiny)
+    # without a fit, the least distance of all is zero
+    shift = -float(largest.log()) if plane is None else plane.fit.offset.value
     distances = distance_matrix(bulk, chosen, shift)
     connected = _largest_part(distances)
     chosen, distances = chosen[connected], distances[connected][:, connected]
     known = distances.isfinite()
     if len(chosen) < LEAST:
         return None
-    predicted = torch.where(known, predicted_matrix(plane.fit, bulk.cells, chosen), torch.nan)
-    flat = embed(distances, math.inf)
-    flat_distances = torch.where(known, flat.distances, torch.nan)
     try:
-        measured = gromov_delta(distances)
-    except ValueError:  # no four of them
+        delta = _mean_delta(distances, known)
+    except ValueError:  # there are no four cells whose distances are all known
         return None
+    curved, flat = embed(distances), embed(distances, math.inf)
+    radius = curved.radius if plane is None else plane.fit.radius.value
+    delta_predicted = math.nan
+    if plane is not None:
+        predicted = predicted_matrix(plane.fit, bulk.cells, chosen)
+        delta_predicted = _mean_delta(predicted, known)
     triangles = _triangles(known)
-    radius = plane.fit.radius.value
-    deltas, sums = [], []
-    for drawn in _drawn(bulk):
-        one = distance_matrix(bulk, chosen, shift, drawn=drawn)
-        deltas.append(gromov_delta(torch.where(one.isfinite() & one.T.isfinite(), one, torch.nan)))
-        sums.append(_mean_angles(one, triangles, radius))
-    spread = torch.tensor([d.mean for d in deltas]).std()
+    drawn = [
+        torch.where(known, distance_matrix(bulk, chosen, shift, drawn=one), 0.0).nan_to_num(0.0)
+        for one in _drawn(bulk)
+    ]
+    deltas = torch.tensor([_mean_delta(one, known) for one in drawn])
+    angles = torch.tensor([_mean_angles(one, triangles, radius) for one in drawn])
     return Space(
         plane,
         chosen,
-        (measured.mean, float(spread)),
-        gromov_delta(predicted).mean,
-        gromov_delta(flat_distances).mean,
-        (_mean_angles(distances, triangles, radius), float(torch.tensor(sums).std())),
+        (delta, float(deltas.std())),
+        delta_predicted,
+        _mean_delta(flat.distances, known),
+        (_mean_angles(distances, triangles, radius), float(angles.std())),
         len(triangles),
-        embed(distances),
+        curved,
         flat,
     )
 
@@ -133,12 +143,13 @@ def space(bulks: Bulks) -> Findings:
     report = {name: None if one is None else _report(one) for name, one in found.items()}
     if not known:
         return Findings(Section("The space", text), report)
-    pictures = [
-        bulks.setting.picture(
-            half_plane_figure({name: _scatter(one) for name, one in known.items()}, UNIT),
-            "half_plane.png",
-            "Distances as measured and in the fitted half plane.",
-        ),
+    pictures = []
+    planes = {name: one.plane for name, one in known.items() if one.plane is not None}
+    if planes:
+        figure = half_plane_figure({name: _scatter(one) for name, one in planes.items()}, UNIT)
+        caption = "Distances as measured and in the fitted half plane."
+        pictures.append(bulks.setting.picture(figure, "half_plane.png", caption))
+    pictures.append(
         bulks.setting.picture(
             embedding_figure(
                 {name: _disk(one, bulks.sources[name].bulk) for name, one in known.items()}
@@ -146,18 +157,18 @@ def space(bulks: Bulks) -> Findings:
             "embedding.png",
             "Cells of one row of pixels in the Poincare disk, by least squares on distances; "
             "lines connect a cell with the coarser one that holds it.",
-        ),
-    ]
+        )
+    )
     return Findings(Section("The space", text, _tables(known), pictures), report)
 
 
 def _tables(known: dict[str, Space]) -> list[Table]:
     fits, shapes = [], []
     for name, one in known.items():
-        fit = one.plane.fit
-        parts = [shown(*part[:2]) for part in (fit.radius, fit.depth, fit.offset)]
-        chi2 = f"{fit.chi2:.0f} / {fit.degrees}"
-        fits.append([name, str(len(one.plane.distance)), *parts, f"{one.plane.rms:.2f}", chi2])
+        if one.plane is None:
+            fits.append([name, "none fits", *["-"] * 5])
+        else:
+            fits.append(_fitted(name, one.plane))
         shapes.append(
             [
                 name,
@@ -166,7 +177,7 @@ def _tables(known: dict[str, Space]) -> list[Table]:
                 f"{one.delta_predicted:.3f}",
                 f"{one.delta_flat:.3f}",
                 shown(*one.angles),
-                f"{one.curved.radius:.2f}",
+                "flat" if one.is_flat else f"{one.curved.radius:.2f}",
                 f"{one.curved.stress:.3f}",
                 f"{one.flat.stress:.3f}",
             ]
@@ -181,9 +192,15 @@ def _tables(known: dict[str, Space]) -> list[Table]:
     return [Table("Fit by the half plane.", columns, fits), Table(caption, heads, shapes)]
 
 
-def _scatter(one: Space) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    pairs = one.plane.pairs
-    return one.plane.fit.predicted, one.plane.distance, pairs.first, pairs.second
+def _fitted(name: str, plane: HalfPlane) -> list[str]:
+    fit = plane.fit
+    parts = [shown(*part[:2]) for part in (fit.radius, fit.depth, fit.offset)]
+    chi2 = f"{fit.chi2:.0f} / {fit.degrees}"
+    return [name, str(len(plane.distance)), *parts, f"{plane.rms:.2f}", chi2]
+
+
+def _scatter(plane: HalfPlane) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return plane.fit.predicted, plane.distance, plane.pairs.first, plane.pairs.second
 
 
 def _disk(one: Space, bulk: BulkInformation) -> tuple[Tensor, Tensor, list[tuple[int, int]], str]:
@@ -194,10 +211,24 @@ def _disk(one: Space, bulk: BulkInformation) -> tuple[Tensor, Tensor, list[tuple
         for i, j in combinations(range(len(level)), 2)
         if level[j] == level[i] + 1 and column[j] == column[i] // 2
     ]
-    text = (
-        f"R = {one.curved.radius:.2f}, stress {one.curved.stress:.3f}, flat {one.flat.stress:.3f}"
-    )
-    return one.curved.points, level, edges, text
+    if one.is_flat:
+        points = one.flat.points - one.flat.points.mean(0)
+        points = 0.95 * points / points.norm(dim=1).max()
+        text = f"no curved plane fits better than the flat one, stress {one.flat.stress:.3f}"
+        return points, level, edges, text
+    stress = f"stress {one.curved.stress:.3f}, flat {one.flat.stress:.3f}"
+    return one.curved.points, level, edges, f"R = {one.curved.radius:.2f}, {stress}"
+
+
+def _within_scales(plane: HalfPlane | None, side: int) -> HalfPlane | None:
+    """The fit, unless it ran away: then distances say nothing of its parameters."""
+    if plane is None or not plane.fit.radius.value > 0:
+        return None
+    return plane if 1 / side < plane.fit.depth.value < side else None
+
+
+def _mean_delta(distances: Tensor, known: Tensor) -> float:
+    return gromov_delta(torch.where(known, distances, torch.nan)).mean
 
 
 def _largest_part(distances: Tensor) -> Tensor:
@@ -226,7 +257,8 @@ def _drawn(bulk: BulkInformation) -> list[Tensor]:
 
 def _report(one: Space) -> dict[str, Any]:
     report = plain(one)
-    report["plane"].pop("pairs")
+    if report["plane"]:
+        report["plane"].pop("pairs")
     for name in ("curved", "flat"):
         report[name].pop("distances")
     return report
