@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -94,7 +94,7 @@ def _draw(axis: Axes, values: Tensor, curve: Curve, label: str = "") -> None:
     axis.grid(alpha=0.3)
 
 
-def _figure(rows: int, columns: int) -> tuple[Figure, Tensor]:
+def _figure(rows: int, columns: int) -> tuple[Figure, Any]:
     from matplotlib.figure import Figure
 
     size = (3.9 * columns + 0.6, 3.2 * rows + 0.3)

@@ -138,7 +138,7 @@ def _one(x: Tensor) -> CollectiveMode:
         angle = torch.atan2(mean[:, 1], mean[:, 0])
         winding, vortices = winding_numbers(x), vortex_density(x)
     else:
-        angle = torch.where(mean[:, 0] < 0, math.pi, 0.0).double()
+        angle = math.pi * (mean[:, 0] < 0).double()
         winding = torch.full((len(x), 2), torch.nan, dtype=torch.float64)
         vortices = winding[:, 0]
     direction = torch.stack((angle.cos(), angle.sin())).mean(1)

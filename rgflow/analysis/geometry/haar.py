@@ -13,19 +13,25 @@ from rgflow.runtime.counts import takes_counts
 
 
 @takes_counts
-def haar_flow(side: int, channels: int = 1) -> Flow:
+def haar_flow(side: int, channels: int = 1, levels: int | None = None) -> Flow:
     """Haar levels down to a lattice of 2 x 2 sites: a fixed linear hierarchical map, in float64.
 
     Args:
         side: L, a power of two, at least 4.
         channels: C.
+        levels: Number of levels, at most ``log2 L``, with which the last one has one cell of 2 x 2
+            sites; one fewer if None.
 
     Raises:
-        ValueError: For another side.
+        ValueError: For another side or number of levels.
     """
     if side < 4 or side & (side - 1):
         raise ValueError(f"side: got {side}, expected a power of two, at least 4")
-    sides = [side >> h for h in range(side.bit_length() - 2)]
+    most = side.bit_length() - 1
+    levels = most - 1 if levels is None else levels
+    if not 1 <= levels <= most:
+        raise ValueError(f"levels: got {levels}, expected 1 to {most}")
+    sides = [side >> h for h in range(levels)]
     flow = Flow(
         MERA([CellMixing(channels, s, haar=True) for s in sides]), Gaussian((channels, side, side))
     )

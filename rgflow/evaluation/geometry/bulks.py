@@ -22,7 +22,7 @@ from rgflow.energies import Energy
 from rgflow.energies.from_config import build_energy
 from rgflow.evaluation.held_out import chain_after_chain, latents_of_states
 from rgflow.evaluation.study.setting import Setting
-from rgflow.flow import check_same_events
+from rgflow.flow import Flow, check_same_events
 from rgflow.montecarlo.reference import Reference, reference_samples
 from rgflow.statistics.information.blocks import LEAST_BLOCKS
 
@@ -99,6 +99,13 @@ class Bulks:
         """The points of the bulk."""
         return bulk_cells(self.setting.flow.known_hierarchy())
 
+    @property
+    def haar(self) -> Flow:
+        """Haar levels with the lattices of the flow's levels, for a side of a power of two."""
+        flow = self.setting.flow
+        channels, side, _ = flow.event_shape
+        return haar_flow(side, channels, int(self.cells.level.max()) + 1)
+
     @cached_property
     def reference(self) -> Reference:
         """Monte-Carlo states of the target."""
@@ -114,11 +121,10 @@ class Bulks:
         found = {FLOW: self._source(latents_of_states(flow, x), translation_steps(flow, some))}
         if not self.baselines:
             return found
-        channels, side, _ = flow.event_shape
+        side = flow.event_shape[-1]
         steps = [2 ** (h + 1) for h in range(int(self.cells.level.max()) + 1)]
         if side & (side - 1) == 0:
-            z = latents_of_states(haar_flow(side, channels).float(), x.float())
-            found[HAAR] = self._source(z, steps)
+            found[HAAR] = self._source(latents_of_states(self.haar.float(), x.float()), steps)
         found[FIELD] = self._source(x, steps)
         return found
 

@@ -34,7 +34,7 @@ def checks(bulks: Bulks) -> Findings:
     text = [
         "The copula knows of linear dependence of normal scores only. Three pairs of cells are "
         "therefore looked at with estimators that assume no form of the law: k = 20 nearest "
-        "neighbours, and a neural lower bound. They see the leading canonical variables of both "
+        "neighbours (fewer for less than 640 samples), and a neural lower bound. They see the leading canonical variables of both "
         "cells, one number each. The last column is the copula of the sizes |z| of all "
         "components, which may depend on one another where values do not. Samples of equal pairs "
         "over translations are put together, and errors come from whole chains.",
@@ -97,13 +97,19 @@ def _estimates(bulks: Bulks, one: OrbitPairs) -> tuple[str, dict[str, Any]]:
     by_cell = by_cell.unflatten(0, (bulks.chains, -1))[:chains, ::keep].flatten(0, 1)
     a, b = (_alike(by_cell[:, at]) for at in (i, j))  # (samples pairs, d)
     first, second = _leading(a, b)
+    special = {
+        "neural_bound": {"steps": setting.count(600, least=20)},
+        "nearest_neighbours": {"k": min(20, len(a) // 32)},
+    }
     settings = {"blocks": chains, "seed": setting.seed}
     found = {}
     for name, what in _KINDS:
         x, y = {"leading variables": (first, second), "all sizes": (a.abs(), b.abs())}.get(
             what, (a, b)
         )
-        found[f"{name}, {what}"] = latent_mutual_information(x, y, name, **settings)
+        found[f"{name}, {what}"] = latent_mutual_information(
+            x, y, name, **settings, **special.get(name, {})
+        )
     level, other = int(one.first), int(one.second)
     where = f"levels {level} and {other}" if level != other else f"level {level}"
     return f"{where}, {float(one.r):.1f} sites apart", found

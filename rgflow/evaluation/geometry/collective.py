@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rgflow.analysis.geometry import collective_directions, collective_mode
+from rgflow.analysis.geometry import CollectiveMode, collective_directions, collective_mode
 from rgflow.evaluation.geometry.bulks import Bulks
 from rgflow.evaluation.study.setting import Findings, Setting
 from rgflow.evaluation.summary import shown
@@ -77,7 +77,7 @@ def _along(directions: Tensor, steps: Tensor) -> Tensor:
     return torch.einsum("pk,kcij->pcij", steps.to(directions), directions)
 
 
-def _table(line: object, is_complex: bool) -> Table:
+def _table(line: CollectiveMode, is_complex: bool) -> Table:
     rows = []
     for i in range(0, len(LINE), 4):
         row = [

@@ -9,7 +9,6 @@ from rgflow.analysis.geometry import (
     along_boundary,
     along_scale,
     exact_bulk_information,
-    haar_flow,
     latent_covariance,
 )
 from rgflow.evaluation.fields import evaluate_energy
@@ -103,7 +102,7 @@ def _against_exact(bulks: Bulks, report: dict[str, Any]) -> list[str]:
     channels, side, _ = bulks.setting.flow.event_shape
     if not energy.gaussian or HAAR not in bulks.sources or channels * side**2 > MOST_SITES:
         return []
-    covariance = latent_covariance(haar_flow(side, channels), energy.spectrum)
+    covariance = latent_covariance(bulks.haar, energy.spectrum)
     source = bulks.sources[HAAR]
     exact = exact_bulk_information(bulks.cells, covariance, source.steps).means.information
     pulls = (source.bulk.means.information - exact) / source.bulk.means.error
