@@ -59,7 +59,7 @@ def collective_figure(
     figure, axes = _figure(2, 3)
     _draw(axes[0, 0], values, amplitude)
     axes[0, 0].set(ylabel="amplitude |m|")
-    axes[0, 0].set_ylim(bottom=0)
+    axes[0, 0].set_ylim(0, 1.1 * float((amplitude.value + amplitude.error).max()))
     axes[0, 1].plot(values.numpy(), phase.numpy(), "o", markersize=4)
     axes[0, 1].set(ylabel="phase of m", ylim=(-3.4, 3.4))
     axes[0, 1].set_yticks([-torch.pi, 0, torch.pi], labels=["-π", "0", "π"])

@@ -36,7 +36,8 @@ def checks(bulks: Bulks) -> Findings:
         "therefore looked at with estimators that assume no form of the law: k = 20 nearest "
         "neighbours (fewer for less than 640 samples), and a neural lower bound. They see the "
         "leading canonical variables of both cells, one number each. The last column is the "
-        "copula of the sizes |z| of all components, which may depend on one another where values do not. Samples of equal pairs "
+        "copula of the sizes |z| of all components, which may depend on one another where values "
+        "do not. Samples of equal pairs "
         "over translations are put together, and errors come from whole chains.",
     ]
     if not len(pairs.orbit):
