@@ -24,6 +24,7 @@ from rgflow.analysis.geometry import (
 
 DRAWS = 20  # bootstrap samples for errors of deltas and angles
 FLAT = 5.0  # radius over the largest distance beyond which a plane is as good as flat
+NO_BETTER = 0.98  # stress over that of the flat plane from which the curved one is no better
 LEAST = 5  # cells of an embedding
 
 
@@ -56,9 +57,9 @@ class Space(NamedTuple):
 
     @property
     def is_flat(self) -> bool:
-        """Whether no curved plane was found that fits better than the flat one."""
+        """Whether no curved plane was found that fits better than the flat one, by 2 percent."""
         is_wide = self.curved.radius > FLAT * float(self.flat.distances.max())
-        return is_wide or self.curved.stress >= self.flat.stress
+        return is_wide or self.curved.stress > NO_BETTER * self.flat.stress
 
 
 def space_of(bulk: BulkInformation) -> Space | None:
