@@ -172,7 +172,7 @@ def exact_bulk_information(
     sums = torch.zeros(len(pairs), dtype=torch.float64)
     mean = sums.index_add(0, classes[distinct], information[distinct]) / pairs
     none = torch.zeros_like(mean)
-    means = ClassMeans(mean, none, none, none, mean.expand(2, -1), pairs, 0, 0)
+    means = ClassMeans(mean, none, none, none, none[None], mean.expand(2, -1), pairs, 0, 0)
     return BulkInformation(cells, classes, means)
 
 

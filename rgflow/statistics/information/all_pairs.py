@@ -20,6 +20,7 @@ from rgflow.statistics.information.blocks import (
     LEAST_BLOCKS,
     bootstrap_weights,
     check_blocks,
+    derangement,
     partners,
 )
 from rgflow.statistics.information.gaussian_copula import gaussian_block_information
@@ -37,6 +38,7 @@ class ClassMeans(NamedTuple):
         error: Standard errors, ``(K,)``.
         baseline: Means for samples in which the pairing of latents is broken, ``(K,)``.
         baseline_error: Standard errors of the baselines, ``(K,)``, which the errors include.
+        shuffled: Means for each shuffle of the pairing, ``(permutations, K)``.
         drawn: Means in each bootstrap sample, ``(resamples, K)``, from which errors and their
             correlations come.
         pairs: Number of pairs in each class, ``(K,)`` int64.
@@ -48,6 +50,7 @@ class ClassMeans(NamedTuple):
     error: Tensor
     baseline: Tensor
     baseline_error: Tensor
+    shuffled: Tensor
     drawn: Tensor
     pairs: Tensor
     samples: int
@@ -64,8 +67,11 @@ class ClassMeans(NamedTuple):
         """
         weights = weights.double()
         spread = torch.cov((self.drawn @ weights.T).T).view(len(weights), -1)
-        noise = (weights * self.baseline_error.square()) @ weights.T
-        return weights @ self.information, spread + noise
+        if len(self.shuffled) > 1:
+            # classes share the shuffles, and with them the noise of their baselines
+            noise = torch.cov((self.shuffled @ weights.T).T).view(len(weights), -1)
+            spread = spread + noise / len(self.shuffled)
+        return weights @ self.information, spread
 
 
 @torch.no_grad()
@@ -124,7 +130,7 @@ def mean_pair_informations(
     shuffled = []
     for _ in range(permutations):
         # in an orbit with (a, b) and (b, a), products in both orders are the same numbers
-        order = partners(count, generator)
+        order = (derangement if orbits is None else partners)(count, generator)
         broken = torch.stack([pairs.orbit_means(y[i], y[order[i]]) for i in range(count)]).mean(0)
         shuffled.append(pairs.class_means(broken, diagonal))
     weights = bootstrap_weights(count, resamples, generator) / count
@@ -143,6 +149,7 @@ def mean_pair_informations(
         torch.hypot(values.std(0), noise),
         baseline,
         noise,
+        torch.stack(shuffled or [baseline]),
         values,
         pairs.pairs,
         whole,
