@@ -21,16 +21,23 @@ def phase_image(fields: Tensor, amplitude: float | None = None) -> Tensor:
         uint8 ``(N, 3, H, W)``; what is not finite is black.
 
     Raises:
-        ValueError: If the fields have not two components.
+        ValueError: If the fields have not two components, or the amplitude is not positive.
 
     >>> phase_image(torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)).flatten().tolist()
     [255, 38, 38]
     """
     if fields.dim() != 4 or fields.shape[1] != 2:
         raise ValueError(f"got fields of shape {tuple(fields.shape)}, expected (N, 2, H, W)")
-    values = fields.detach().double().cpu().nan_to_num()
+    values = fields.detach().double().cpu()
+    finite = values.isfinite().all(1, keepdim=True)
+    values = torch.where(finite, values, 0.0)
     length = values.norm(dim=1)
-    full = amplitude or float(length.square().mean().sqrt()) or 1.0
+    full = amplitude
+    if full is None:
+        full = float(length[finite[:, 0]].square().mean().sqrt()) if finite.any() else 1.0
+        full = full or 1.0  # a field that is zero is black
+    elif not full > 0:
+        raise ValueError(f"amplitude: got {amplitude}, expected a positive number or none")
     return phase_colours(torch.atan2(values[:, 1], values[:, 0]), length / full)
 
 

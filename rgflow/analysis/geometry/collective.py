@@ -26,6 +26,7 @@ class CollectiveMode(NamedTuple):
         amplitude_error: Its standard errors.
         phase: Phase of the mean field in (-pi, pi], circular mean over draws, ``(P,)``; for one
             component 0 or pi, its sign.
+        phase_error: Its standard errors, radians; they mean something where coherence is large.
         coherence: Length of the mean over draws of ``exp(i phase)``, 1 where all draws have the
             same phase.
         winding: Winding numbers along both axes, ``(P, 2)``; NaN unless there are two components.
@@ -38,6 +39,7 @@ class CollectiveMode(NamedTuple):
     amplitude: Tensor
     amplitude_error: Tensor
     phase: Tensor
+    phase_error: Tensor
     coherence: Tensor
     winding: Tensor
     winding_error: Tensor
@@ -105,7 +107,8 @@ def collective_directions(
 
     Returns:
         Directions of unit length, strongest first, ``(C, C, L, L)``; fewer if the coarsest level
-        has fewer latents.
+        has fewer latents. Along each of them the component of m that changes most in the mean
+        over the points grows.
 
     Raises:
         ValueError: If the flow has no hierarchy, or there is no point.
@@ -122,6 +125,8 @@ def collective_directions(
     jacobian = n * torch.stack(rows, 1).double()  # (n, C, latents)
     second = (jacobian.mT @ jacobian).mean(0).cpu()
     vectors = torch.linalg.eigh(second).eigenvectors.flip(1)[:, : len(mean)]
+    response = jacobian.mean(0).cpu() @ vectors  # (C, directions)
+    vectors = vectors * response.gather(0, response.abs().argmax(0)[None]).sign()
     found = torch.zeros(vectors.shape[1], *flow.event_shape, dtype=flow.dtype)
     found[:, top.cpu()] = vectors.T.to(flow.dtype)
     return found.to(flow.device)
@@ -142,12 +147,15 @@ def _one(x: Tensor) -> CollectiveMode:
         winding = torch.full((len(x), 2), torch.nan, dtype=torch.float64)
         vortices = winding[:, 0]
     direction = torch.stack((angle.cos(), angle.sin())).mean(1)
+    phase = torch.atan2(direction[1].round(decimals=12), direction[0])
+    across = torch.sin(angle - phase).square().mean().sqrt()
     return CollectiveMode(
         mean.mean(0),
         mean.std(0) / root,
         amplitude.mean(),
         amplitude.std() / root,
-        torch.atan2(direction[1].round(decimals=12), direction[0]),
+        phase,
+        across / (direction.norm() * root),
         direction.norm(),
         winding.mean(0),
         winding.std(0) / root,

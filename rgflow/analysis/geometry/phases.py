@@ -59,4 +59,4 @@ def vortex_density(x: Tensor) -> Tensor:
 
 
 def _wrapped(angle: Tensor) -> Tensor:
-    return torch.remainder(angle + math.pi, 2 * math.pi) - math.pi
+    return math.pi - torch.remainder(math.pi - angle, 2 * math.pi)
