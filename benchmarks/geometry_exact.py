@@ -3,7 +3,8 @@
 Two tables. The first has the exact laws: slopes of distance against ln r and curvature radii from
 both directions. The second has what samples of several seeds make of them: pulls and bias of all
 informations, and, for seed 0, both laws with their chi2 in the window of
-`rgflow.analysis.geometry.windows`. All distances are -ln I, that is xi = 1.
+`rgflow.analysis.geometry.windows`. Exact distances are fitted in the same window, with errors of
+0.1. All distances are -ln I, that is xi = 1.
 
 python benchmarks/geometry_exact.py [--sides 16 32 64] [--samples 20000] [--seeds 4]
     [--out geometry_exact.json]
@@ -21,16 +22,14 @@ from torch import Tensor
 
 from rgflow.analysis.geometry import (
     BulkInformation,
+    Fit,
     along_boundary,
     along_scale,
     boundary_laws,
-    boundary_window,
     bulk_cells,
     bulk_information,
-    chord_length,
     compare_laws,
     exact_bulk_information,
-    fit_line,
     gromov_delta,
     haar_flow,
     latent_covariance,
@@ -47,13 +46,14 @@ MASSES = (0.0, 0.04, 0.25)
 
 
 def exact_row(bulk: BulkInformation, side: int, m2: float) -> dict[str, Any]:
-    """Slopes and radii of exact distances, all weighted alike; preference for errors of 0.1."""
+    """Slopes and radii of exact distances, all weighted alike; both chi2 for errors of 0.1."""
     near = along_boundary(bulk, 0)
-    window = boundary_window(2 * len(near.step), len(near.step))
-    if window is None:
+    if len(near.step) < 4:
         raise ValueError(f"side: got {side}, expected at least 16")
-    distance = near.distance().distance[window]
-    laws = compare_laws(near.step[window], distance, torch.full((len(distance),), 0.1))
+    step, distance = near.step[1:], near.distance().distance[1:]
+    within = distance.isfinite()  # below is rounding
+    step, distance = step[within], distance[within]
+    laws = compare_laws(step, distance, torch.full((len(distance),), 0.1), side // 2)
     per_level = along_scale(bulk, 0).distance().distance.diff()
     matrix = -bulk.matrix.clamp_min(1e-14).log()  # below is rounding
     points = (matrix - matrix[matrix.isfinite()].min()).nan_to_num().clamp_min(0)
@@ -61,9 +61,11 @@ def exact_row(bulk: BulkInformation, side: int, m2: float) -> dict[str, Any]:
     return {
         "side": side,
         "m2": m2,
-        "cells r": f"{int(near.step[window][0])} to {int(near.step[window][-1])}",
-        "slope of ln r": round(laws.logarithmic.slope.value, 3),
-        "log - linear": round(laws.preference, 1),
+        "cells r": f"{int(step[0])} to {int(step[-1])}",
+        "slope of log": round(laws.logarithmic.slope.value, 3),
+        "chi2 log": _chi2(laws.logarithmic),
+        "chi2 line": _chi2(laws.linear),
+        "preferred": laws.verdict,
         "R along boundary": round(laws.logarithmic.slope.value / 2, 3),
         "R by level": " ".join(f"{float(d) / math.log(2):.2f}" for d in per_level),
         "2 delta / diameter": round(delta.relative, 3),
@@ -108,30 +110,25 @@ def sampled_row(
         "bias": _mean_with_error((off / errors.square().mean(0).sqrt()).mean(1)),
         "cells r": "" if laws.window is None else f"{laws.window[0]} to {laws.window[1]}",
     }
-    expected = along_boundary(exact, 0).distance().distance
-    for name, both in (("r", laws.plain), ("chord", laws.chord)):
-        if both is None or laws.window is None:
-            row |= dict.fromkeys(_columns(name), "")
-            continue
+    row |= dict.fromkeys(("slope of log", "exact", "chi2 log", "chi2 line", "preferred"), "")
+    if laws.laws is not None and laws.window is not None:
         window = slice(laws.window[0] - 1, laws.window[1])
-        step = laws.step[window].double()
-        x = step if name == "r" else chord_length(step, laws.cells)
-        ideal = fit_line(x.log(), expected[window], laws.distance.covariance[window, window])
-        log, line = both.logarithmic, both.linear
-        values = (
-            f"{log.slope.value:.3f} ± {log.slope.error:.3f}",
-            round(ideal.slope.value, 3),
-            f"{log.chi2:.1f} / {log.degrees}",
-            f"{line.chi2:.1f} / {line.degrees}",
-            round(both.preference),
-        )
-        row |= dict(zip(_columns(name), values, strict=True))
+        expected = along_boundary(exact, 0).distance().distance[window]
+        covariance = laws.distance.covariance[window, window]
+        ideal = compare_laws(laws.step[window], expected, covariance, laws.cells)
+        log, line = laws.laws.logarithmic, laws.laws.linear
+        row |= {
+            "slope of log": f"{log.slope.value:.3f} ± {log.slope.error:.3f}",
+            "exact": round(ideal.logarithmic.slope.value, 3),
+            "chi2 log": _chi2(log),
+            "chi2 line": _chi2(line),
+            "preferred": laws.laws.verdict,
+        }
     return row | {"seconds": round(time.perf_counter() - start)}
 
 
-def _columns(name: str) -> list[str]:
-    heads = ("slope of ln", "exact,", "chi2 log,", "chi2 line,", "log - linear,")
-    return [f"{head} {name}" for head in heads]
+def _chi2(fit: Fit) -> str:
+    return f"{fit.chi2:.1f} / {fit.degrees}"
 
 
 def _mean_with_error(by_seed: Tensor) -> str:

@@ -17,7 +17,7 @@ from rgflow.analysis.geometry.collective import (
 )
 from rgflow.analysis.geometry.distance import BulkDistance, bulk_distance
 from rgflow.analysis.geometry.embedding import Embedding, embed, hyperbolic_radius
-from rgflow.analysis.geometry.gromov import Hyperbolicity, angle_sums, gromov_delta
+from rgflow.analysis.geometry.gromov import Hyperbolicity, gromov_delta, known_fours
 from rgflow.analysis.geometry.haar import (
     haar_flow,
     latent_covariance,
@@ -37,6 +37,8 @@ from rgflow.analysis.geometry.laws import (
     chord_length,
     compare_laws,
     fit_line,
+    fit_periodic_line,
+    periodic_line,
 )
 from rgflow.analysis.geometry.pairs import (
     HalfPlane,
@@ -53,8 +55,6 @@ from rgflow.analysis.geometry.windows import (
     BoundaryLaws,
     ScaleLaw,
     boundary_laws,
-    boundary_window,
-    radius_per_level,
     scale_law,
 )
 
@@ -76,9 +76,7 @@ __all__ = [
     "ScaleLaw",
     "along_boundary",
     "along_scale",
-    "angle_sums",
     "boundary_laws",
-    "boundary_window",
     "bulk_cells",
     "bulk_distance",
     "bulk_information",
@@ -93,17 +91,19 @@ __all__ = [
     "field_phases",
     "fit_half_plane",
     "fit_line",
+    "fit_periodic_line",
     "gromov_delta",
     "haar_flow",
     "half_plane",
     "half_plane_distances",
     "hyperbolic_radius",
+    "known_fours",
     "latent_covariance",
     "massless_spectrum",
     "orbit_pairs",
     "pair_orbits",
+    "periodic_line",
     "predicted_matrix",
-    "radius_per_level",
     "sample_spectrum",
     "scale_law",
     "separations",

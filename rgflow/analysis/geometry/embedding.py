@@ -17,6 +17,9 @@ from torch import Tensor
 
 from rgflow.analysis.geometry.gromov import check_distances
 
+_WIDE = 10.0
+"""Radius over the largest distance at which a hyperbolic plane is nearly flat."""
+
 
 class Embedding(NamedTuple):
     r"""Points whose distances are fitted to given ones.
@@ -78,7 +81,8 @@ def embed(
     Args:
         distances: Symmetric ``(n, n)``; pairs that are not known are NaN.
         radius: R, ``math.inf`` for the flat plane (metric multidimensional scaling); if None, it
-            is fitted together with the points.
+            is fitted together with the points, from several starts. One of them is the best flat
+            embedding in a plane of large R, so that the stress is not above that of the flat one.
         weights: ``(n, n)``, such as one over the squares of errors; equal ones if None.
         iterations: Steps of the minimiser, at most.
 
@@ -105,32 +109,39 @@ def embed(
     first, second = first[pairs], second[pairs]
     target, weight = given[first, second], weight[first, second]
     scale = float((weight * target.square()).sum())
-    unit = radius or hyperbolic_radius(filled)
-    is_flat = math.isinf(unit)
-    start = _flat_start(filled) if is_flat else _hyperbolic_start(filled, unit)
     fits_radius = radius is None
-    unknowns = torch.cat((start.flatten(), torch.tensor([math.log(unit)] * fits_radius)))
 
-    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
-        free = torch.from_numpy(values).requires_grad_()
-        with torch.enable_grad():
-            points = free[: start.numel()].view_as(start)
-            r = free[-1].exp() if fits_radius else unit
-            got = _distances(points[first], points[second], r)
-            stress = (weight * (got - target).square()).sum() / scale
-            (slope,) = torch.autograd.grad(stress, free)
-        return float(stress.detach()), slope.numpy()
+    def solved(start: Tensor, unit: float) -> Embedding:
+        def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+            free = torch.from_numpy(values).requires_grad_()
+            with torch.enable_grad():
+                points = free[: start.numel()].view_as(start)
+                r = free[-1].exp() if fits_radius else unit
+                got = _distances(points[first], points[second], r)
+                stress = (weight * (got - target).square()).sum() / scale
+                (slope,) = torch.autograd.grad(stress, free)
+            return float(stress.detach()), slope.numpy()
 
-    options = {"maxiter": iterations, "ftol": 1e-14, "gtol": 1e-10}
-    solved = minimize(
-        loss, unknowns.double().numpy(), jac=True, method="L-BFGS-B", options=options
-    )
-    values = torch.from_numpy(solved.x)
-    points = values[: start.numel()].view_as(start)
-    final = math.exp(float(values[-1])) if fits_radius else unit
-    got = _distances(points[:, None], points[None], final).fill_diagonal_(0.0)
-    shown = points if is_flat else points / (1 + _height(points))[..., None]
-    return Embedding(shown, final, got, math.sqrt(float(solved.fun)))
+        unknowns = torch.cat((start.flatten(), torch.tensor([math.log(unit)] * fits_radius)))
+        options = {"maxiter": iterations, "ftol": 1e-14, "gtol": 1e-10}
+        found = minimize(
+            loss, unknowns.double().numpy(), jac=True, method="L-BFGS-B", options=options
+        )
+        values = torch.from_numpy(found.x)
+        points = values[: start.numel()].view_as(start)
+        final = math.exp(float(values[-1])) if fits_radius else unit
+        got = _distances(points[:, None], points[None], final).fill_diagonal_(0.0)
+        shown = points if math.isinf(unit) else points / (1 + _height(points))[..., None]
+        return Embedding(shown, final, got, math.sqrt(float(found.fun)))
+
+    if radius is not None:
+        start = _flat_start(filled) if math.isinf(radius) else _hyperbolic_start(filled, radius)
+        return solved(start, radius)
+    largest = float(filled.max())
+    wide = _WIDE * largest
+    flat = embed(distances, math.inf, weights=weights, iterations=iterations).points / wide
+    starts = [(_hyperbolic_start(filled, r), r) for r in (hyperbolic_radius(filled), largest / 4)]
+    return min((solved(*one) for one in [(flat, wide), *starts]), key=lambda e: e.stress)
 
 
 def _height(u: Tensor) -> Tensor:

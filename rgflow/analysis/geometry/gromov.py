@@ -1,7 +1,5 @@
-"""How hyperbolic a set of distances is: Gromov's four-point condition, and triangles."""
+"""How hyperbolic a set of distances is: Gromov's four-point condition."""
 
-import math
-from itertools import combinations
 from typing import NamedTuple
 
 import torch
@@ -56,17 +54,8 @@ def gromov_delta(distances: Tensor, quadruples: int = 200_000, seed: int = 0) ->
     """
     unknown = distances.isnan()
     check_distances(torch.where(unknown & unknown.T, 0.0, distances), 4)
-    count = len(distances)
-    if count <= _ALL:
-        sets = torch.tensor(list(combinations(range(count), 4)))
-    else:
-        generator = torch.Generator().manual_seed(seed)
-        sets = torch.randint(count, (quadruples, 4), generator=generator)
-        ordered = sets.sort(1).values
-        sets = sets[(ordered[:, 1:] != ordered[:, :-1]).all(1)]
     m = distances.double()
-    within = m[sets[:, :, None], sets[:, None, :]]  # (sets, 4, 4)
-    sets = sets[within.isfinite().flatten(1).all(1)]
+    sets = known_fours(m, quadruples, seed)
     if not len(sets):
         raise ValueError("distances: got no four points whose distances are all known")
     a, b, c, d = sets.T
@@ -78,50 +67,24 @@ def gromov_delta(distances: Tensor, quadruples: int = 200_000, seed: int = 0) ->
     )
 
 
-def angle_sums(distances: Tensor, triangles: Tensor, radius: float = math.inf) -> Tensor:
-    r"""Sums of the angles of geodesic triangles with given sides, in a plane of radius R.
-
-    The hyperbolic law of cosines, ``cos A = (cosh b cosh c - cosh a) / (sinh b sinh c)`` with
-    sides in units of R, gives the angles. Their sum is pi in flat space, and less by the area over
-    ``R^2`` in a hyperbolic plane. R comes from elsewhere, such as `hyperbolic_radius`: three
-    distances alone fit into a plane of any curvature.
+def known_fours(distances: Tensor, quadruples: int = 200_000, seed: int = 0) -> Tensor:
+    """Sets of four points whose distances are all known, ``(m, 4)``, as `gromov_delta` takes them.
 
     Args:
-        distances: ``(n, n)``.
-        triangles: Indices of corners, ``(m, 3)`` int64.
-        radius: R; infinite for the flat plane.
-
-    Returns:
-        ``(m,)``, radians; NaN where sides break the triangle inequality.
-
-    Raises:
-        ValueError: As `gromov_delta`, or if the radius is not positive.
-
-    >>> flat = torch.tensor([[0.0, 3.0, 4.0], [3.0, 0.0, 5.0], [4.0, 5.0, 0.0]])
-    >>> angle_sums(flat, torch.tensor([[0, 1, 2]])).item() / torch.pi
-    1.0
+        distances: ``(n, n)``; pairs that are not known are NaN.
+        quadruples: Number of random sets that are looked at, for more than 48 points.
+        seed: Seed of the random sets.
     """
-    check_distances(distances, 3)
-    if not radius > 0:
-        raise ValueError(f"radius: got {radius}, expected a positive number")
-    a, b, c = triangles.T
-    m = distances.double()
-    sides = torch.stack((m[b, c], m[c, a], m[a, b]))
-    total = torch.zeros(len(triangles), dtype=torch.float64)
-    for opposite, left, right in (sides, sides.roll(1, 0), sides.roll(2, 0)):
-        if math.isinf(radius):
-            cosine = (left**2 + right**2 - opposite**2) / (2 * left * right)
-        else:
-            p, q, o = (side / radius for side in (left, right, opposite))
-            # cosh p cosh q - cosh o, without the overflow of long sides
-            cosine = 1 - 2 * torch.exp(
-                _log_sinh((o + p - q) / 2)
-                + _log_sinh((o - p + q) / 2)
-                - _log_sinh(p)
-                - _log_sinh(q)
-            )
-        total = total + torch.acos(cosine)
-    return total
+    count = len(distances)
+    if count <= _ALL:
+        sets = torch.combinations(torch.arange(count), 4)
+    else:
+        generator = torch.Generator().manual_seed(seed)
+        sets = torch.randint(count, (quadruples, 4), generator=generator)
+        ordered = sets.sort(1).values
+        sets = sets[(ordered[:, 1:] != ordered[:, :-1]).all(1)]
+    within = distances[sets[:, :, None], sets[:, None, :]]  # (sets, 4, 4)
+    return sets[within.isfinite().flatten(1).all(1)]
 
 
 def check_distances(distances: Tensor, least: int) -> None:
@@ -148,7 +111,3 @@ def check_distances(distances: Tensor, least: int) -> None:
             "distances: expected a symmetric matrix of finite numbers, zero on its diagonal and "
             "not negative elsewhere"
         )
-
-
-def _log_sinh(x: Tensor) -> Tensor:
-    return x + torch.log(-torch.expm1(-2 * x)) - math.log(2)

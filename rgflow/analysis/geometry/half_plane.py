@@ -8,13 +8,14 @@ is ``d = 2 R arsinh(sqrt((dx^2 + dz^2) / (4 z z')))``. Two limits follow, each o
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from scipy.optimize import least_squares
+from scipy.optimize import OptimizeResult, least_squares
 from torch import Tensor
 
-from rgflow.analysis.geometry.laws import Fit
+from rgflow.analysis.geometry.laws import HOLDS, Fit, fit_probability
 from rgflow.statistics import Measured
 
 
@@ -59,8 +60,8 @@ class CurvatureRadii(NamedTuple):
 def curvature_radii(boundary: Fit, scale: Fit) -> CurvatureRadii:
     r"""Curvature radius from ``d ~ a ln r + b`` and ``d ~ c n + b'``: ``a / 2`` and ``c / ln 2``.
 
-    Errors of the two fits are taken as independent. In units of the lattice they are to be divided
-    by the distance of neighbours of the same level.
+    Errors of the two fits are taken as independent. They have the unit of the distances; see
+    `HalfPlaneFit.radius_in_cells` for units of the lattice.
 
     Args:
         boundary: Fit of distances at one level against the logarithm of r.
@@ -80,17 +81,32 @@ class HalfPlaneFit(NamedTuple):
         radius: R, in the unit of the distances.
         depth: z of level 0, in lattice spacings; level h stands at ``2^h`` times that.
         offset: What is added to all distances: it stands for an I0 that is not known.
-        chi2: Sum of the squares of the residuals over their errors.
+        radius_in_cells: R over the distance of neighbouring cells of one level, whose centres are
+            ``2 2^h`` sites apart: ``1 / (2 arsinh(1 / depth))``.
+        chi2: Sum of the squares of the residuals over their errors. Where it has a probability of
+            less than 1 percent, errors of all parameters are multiplied by
+            ``sqrt(chi2 / degrees)``.
         degrees: Number of distances less three.
+        probability: That of a chi2 as large as this one or larger, for a law that holds.
+        flat_chi2: chi2 of the best ``offset + sqrt(a^2 r^2 + c^2 n^2)`` for n levels in between, a
+            flat space with as many parameters.
         predicted: Distances of the fit, ``(n,)``.
     """
 
     radius: Measured
     depth: Measured
     offset: Measured
+    radius_in_cells: Measured
     chi2: float
     degrees: int
+    probability: float
+    flat_chi2: float
     predicted: Tensor
+
+    @property
+    def holds(self) -> bool:
+        """Whether the probability is at least 1 percent."""
+        return self.probability >= HOLDS
 
 
 def fit_half_plane(
@@ -121,21 +137,38 @@ def fit_half_plane(
         squared = (r.square() + (z - other).square()) / (4 * z * other)
         return offset + 2 * radius * squared.sqrt().asinh()
 
-    def residuals(parameters: object) -> object:
-        p = torch.as_tensor(parameters, dtype=torch.float64)
-        return ((predicted(p) - distance) / error).numpy()
+    def flat(parameters: Tensor) -> Tensor:
+        along, across, offset = parameters
+        return offset + torch.hypot(along * r, across * (second - first))
 
-    start = [float(distance.max() - distance.min()) / 4 + 1e-3, 0.0, float(distance.min())]
-    solved = least_squares(residuals, start, x_scale="jac", max_nfev=2000)
+    def solved_by(law: Callable[[Tensor], Tensor], start: list[float]) -> OptimizeResult:
+        def residuals(parameters: object) -> object:
+            p = torch.as_tensor(parameters, dtype=torch.float64)
+            return ((law(p) - distance) / error).numpy()
+
+        return least_squares(residuals, start, x_scale="jac", max_nfev=2000)
+
+    least, width = float(distance.min()), float(distance.max() - distance.min()) + 1e-3
+    solved = solved_by(predicted, [width / 4, 0.0, least])
+    straight = solved_by(flat, [width / float(r.max().clamp_min(1)), 1.0, least])
+    chi2, degrees = 2 * float(solved.cost), len(r) - 3
+    probability = fit_probability(chi2, degrees)
     jacobian = torch.from_numpy(solved.jac)
-    spread = torch.linalg.pinv(jacobian.T @ jacobian).diagonal().sqrt().tolist()
+    scale = 1.0 if probability >= HOLDS else math.sqrt(chi2 / degrees)
+    spread = (scale * torch.linalg.pinv(jacobian.T @ jacobian).diagonal().sqrt()).tolist()
     radius, log_depth, offset = solved.x.tolist()
-    depth = math.exp(log_depth)
+    depth = math.exp(max(-200.0, min(200.0, log_depth)))  # one that ran away stays a number
+    in_cells = 1 / (2 * math.asinh(1 / depth))
+    # d ln R_cells / d ln depth
+    growth = 2 * in_cells / math.sqrt(1 + depth**2)
     return HalfPlaneFit(
         Measured(radius, spread[0]),
         Measured(depth, depth * spread[1]),
         Measured(offset, spread[2]),
-        2 * float(solved.cost),
-        len(r) - 3,
+        Measured(in_cells, in_cells * growth * spread[1]),
+        chi2,
+        degrees,
+        probability,
+        2 * float(straight.cost),
         predicted(torch.as_tensor(solved.x)),
     )

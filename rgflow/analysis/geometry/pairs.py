@@ -83,6 +83,8 @@ def separations(cells: BulkCells) -> Tensor:
 class HalfPlane(NamedTuple):
     """Distances of pairs of all levels and their fit by the half plane.
 
+    The boundary has two dimensions, so that it is a half space; any two points lie in a plane.
+
     Attributes:
         pairs: The pairs that were fitted.
         distance: Their distances ``-xi ln I``, ``(n,)``.
@@ -158,7 +160,7 @@ def distance_matrix(
 
 
 def predicted_matrix(fit: HalfPlaneFit, cells: BulkCells, chosen: Tensor) -> Tensor:
-    """Distances of some cells in the half plane of a fit, ``(n, n)``, without its offset."""
+    """Distances of some cells in the half space of a fit, ``(n, n)``, without its offset."""
     z = fit.depth.value * 2.0 ** cells.level[chosen].double()
     r = separations(cells)[chosen][:, chosen]
     squared = (r.square() + (z[:, None] - z[None]).square()) / (4 * z[:, None] * z[None])
@@ -167,6 +169,8 @@ def predicted_matrix(fit: HalfPlaneFit, cells: BulkCells, chosen: Tensor) -> Ten
 
 def slice_cells(cells: BulkCells, row: int = 0) -> Tensor:
     """Cells of all levels that hold pixels of one row: a bulk of one dimension and the scale.
+
+    It is a plane but for the centres of coarser cells, which lie beside the row.
 
     Args:
         cells: The cells.

@@ -7,16 +7,17 @@ import torch
 
 from rgflow.analysis import bulk_distance
 from rgflow.analysis.geometry import (
-    angle_sums,
     chord_length,
     compare_laws,
     curvature_radii,
     embed,
     fit_half_plane,
     fit_line,
+    fit_periodic_line,
     gromov_delta,
     half_plane_distances,
     hyperbolic_radius,
+    periodic_line,
 )
 
 R = 1.7
@@ -79,9 +80,58 @@ def test_flat_distances_prefer_the_line_and_noise_prefers_nothing():
     r = torch.arange(1.0, 9.0)
     laws = compare_laws(r, 0.5 * r + 1, torch.full((8,), 0.05))
     assert laws.preference < -100
+    assert laws.verdict == "line"
     assert laws.linear.slope.value == pytest.approx(0.5)
     noise = torch.randn(8, generator=torch.Generator().manual_seed(0))
-    assert abs(compare_laws(r, noise, torch.full((8,), 1.0)).preference) < 4
+    none = compare_laws(r, noise, torch.full((8,), 1.0))
+    assert abs(none.preference) < 4
+    assert none.verdict == "undecided"
+
+
+def test_on_a_periodic_lattice_both_laws_have_their_image():
+    r = torch.arange(2, 9).double()
+    error = torch.full((7,), 0.02)
+    flat = compare_laws(r, periodic_line(r, 16, 0.7) + 2, error, side=16)
+    assert flat.verdict == "line"
+    assert flat.linear.slope.value == pytest.approx(0.7, abs=1e-6)
+    assert flat.linear.intercept.value == pytest.approx(2, abs=1e-5)
+    assert flat.linear.chi2 < 1e-6
+    # far from n/2 it is a line, and at n/2 it has no slope
+    straight = periodic_line(torch.tensor([1.0, 2.0, 49.9, 50.0]), 100, 0.7).diff()
+    assert float(straight[0]) == pytest.approx(0.7, abs=1e-6)
+    assert abs(float(straight[2])) < 1e-2
+    curved = compare_laws(r, 4 * chord_length(r, 16).log() + 1, error, side=16)
+    assert curved.verdict == "logarithm"
+    assert curved.logarithmic.slope.value == pytest.approx(4, abs=1e-6)
+    # a law between both, and too few points
+    between = (4 * chord_length(r, 16).log() + periodic_line(r, 16, 0.7)) / 2
+    assert compare_laws(r, between, error / 10, side=16).verdict == "neither"
+    assert compare_laws(r, between, 100 * error, side=16).verdict == "undecided"
+    few = compare_laws(r[:3], periodic_line(r, 8, 0.7)[:3], error[:3], side=8)
+    assert few.logarithmic.degrees == 1
+    assert few.verdict == "undecided"
+
+
+def test_errors_of_a_fit_that_does_not_hold_are_scaled():
+    x, y = torch.arange(5.0), torch.tensor([0.0, 1.0, 4.0, 9.0, 16.0])
+    bad, good = fit_line(x, y, torch.full((5,), 0.1)), fit_line(x, x, torch.full((5,), 0.1))
+    assert good.holds
+    assert not bad.holds
+    assert bad.slope.error == pytest.approx(good.slope.error * (bad.chi2 / 3) ** 0.5)
+    # so that they do not depend on the errors that were given
+    assert fit_line(x, y, torch.full((5,), 0.01)).slope.error == pytest.approx(bad.slope.error)
+
+
+def test_errors_of_a_periodic_line_are_the_scatter_of_its_slopes():
+    r = torch.arange(2, 9).double()
+    generator = torch.Generator().manual_seed(0)
+    noise = 0.1 * torch.randn(200, 7, generator=generator, dtype=torch.float64)
+    truth = periodic_line(r, 16, 0.7)
+    fits = [fit_periodic_line(r, 16, truth + one, torch.full((7,), 0.1)) for one in noise]
+    slopes = torch.tensor([fit.slope.value for fit in fits])
+    assert abs(slopes.mean() - 0.7) < 4 * slopes.std() / 200**0.5
+    assert slopes.std() / fits[0].slope.error == pytest.approx(1, abs=0.15)
+    assert torch.tensor([f.chi2 for f in fits]).mean() == pytest.approx(5, abs=0.7)
 
 
 def test_errors_of_a_fit_are_the_scatter_of_its_slopes():
@@ -138,19 +188,6 @@ def test_random_sets_of_four_find_nearly_the_largest_delta():
     assert drawn.mean == pytest.approx(all_sets.mean, rel=0.1)
 
 
-def test_angle_sums_are_those_of_the_area():
-    flat = torch.tensor([[0.0, 3, 4], [3, 0, 5], [4, 5, 0]])
-    one = torch.tensor([[0, 1, 2]])
-    assert angle_sums(flat, one).item() == pytest.approx(math.pi)
-    assert angle_sums(flat, one, 1e4).item() == pytest.approx(math.pi - 6 / 1e8, abs=1e-9)
-    angle = 0.6  # of an equilateral triangle, for which cosh(side / 2 R) = 1 / (2 sin(angle / 2))
-    side = 2 * R * math.acosh(0.5 / math.sin(angle / 2))
-    equilateral = torch.full((3, 3), side, dtype=torch.float64).fill_diagonal_(0)
-    assert angle_sums(equilateral, one, R).item() == pytest.approx(3 * angle)
-    huge = torch.full((3, 3), 2000.0, dtype=torch.float64).fill_diagonal_(0)
-    assert angle_sums(huge, one, 1.0).item() == pytest.approx(0, abs=1e-6)
-
-
 def test_the_radius_is_found_from_the_distances(hyperbolic, flat):
     assert hyperbolic_radius(hyperbolic) == pytest.approx(R, rel=1e-4)
     assert hyperbolic_radius(flat) > 20 * float(flat.max())
@@ -165,6 +202,15 @@ def test_embeddings_reproduce_the_distances_of_their_own_plane(hyperbolic, flat)
     fitted = embed(hyperbolic)
     assert fitted.radius == pytest.approx(R, rel=1e-3)
     assert (fitted.points.norm(dim=1) < 1).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_plane_of_free_radius_never_fits_worse_than_the_flat_one(seed):
+    generator = torch.Generator().manual_seed(seed)
+    points = torch.rand(12, 2, generator=generator, dtype=torch.float64)
+    noise = torch.rand(12, 12, generator=generator, dtype=torch.float64)
+    noisy = _cdist(points) * (0.5 + (noise + noise.T) / 2)
+    assert embed(noisy).stress <= embed(noisy, math.inf).stress * 1.001
 
 
 def test_an_embedding_fills_in_what_is_not_known(hyperbolic):
@@ -186,7 +232,30 @@ def test_the_half_plane_is_fitted_over_all_levels():
     assert fit.depth.value == pytest.approx(0.8, rel=1e-6)
     assert fit.offset.value == pytest.approx(0.3, rel=1e-5)
     assert fit.chi2 < 1e-6
+    assert fit.holds
+    assert fit.flat_chi2 > 1000
     assert torch.allclose(fit.predicted, d[i, j])
+    # neighbours of one level are 2 2^h sites apart
+    neighbours = half_plane_distances(torch.tensor([0.0, 2.0]), torch.full((2,), 0.8), R)[0, 1]
+    assert fit.radius_in_cells.value == pytest.approx(R / float(neighbours), rel=1e-5)
+    step = 1e-4
+    growth = [1 / (2 * math.asinh(1 / (0.8 + s))) for s in (-step, step)]
+    assert fit.radius_in_cells.error == pytest.approx(
+        fit.depth.error * (growth[1] - growth[0]) / (2 * step), rel=1e-4
+    )
+
+
+def test_a_flat_space_is_not_fitted_by_the_half_plane_for_more_than_its_errors():
+    levels = torch.arange(4).repeat_interleave(4).double()
+    x = (2**levels) * torch.tensor([0.0, 1, 2, 5]).repeat(4)
+    i, j = torch.triu_indices(16, 16, 1)
+    r = (x[i] - x[j]).abs()
+    d = 1 + torch.hypot(r / 4, 0.7 * (levels[i] - levels[j]))
+    fit = fit_half_plane(r, levels[i], levels[j], d, torch.full((120,), 0.01))
+    assert fit.flat_chi2 < 1e-6
+    assert not fit.holds
+    other = fit_half_plane(r, levels[i], levels[j], d, torch.full((120,), 0.02))
+    assert other.radius.error == pytest.approx(fit.radius.error, rel=1e-3)  # both are scaled
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,12 @@
 """Laws of distance in their windows, and the half plane, on informations that are known."""
 
-import math
+import functools
 
 import pytest
 import torch
 
 from rgflow.analysis.geometry import (
     boundary_laws,
-    boundary_window,
     bulk_cells,
     distance_matrix,
     exact_bulk_information,
@@ -18,14 +17,12 @@ from rgflow.analysis.geometry import (
     massless_spectrum,
     orbit_pairs,
     predicted_matrix,
-    radius_per_level,
     scale_law,
     separations,
     slice_cells,
 )
 
 SIDE = 32
-STEPS = [2, 4, 8, 16, 32]
 
 
 def with_errors(bulk, relative):
@@ -36,11 +33,20 @@ def with_errors(bulk, relative):
     return bulk._replace(means=means._replace(error=relative * means.information, drawn=drawn))
 
 
+@functools.cache
+def exact(side, m2):
+    """Haar levels, the last of which is one cell, of a free field."""
+    flow = haar_flow(side, levels=side.bit_length() - 1)
+    covariance = latent_covariance(flow, massless_spectrum(side, m2))
+    cells = bulk_cells(flow.hierarchy)
+    return exact_bulk_information(
+        cells, covariance, [2 << h for h in range(flow.hierarchy.levels)]
+    )
+
+
 @pytest.fixture(scope="module")
 def massless():
-    flow = haar_flow(SIDE, levels=5)  # the last of which is one cell
-    covariance = latent_covariance(flow, massless_spectrum(SIDE))
-    return with_errors(exact_bulk_information(bulk_cells(flow.hierarchy), covariance, STEPS), 0.02)
+    return with_errors(exact(SIDE, 0.0), 0.02)
 
 
 @pytest.fixture(scope="module")
@@ -58,27 +64,36 @@ def hyperbolic():
     return with_errors(bulk._replace(means=bulk.means._replace(information=information)), 0.01)
 
 
-def test_the_window_is_known_beforehand():
-    assert boundary_window(64, 32) == slice(1, 16)
-    assert boundary_window(64, 7) == slice(1, 7)  # the rest is not significant
-    assert boundary_window(16, 8) == slice(1, 4)
-    assert boundary_window(8, 4) == slice(1, 4)  # three points at least
-    assert boundary_window(8, 3) is None
-    assert boundary_window(4, 2) is None
-
-
-def test_laws_are_fitted_in_the_window_only(massless):
-    laws = boundary_laws(massless, 0)
-    assert (laws.cells, laws.window) == (16, (2, 4))
+@pytest.mark.parametrize("relative", [0.02, 0.1])
+def test_the_massless_field_has_the_logarithm(relative):
+    laws = boundary_laws(with_errors(exact(SIDE, 0.0), relative), 0)
+    assert (laws.cells, laws.window) == (16, (2, 8))
     assert laws.step.tolist() == list(range(1, 9))
-    assert laws.plain.logarithmic.degrees == 1
-    assert laws.plain.preference > 50
-    # with chords the slope is closer to that of the infinite lattice, -4 d ln I / d ln r
-    assert laws.chord.logarithmic.chi2 < laws.plain.logarithmic.chi2
+    assert laws.laws.logarithmic.degrees == 5
+    assert laws.laws.logarithmic.chi2 < 15
+    assert laws.laws.linear.chi2 > 200
+    assert laws.laws.verdict == "logarithm"
+
+
+@pytest.mark.parametrize("relative", [0.02, 0.1, 0.3])
+@pytest.mark.parametrize("m2", [0.04, 0.25, 1.0])  # correlation lengths of 5, 2 and 1 sites
+@pytest.mark.parametrize("side", [16, 32])
+def test_a_gap_is_never_taken_for_the_logarithm(side, m2, relative):
+    bulk = with_errors(exact(side, m2), relative)
+    for level in (0, 1):
+        laws = boundary_laws(bulk, level).laws
+        assert laws is None or laws.verdict != "logarithm"
+    if (side, m2) == (32, 1.0):
+        assert boundary_laws(bulk, 0).laws.preference < -1000  # the line is much closer
+
+
+def test_eight_cells_decide_nothing(massless):
     small = boundary_laws(massless, 1)
     assert (small.cells, small.window) == (8, (2, 4))
+    assert small.laws.preference > 50
+    assert small.laws.verdict == "undecided"
     none = boundary_laws(massless, 2)
-    assert (none.cells, none.window, none.plain, none.chord) == (4, None, None, None)
+    assert (none.cells, none.window, none.laws) == (4, None, None)
 
 
 def test_weak_informations_have_no_law(massless):
@@ -89,7 +104,7 @@ def test_weak_informations_have_no_law(massless):
     laws = boundary_laws(massless._replace(means=means._replace(drawn=drawn)), 0)
     assert laws.step.tolist() == [1, 2]
     assert laws.window is None
-    assert laws.plain is None
+    assert laws.laws is None
 
 
 def test_the_law_along_the_scale_leaves_out_the_nearest_level(massless, hyperbolic):
@@ -98,10 +113,16 @@ def test_the_law_along_the_scale_leaves_out_the_nearest_level(massless, hyperbol
     assert law.window == (2, 4)
     assert law.fit.degrees == 1
     assert scale_law(massless, 1).window == (1, 3)
-    per_level = radius_per_level(law)
-    assert float(per_level[-1]) == pytest.approx(
-        float(law.distance.distance.diff()[-1]) / math.log(2)
-    )
+    # informations that fall by the same factor from level to level
+    cells, means = massless.cells, massless.means
+    known = massless.orbits >= 0
+    information = torch.zeros_like(means.information)
+    apart = (cells.level[:, None] - cells.level[None]).abs().double()
+    information[massless.orbits[known]] = (-0.5 - 0.9 * apart[known]).exp()
+    even = with_errors(massless._replace(means=means._replace(information=information)), 0.02)
+    line = scale_law(even, 0).fit
+    assert line.slope.value == pytest.approx(0.9, abs=1e-6)
+    assert line.intercept.value == pytest.approx(0.5, abs=1e-6)
     assert scale_law(hyperbolic, 0).window is None  # two levels are no line
 
 
