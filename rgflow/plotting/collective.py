@@ -42,7 +42,7 @@ def magnetization_scan_figure(values: Tensor, mean: Curve, amplitude: Curve) -> 
 def collective_figure(
     values: Tensor,
     amplitude: Curve,
-    phase: Tensor,
+    phase: Curve,
     winding: tuple[Curve, Curve],
     plane: tuple[Tensor, Tensor, Tensor],
 ) -> Figure:
@@ -51,7 +51,7 @@ def collective_figure(
     Args:
         values: Steps along the latent directions, ``(K,)``.
         amplitude: ``|m|`` along the first direction.
-        phase: Phase of m along the first direction, ``(K,)``.
+        phase: Phase of m along the first direction; NaN where it is not known.
         winding: Winding numbers along both axes of the lattice, along the first direction.
         plane: Steps along both directions ``(P,)``, and amplitude and phase ``(P, P)`` there,
             with the first direction along the columns.
@@ -60,7 +60,7 @@ def collective_figure(
     _draw(axes[0, 0], values, amplitude)
     axes[0, 0].set(ylabel="amplitude |m|")
     axes[0, 0].set_ylim(0, 1.1 * float((amplitude.value + amplitude.error).max()))
-    axes[0, 1].plot(values.numpy(), phase.numpy(), "o", markersize=4)
+    _draw(axes[0, 1], values, phase, linestyle="none")
     axes[0, 1].set(ylabel="phase of m", ylim=(-3.4, 3.4))
     axes[0, 1].set_yticks([-torch.pi, 0, torch.pi], labels=["-π", "0", "π"])
     for curve, name, shift in zip(winding, ("down", "right"), (-0.03, 0.03), strict=True):
@@ -79,17 +79,21 @@ def collective_figure(
         size.numpy(), origin="lower", extent=(*ends, *ends), cmap="viridis", vmin=0
     )
     figure.colorbar(picture, ax=axes[1, 0], label="amplitude |m|", shrink=0.85)
-    colours = phase_colours(angle[None], torch.ones_like(angle)[None])[0]
+    known = angle.isfinite()  # black elsewhere
+    colours = phase_colours(angle.nan_to_num()[None], known.double()[None])[0]
     axes[1, 1].imshow(colours.permute(1, 2, 0).numpy(), origin="lower", extent=(*ends, *ends))
-    axes[1, 1].set_title("phase of m", fontsize=9)
+    axes[1, 1].set_title("phase of m (black: not coherent)", fontsize=9)
     for axis in axes[1, :2]:
         axis.set(xlabel="first collective latent", ylabel="second collective latent")
     draw_phase_wheel(axes[1, 2])
     return figure
 
 
-def _draw(axis: Axes, values: Tensor, curve: Curve, label: str = "") -> None:
-    style = {"marker": "o", "markersize": 3, "linewidth": 1, "capsize": 2, "label": label or None}
+def _draw(
+    axis: Axes, values: Tensor, curve: Curve, label: str | None = None, linestyle: str = "-"
+) -> None:
+    style = {"marker": "o", "markersize": 3, "linewidth": 1, "capsize": 2}
+    style |= {"label": label, "linestyle": linestyle}
     axis.errorbar(values.numpy(), curve.value.numpy(), curve.error.numpy(), **style)
     axis.grid(alpha=0.3)
 

@@ -18,6 +18,7 @@ from rgflow.statistics.information import latent_mutual_information
 from rgflow.statistics.information.normal_scores import normal_scores
 
 SAMPLES = 16_000  # of a pair, over translations
+BLOCKS = 16
 _NAMES = {
     "gaussian_copula": "Gaussian copula",
     "nearest_neighbours": "nearest neighbours",
@@ -34,11 +35,12 @@ def checks(bulks: Bulks) -> Findings:
     text = [
         "The copula knows of linear dependence of normal scores only. Three pairs of cells are "
         "therefore looked at with estimators that assume no form of the law: k = 20 nearest "
-        "neighbours (fewer for less than 640 samples), and a neural lower bound. They see the "
-        "leading canonical variables of both cells, one number each. The last column is the "
+        "neighbours (fewer for less than 1280 samples), and a neural lower bound. They see the "
+        "leading canonical variables of both cells, one number each, whose directions come from "
+        "one half of the states and whose informations from the other. The last column is the "
         "copula of the sizes |z| of all components, which may depend on one another where values "
-        "do not. Samples of equal pairs "
-        "over translations are put together, and errors come from whole chains.",
+        "do not. Samples of equal pairs over translations are put together, and errors come from "
+        f"{BLOCKS} blocks of chains or of long pieces of them.",
     ]
     if not len(pairs.orbit):
         text.append("No pair of cells has an information of 4 standard errors or more.")
@@ -48,6 +50,8 @@ def checks(bulks: Bulks) -> Findings:
         [int(order[0]), int(order[len(order) // 2]), int(order[-1])]
     )  # each of them once
     names = ["strongest", "middle", "weakest significant"]
+    if len(chosen) == 2:
+        names.pop(1)
     tasks = list(zip(names, chosen, strict=False))
     rows, report = [], []
     for name, k in progress(tasks, "pairs of cells"):
@@ -94,15 +98,16 @@ def _estimates(bulks: Bulks, one: OrbitPairs) -> tuple[str, dict[str, Any]]:
     by_cell = bulk.cells.of(source.latents)  # (N, n, d)
     states = setting.count(SAMPLES // len(i), least=20 * bulks.chains)
     keep = max(1, len(by_cell) // max(1, states))
-    chains = bulks.chains // 2 * 2  # the critics need an even number
-    by_cell = by_cell.unflatten(0, (bulks.chains, -1))[:chains, ::keep].flatten(0, 1)
+    by_cell = by_cell.unflatten(0, (bulks.chains, -1))[:, ::keep].flatten(0, 1)
+    # both halves are to have blocks of one size
+    by_cell = by_cell[: len(by_cell) // (2 * BLOCKS) * 2 * BLOCKS]
     a, b = (_alike(by_cell[:, at]) for at in (i, j))  # (samples pairs, d)
     first, second = _leading(a, b)
     special = {
         "neural_bound": {"steps": setting.count(600, least=20)},
-        "nearest_neighbours": {"k": min(20, len(a) // 32)},
+        "nearest_neighbours": {"k": max(1, min(20, len(a) // 64))},
     }
-    settings = {"blocks": chains, "seed": setting.seed}
+    settings = {"blocks": BLOCKS, "seed": setting.seed}
     found = {}
     for name, what in _KINDS:
         x, y = {"leading variables": (first, second), "all sizes": (a.abs(), b.abs())}.get(
@@ -122,11 +127,20 @@ def _alike(x: Tensor) -> Tensor:
 
 
 def _leading(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """The first canonical variables of two vectors, ``(N,)`` each."""
-    roots = [torch.linalg.cholesky(x.T @ x / len(x)) for x in (a, b)]
+    """The first canonical variables of two vectors, ``(N / 2,)`` each.
+
+    They are found in the first half of the samples and taken of the second: those of one and the
+    same samples would be correlated also where the vectors are independent.
+    """
+    half = len(a) // 2
+    fitted = [x[:half] for x in (a, b)]
+    roots = [torch.linalg.cholesky(x.T @ x / half) for x in fitted]
     white = [
         torch.linalg.solve_triangular(root, x.T, upper=False)
-        for root, x in zip(roots, (a, b), strict=True)
+        for root, x in zip(roots, fitted, strict=True)
     ]
-    left, _, right = torch.linalg.svd(white[0] @ white[1].T / len(a))
-    return left[:, 0] @ white[0], right[0] @ white[1]
+    left, _, right = torch.linalg.svd(white[0] @ white[1].T / half)
+    return tuple(
+        x[half:] @ torch.linalg.solve_triangular(root.T, direction[:, None], upper=True)[:, 0]
+        for x, root, direction in zip((a, b), roots, (left[:, 0], right[0]), strict=True)
+    )

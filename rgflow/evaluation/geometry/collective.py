@@ -19,6 +19,7 @@ from rgflow.runtime.json_text import plain
 
 LINE = tuple(0.5 * k for k in range(-8, 9))
 PLANE = tuple(0.75 * k for k in range(-4, 5))
+COHERENT = 0.5
 STRIP = (-4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0)
 
 
@@ -44,8 +45,9 @@ def collective(bulks: Bulks) -> Findings:
     if is_complex:
         text += [
             "The mean field of the lattice is m = |m| exp(i phase). The winding number says how "
-            "often the phase turns around the periodic lattice. A sign change of one collective "
-            "latent is a jump of the phase by pi; two of them together drive the phase all around."
+            "often the phase turns around the periodic lattice. Coherence is |mean of exp(i "
+            f"phase)| over draws; phases of a coherence below {COHERENT} say nothing and are left "
+            "out."
         ]
         steps = torch.tensor(PLANE, dtype=torch.float64)
         grid = torch.cartesian_prod(steps, steps).flip(1)  # the first direction is the faster one
@@ -55,9 +57,9 @@ def collective(bulks: Bulks) -> Findings:
         figure = collective_figure(
             values,
             amplitude,
-            line.phase,
+            Curve(_coherent(line), line.phase_error),
             (windings[0], windings[1]),
-            (steps, plane.amplitude.view(shape), plane.phase.view(shape)),
+            (steps, plane.amplitude.view(shape), _coherent(plane).view(shape)),
         )
         caption = "Above: along the first collective latent. Below: over the plane of both."
         report |= {"plane_values": PLANE, "plane": plain(plane)}
@@ -77,6 +79,11 @@ def _along(directions: Tensor, steps: Tensor) -> Tensor:
     return torch.einsum("pk,kcij->pcij", steps.to(directions), directions)
 
 
+def _coherent(mode: CollectiveMode) -> Tensor:
+    """Phases, NaN where the draws do not agree on one."""
+    return torch.where(mode.coherence >= COHERENT, mode.phase, torch.nan)
+
+
 def _table(line: CollectiveMode, is_complex: bool) -> Table:
     rows = []
     for i in range(0, len(LINE), 4):
@@ -86,7 +93,9 @@ def _table(line: CollectiveMode, is_complex: bool) -> Table:
         ]
         if is_complex:
             row += [
-                f"{float(line.phase[i]):+.2f}",
+                shown(float(line.phase[i]), float(line.phase_error[i]))
+                if line.coherence[i] >= COHERENT
+                else "-",
                 f"{float(line.coherence[i]):.2f}",
                 *(
                     shown(float(line.winding[i, a]), float(line.winding_error[i, a]))
@@ -99,7 +108,7 @@ def _table(line: CollectiveMode, is_complex: bool) -> Table:
         rows.append(row)
     more = ["phase", "coherence", "winding, down", "winding, right", "vortices per site"]
     columns = ["latent", "|m|", *(more if is_complex else ["m"])]
-    caption = "Along the first collective latent; coherence is |mean of exp(i phase)| over draws."
+    caption = "Along the first collective latent."
     return Table(caption if is_complex else "Along the collective latent.", columns, rows)
 
 

@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 
 from rgflow.analysis.geometry import (
     BoundaryLaws,
+    BulkInformation,
     CurvatureRadii,
     Fit,
     ScaleLaw,
+    along_boundary,
     boundary_laws,
+    chord_length,
     curvature_radii,
-    radius_per_level,
+    periodic_line,
     scale_law,
 )
-from rgflow.evaluation.geometry.bulks import Bulks, Source
+from rgflow.analysis.geometry.laws import LEAST_DEGREES
+from rgflow.evaluation.geometry.bulks import EXACT, HAAR, Bulks
 from rgflow.evaluation.study.setting import Findings
 from rgflow.evaluation.summary import shown
-from rgflow.plotting.bulk import Line, Points, laws_figure
+from rgflow.plotting.laws import FittedLaw, LevelDistances, ScaleDistances, laws_figure
 from rgflow.plotting.page import Section, Table
 from rgflow.runtime.json_text import plain
 
 UNIT = "-ln I, xi = 1"
+TEXT = [
+    "Distances are d = -xi ln(I / I_0) with xi = 1 and I_0 = 1 nat; I_0 only shifts them. In "
+    "hyperbolic space they grow along the boundary like d = a ln r + b, in flat space like "
+    "d = a r + b. The lattice is periodic, and correlations, whose squares informations are, add "
+    "up over both ways around n cells: the logarithm is that of the chord n/pi sin(pi r/n), and "
+    "the line is -2 ln(exp(-a r/2) + exp(-a (n - r)/2)) + b.",
+    "Both are fitted from r = 2 cells on, as neighbours touch, up to n/2. The window ends earlier "
+    "before the first information of less than 4 standard errors, so that its end depends on the "
+    "data. Along the scale it begins at the second coarser level where that leaves three levels, "
+    "and otherwise at the first one, which touches.",
+    "A law holds if its chi2 has a probability of at least 1 percent. A law is preferred if it "
+    "holds and the chi2 of the other one is larger by 10 or more; where both fail, or where there "
+    "are fewer than two degrees of freedom, nothing is preferred. A * marks fits that do not "
+    "hold: their errors are multiplied by sqrt(chi2 / degrees).",
+]
 
 
 class SourceLaws(NamedTuple):
@@ -34,55 +51,77 @@ class SourceLaws(NamedTuple):
     Attributes:
         boundary: Laws of each level with two cells aside or more.
         scale: The law along the scale.
-        radii: Curvature radii from both, with the plain r and with chords; empty where one of
-            them has no fit.
+        radii: Curvature radii from both; None where one of them has no fit.
     """
 
     boundary: list[BoundaryLaws]
     scale: ScaleLaw
-    radii: dict[str, CurvatureRadii]
+    radii: CurvatureRadii | None
 
 
-def source_laws(source: Source) -> SourceLaws:
-    """All laws of one source; the radii are those of level 0."""
-    bulk = source.bulk
+def source_laws(bulk: BulkInformation) -> SourceLaws:
+    """All laws of one bulk; the radii are those of level 0."""
     levels = int(bulk.cells.level.max()) + 1
     boundary = [boundary_laws(bulk, h) for h in range(levels) if bulk.cells.per_side(h) > 1]
     scale = scale_law(bulk, 0)
-    radii = {}
-    if boundary[0].plain and scale.fit:
-        radii = {
-            name: curvature_radii(both.logarithmic, scale.fit)
-            for name, both in (("r", boundary[0].plain), ("chord", boundary[0].chord))
-        }
+    radii = None
+    if boundary[0].laws and scale.fit:
+        radii = curvature_radii(boundary[0].laws.logarithmic, scale.fit)
     return SourceLaws(boundary, scale, radii)
 
 
 def laws(bulks: Bulks) -> Findings:
     """Fits of both laws along the boundary, and of the law along the scale."""
-    found = {name: source_laws(source) for name, source in bulks.sources.items()}
-    text = [
-        "Distances are d = -xi ln(I / I_0) with xi = 1 and I_0 = 1 nat; I_0 only shifts them. In "
-        "hyperbolic space they grow like d = a ln r + b along the boundary, in flat space like "
-        "d = a r + b.",
-        "The window was fixed before any fit: r = 2 to n/4 cells of a level with n cells aside, "
-        "but at least r = 2, 3, 4, up to the first information of less than 4 standard errors; "
-        "along the scale from the second coarser level on, where that leaves three levels, and "
-        "from the first one otherwise. Neighbours (r = 1) touch, and so do a cell and the "
-        "one that holds it. Beyond n/4 the two ways around the periodic lattice matter: there the "
-        "fit with chords n/pi sin(pi r/n) in place of r says more than that with the plain r.",
-        "chi2 is to be compared with the degrees of freedom: a law holds where they are about "
-        "equal. Preference is the difference of Akaike's criterion, line less logarithm: above 10 "
-        "the line is ruled out in favour of the logarithm, below -10 the logarithm is. It says "
-        "which of both is better, and not that either holds.",
-    ]
-    tables = [_boundary_table(found), _scale_table(found)]
+    found = {name: source_laws(source.bulk) for name, source in bulks.sources.items()}
+    report: dict[str, Any] = {"warnings": bulks.warnings}
+    text = [*bulks.warnings, *TEXT]
+    if bulks.exact is not None:
+        found[EXACT] = source_laws(bulks.exact)
+        off = _largest_pull(found[HAAR].boundary[0], bulks.exact)
+        report["largest_pull_of_distances"] = off
+        if off is not None:
+            text.append(
+                "This field is Gaussian: the distances behind Haar levels are known, and their "
+                f"laws stand below as '{EXACT}', with the errors of the measured ones. Measured "
+                f"distances of level 0 are off by {off:.1f} standard errors at most."
+            )
+    text += [f"{name}: {_in_words(one.boundary[0])}" for name, one in found.items()]
     figure = laws_figure({name: _drawn(one) for name, one in found.items()}, UNIT)
     picture = bulks.setting.picture(
-        figure, "laws.png", "Distances and fits at level 0; fits are drawn in their window."
+        figure, "laws.png", "Distances and fits, which are drawn in their windows."
     )
-    report = {name: _report(one) for name, one in found.items()}
+    tables = [_boundary_table(found), _scale_table(found)]
+    report |= {name: plain(one) for name, one in found.items()}
     return Findings(Section("Laws of distance", text, tables, [picture]), report)
+
+
+def _largest_pull(law: BoundaryLaws, exact: BulkInformation) -> float | None:
+    known = along_boundary(exact, law.level).distance().distance[: len(law.step)]
+    pulls = (law.distance.distance - known) / law.distance.error
+    return float(pulls.abs().max()) if len(pulls) else None
+
+
+def _in_words(law: BoundaryLaws) -> str:
+    """What the fits of one level decide, in one sentence."""
+    where = f"level {law.level}, {law.cells} cells aside"
+    if law.laws is None or law.window is None:
+        count = len(law.step)
+        return f"{where}: {count} resolved distances are too few for a law, nothing is decided."
+    log, line = law.laws.logarithmic, law.laws.linear
+    both = f"chi2 {log.chi2:.1f} of the logarithm, {line.chi2:.1f} of the line"
+    both = f"{both}, {log.degrees} degrees of freedom"
+    if log.degrees < LEAST_DEGREES:
+        return (
+            f"{where}: three distances cannot tell both laws apart, nothing is decided ({both})."
+        )
+    last = law.window[1]
+    return {
+        "logarithm": f"{where}: the logarithm is preferred up to r = {last} cells ({both}); a "
+        "correlation length of about that size or more is not excluded.",
+        "line": f"{where}: the line of flat space is preferred ({both}).",
+        "neither": f"{where}: neither law holds, nothing is decided ({both}).",
+        "undecided": f"{where}: the data do not tell both laws apart ({both}).",
+    }[law.laws.verdict]
 
 
 def _boundary_table(found: dict[str, SourceLaws]) -> Table:
@@ -91,26 +130,17 @@ def _boundary_table(found: dict[str, SourceLaws]) -> Table:
         for law in one.boundary:
             if law.cells < 8:
                 continue
-            if law.window is None:
+            if law.laws is None or law.window is None:
                 known = f"none: {len(law.step)} of r = 1 to {law.cells // 2} are significant"
                 rows.append([name, str(law.level), known, *[""] * 6])
                 continue
-            for kind, both in (("r", law.plain), ("chord", law.chord)):
-                rows.append(
-                    [
-                        name,
-                        str(law.level),
-                        f"{law.window[0]} to {law.window[1]} of {law.cells}",
-                        kind,
-                        shown(*both.logarithmic.slope[:2]),
-                        _chi2(both.logarithmic),
-                        shown(*both.linear.slope[:2]),
-                        _chi2(both.linear),
-                        f"{both.preference:+.1f}",
-                    ]
-                )
-    columns = ["", "level", "r in cells", "against", "a of ln r", "chi2 / degrees"]
-    columns += ["a of r", "chi2 / degrees", "preference"]
+            log, line = law.laws.logarithmic, law.laws.linear
+            window = f"{law.window[0]} to {law.window[1]} of {law.cells}"
+            fits = [_slope(log), _chi2(log), _slope(line), _chi2(line)]
+            last = [f"{law.laws.preference:+.1f}", law.laws.verdict]
+            rows.append([name, str(law.level), window, *fits, *last])
+    columns = ["", "level", "r in cells", "a of the logarithm", "chi2 / degrees"]
+    columns += ["a of the line", "chi2 / degrees", "difference", "preferred"]
     return Table("Along the boundary, at levels of 8 cells aside or more.", columns, rows)
 
 
@@ -118,60 +148,55 @@ def _scale_table(found: dict[str, SourceLaws]) -> Table:
     rows = []
     for name, one in found.items():
         fit, window = one.scale.fit, one.scale.window
-        per_level = ", ".join(f"{float(r):.2f}" for r in radius_per_level(one.scale))
-        row = [name, "none", "-", "-", per_level or "-"]
+        row = [name, *["-"] * 6]
         if fit is not None and window is not None:
-            row[1:4] = [f"{window[0]} to {window[1]}", shown(*fit.slope[:2]), _chi2(fit)]
-        radii = list(one.radii.values())
-        row += [shown(*both.along_boundary[:2]) for both in radii] or ["-", "-"]
-        row.append(shown(*radii[0].along_scale[:2]) if radii else "-")
-        row += [shown(*both.ratio[:2]) for both in radii] or ["-", "-"]
+            row[1:4] = [f"{window[0]} to {window[1]}", _slope(fit), _chi2(fit)]
+        if one.radii is not None:
+            row[4:] = [shown(*radius[:2]) for radius in one.radii]
         rows.append(row)
-    columns = ["", "levels n", "c", "chi2 / degrees", "R from level to level"]
-    columns += ["R along boundary, r", "R, chord", "R along scale", "ratio, r", "ratio, chord"]
+    columns = ["", "levels n", "c", "chi2 / degrees"]
+    columns += ["R along boundary", "R along scale", "ratio"]
     caption = (
-        "Along the scale from level 0: d = c n + b for n levels. The curvature radius is a/2 "
-        "along the boundary (level 0) and c / ln 2 along the scale; it is one number in the half "
-        "plane."
+        "Along the scale from level 0: d = c n + b for n levels. The curvature radius, in the "
+        "unit of the distances, is a/2 along the boundary (level 0) and c / ln 2 along the scale: "
+        "one number in a hyperbolic space, and none at all where the logarithm does not hold."
     )
     return Table(caption, columns, rows)
+
+
+def _slope(fit: Fit) -> str:
+    return shown(*fit.slope[:2]) + ("" if fit.holds else " *")
 
 
 def _chi2(fit: Fit) -> str:
     return f"{fit.chi2:.1f} / {fit.degrees}"
 
 
-def _drawn(
-    one: SourceLaws,
-) -> tuple[dict[int, Points], Sequence[Line], Points, Sequence[Line]]:
-    boundary = {law.level: _points(law.step, law) for law in one.boundary}
-    lines = []
-    first = one.boundary[0]
-    if first.plain:
-        r = torch.linspace(*first.window, 50, dtype=torch.float64)
-        log, line = first.plain.logarithmic, first.plain.linear
-        lines = [
-            Line(r, log.slope.value * r.log() + log.intercept.value, f"log, {_chi2(log)}"),
-            Line(r, line.slope.value * r + line.intercept.value, f"line, {_chi2(line)}"),
-        ]
-    fit = one.scale.fit
-    scale_lines = []
-    if fit is not None and one.scale.window is not None:
-        levels = torch.arange(one.scale.window[0], one.scale.window[1] + 1)
-        scale_lines = [Line(levels, fit.predicted, f"c n + b, {_chi2(fit)}")]
-    return boundary, lines, _points(one.scale.step, one.scale), scale_lines
+def _drawn(one: SourceLaws) -> tuple[list[LevelDistances], ScaleDistances]:
+    levels = []
+    for law in one.boundary:
+        chord = chord_length(law.step.double(), law.cells)
+        values = law.distance.distance, law.distance.error
+        levels.append(LevelDistances(law.level, law.step, chord, *values, _fitted(law)))
+    scale, fit = one.scale, None
+    if scale.fit is not None and scale.window is not None:
+        steps = torch.arange(scale.window[0], scale.window[1] + 1)
+        fit = FittedLaw(f"c n + b, {_chi2(scale.fit)}", steps, steps, scale.fit.predicted)
+    return levels, ScaleDistances(scale.step, scale.distance.distance, scale.distance.error, fit)
 
 
-def _points(step: torch.Tensor, law: BoundaryLaws | ScaleLaw) -> Points:
-    return Points(step, law.distance.distance, law.distance.error)
-
-
-def _report(one: SourceLaws) -> dict[str, Any]:
-    report = plain(one)
-    report["radius_per_level"] = radius_per_level(one.scale).tolist()
-    for law in report["boundary"]:
-        for kind in ("plain", "chord"):
-            if law[kind]:
-                # so much more probable are the data under the logarithm
-                law[kind]["likelihood_ratio_log10"] = law[kind]["preference"] / (2 * math.log(10))
-    return report
+def _fitted(law: BoundaryLaws) -> list[FittedLaw]:
+    """Curves of the logarithm and of the line in their window."""
+    if law.laws is None or law.window is None:
+        return []
+    log, line = law.laws.logarithmic, law.laws.linear
+    r = torch.linspace(*law.window, 60, dtype=torch.float64)
+    chord = chord_length(r, law.cells)
+    curves = (
+        ("log", log, log.slope.value * chord.log()),
+        ("line", line, periodic_line(r, law.cells, line.slope.value)),
+    )
+    return [
+        FittedLaw(f"{name}, {_chi2(fit)}", r, chord, values + fit.intercept.value)
+        for name, fit, values in curves
+    ]

@@ -1,4 +1,4 @@
-"""What the distances of one bulk look like: a half plane, a disk, triangles, Gromov's delta."""
+"""What the distances of one bulk look like: a half space, a disk, Gromov's delta."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from rgflow.analysis.geometry import (
     BulkInformation,
     Embedding,
     HalfPlane,
-    angle_sums,
     distance_matrix,
     embed,
     gromov_delta,
     half_plane,
+    known_fours,
     predicted_matrix,
     slice_cells,
 )
 
-DRAWS = 20  # bootstrap samples for errors of deltas and angles
+DRAWS = 20  # bootstrap samples for the error of delta
 FLAT = 5.0  # radius over the largest distance beyond which a plane is as good as flat
 NO_BETTER = 0.98  # stress over that of the flat plane from which the curved one is no better
 LEAST = 5  # cells of an embedding
@@ -36,11 +36,8 @@ class Space(NamedTuple):
             all scales of the lattice.
         cells: Cells of one row of pixels that known distances connect, ``(n,)``.
         delta: Gromov's mean delta of their distances, and its spread over bootstrap samples.
-        delta_predicted: The same of the distances of the fitted half plane; NaN without one.
+        delta_predicted: The same of the distances of the fitted half plane; None without one.
         delta_flat: The same of the best embedding in a flat plane.
-        angles: Mean sum of the angles of triangles over pi, in a plane of the fitted radius, or
-            of that of the disk, and its spread over bootstrap samples.
-        triangles: Number of triangles.
         curved: Embedding in the hyperbolic plane whose radius fits best.
         flat: Embedding in the flat plane.
     """
@@ -48,10 +45,8 @@ class Space(NamedTuple):
     plane: HalfPlane | None
     cells: Tensor
     delta: tuple[float, float]
-    delta_predicted: float
+    delta_predicted: float | None
     delta_flat: float
-    angles: tuple[float, float]
-    triangles: int
     curved: Embedding
     flat: Embedding
 
@@ -73,33 +68,22 @@ def space_of(bulk: BulkInformation) -> Space | None:
     connected = _largest_part(distances)
     chosen, distances = chosen[connected], distances[connected][:, connected]
     known = distances.isfinite()
-    if len(chosen) < LEAST:
+    if len(chosen) < LEAST or not len(known_fours(distances)):
         return None
-    try:
-        delta = _mean_delta(distances, known)
-    except ValueError:  # there are no four cells whose distances are all known
-        return None
-    curved, flat = embed(distances), embed(distances, math.inf)
-    radius = curved.radius if plane is None else plane.fit.radius.value
-    delta_predicted = math.nan
+    drawn = [distance_matrix(bulk, chosen, shift, drawn=one) for one in _drawn(bulk)]
+    # a weak information may be drawn as none, and has no distance then
+    deltas = [gromov_delta(one).mean for one in drawn if len(known_fours(one))]
+    predicted = None
     if plane is not None:
-        predicted = predicted_matrix(plane.fit, bulk.cells, chosen)
-        delta_predicted = _mean_delta(predicted, known)
-    triangles = _triangles(known)
-    drawn = [
-        torch.where(known, distance_matrix(bulk, chosen, shift, drawn=one), 0.0).nan_to_num(0.0)
-        for one in _drawn(bulk)
-    ]
-    deltas = torch.tensor([_mean_delta(one, known) for one in drawn])
-    angles = torch.tensor([_mean_angles(one, triangles, radius) for one in drawn])
+        matrix = predicted_matrix(plane.fit, bulk.cells, chosen)
+        predicted = gromov_delta(torch.where(known, matrix, torch.nan)).mean
+    curved, flat = embed(distances), embed(distances, math.inf)
     return Space(
         plane,
         chosen,
-        (delta, float(deltas.std())),
-        delta_predicted,
-        _mean_delta(flat.distances, known),
-        (_mean_angles(distances, triangles, radius), float(angles.std())),
-        len(triangles),
+        (gromov_delta(distances).mean, float(torch.tensor(deltas).std())),
+        predicted,
+        gromov_delta(torch.where(known, flat.distances, torch.nan)).mean,
         curved,
         flat,
     )
@@ -112,10 +96,6 @@ def _within_scales(plane: HalfPlane | None, side: int) -> HalfPlane | None:
     return plane if 1 / side < plane.fit.depth.value < side else None
 
 
-def _mean_delta(distances: Tensor, known: Tensor) -> float:
-    return gromov_delta(torch.where(known, distances, torch.nan)).mean
-
-
 def _largest_part(distances: Tensor) -> Tensor:
     """Indices of the largest set of points that known distances connect."""
     _, label = connected_components(distances.isfinite().numpy(), directed=False)
@@ -123,18 +103,10 @@ def _largest_part(distances: Tensor) -> Tensor:
     return (label == label.bincount().argmax()).nonzero().flatten()
 
 
-def _triangles(known: Tensor) -> Tensor:
-    every = torch.combinations(torch.arange(len(known)), 3)
-    a, b, c = every.T
-    return every[known[a, b] & known[b, c] & known[a, c]]
+def _drawn(bulk: BulkInformation) -> Tensor:
+    """Informations of some bootstrap samples, whose mean is that of the measured ones.
 
-
-def _mean_angles(distances: Tensor, triangles: Tensor, radius: float) -> float:
-    """Mean over triangles whose sides keep the triangle inequality, over pi."""
-    filled = distances.nan_to_num(0.0)
-    return float(angle_sums(filled, triangles, radius).nanmean()) / math.pi
-
-
-def _drawn(bulk: BulkInformation) -> list[Tensor]:
+    Drawn informations have the bias of drawn noise beside that of the measured one.
+    """
     means = bulk.means
-    return [row - means.baseline for row in means.drawn[:DRAWS]]
+    return means.information + (means.drawn - means.drawn.mean(0))[:DRAWS]
