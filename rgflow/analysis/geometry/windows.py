@@ -2,7 +2,9 @@ r"""The laws of distance, and the windows in which they are fitted.
 
 Along the boundary the window begins at r = 2 cells, as neighbouring cells touch, and ends at n/2
 of a level with n cells aside, or before the first information of less than 4 standard errors. Both
-laws know of the periodic image, see `rgflow.analysis.geometry.laws`. Along the scale direction the
+laws know of the periodic image, see `rgflow.analysis.geometry.laws`. The logarithm is preferred
+only in a window that reaches n/2: informations of a gapped field fall off like a power over the
+short distances that are left where its far ones are not resolved. Along the scale direction the
 window begins 2 levels up where that leaves three levels (a cell touches the one that holds it),
 and at the next level on smaller lattices; it ends before the first information of less than 4
 standard errors.
@@ -83,6 +85,8 @@ def boundary_laws(bulk: BulkInformation, level: int, xi: float = 1.0) -> Boundar
     chosen = slice(FIRST - 1, last)
     data = distance.distance[chosen], distance.covariance[chosen, chosen]
     laws = compare_laws(known.step[chosen], *data, side=cells)
+    if laws.verdict == "logarithm" and last < cells // 2:
+        laws = laws._replace(verdict="undecided")
     return BoundaryLaws(level, cells, known.step, distance, (FIRST, last), laws)
 
 

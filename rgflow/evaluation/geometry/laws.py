@@ -39,9 +39,10 @@ TEXT = [
     "data. Along the scale it begins at the second coarser level where that leaves three levels, "
     "and otherwise at the first one, which touches.",
     "A law holds if its chi2 has a probability of at least 1 percent. A law is preferred if it "
-    "holds and the chi2 of the other one is larger by 10 or more; where both fail, or where there "
-    "are fewer than two degrees of freedom, nothing is preferred. A * marks fits that do not "
-    "hold: their errors are multiplied by sqrt(chi2 / degrees).",
+    "holds and the chi2 of the other one is larger by 10 or more; the logarithm only if all r up "
+    "to n/2 are resolved, as a gapped field looks like one over short distances. Where both fail, "
+    "or where there are fewer than two degrees of freedom, nothing is preferred. A * marks fits "
+    "that do not hold: their errors are multiplied by sqrt(chi2 / degrees).",
 ]
 
 
@@ -115,9 +116,14 @@ def _in_words(law: BoundaryLaws) -> str:
             f"{where}: three distances cannot tell both laws apart, nothing is decided ({both})."
         )
     last = law.window[1]
+    if law.laws.verdict == "undecided" and last < law.cells // 2:
+        return (
+            f"{where}: distances are resolved up to r = {last} only, where gapped fields may look "
+            f"like massless ones, nothing is decided ({both})."
+        )
     return {
         "logarithm": f"{where}: the logarithm is preferred up to r = {last} cells ({both}); a "
-        "correlation length of about that size or more is not excluded.",
+        "correlation length of half of that or more is not excluded.",
         "line": f"{where}: the line of flat space is preferred ({both}).",
         "neither": f"{where}: neither law holds, nothing is decided ({both}).",
         "undecided": f"{where}: the data do not tell both laws apart ({both}).",

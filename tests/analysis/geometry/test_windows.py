@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rgflow.analysis.geometry import (
+    along_boundary,
     boundary_laws,
     bulk_cells,
     distance_matrix,
@@ -85,6 +86,20 @@ def test_a_gap_is_never_taken_for_the_logarithm(side, m2, relative):
         assert laws is None or laws.verdict != "logarithm"
     if (side, m2) == (32, 1.0):
         assert boundary_laws(bulk, 0).laws.preference < -1000  # the line is much closer
+
+
+def test_a_window_that_ends_early_is_never_taken_for_the_logarithm():
+    """Over r = 2 to 5 alone, 5 sites of correlation length look like none at all."""
+    bulk = exact(SIDE, 0.04)
+    far = along_boundary(bulk, 0).information[4]
+    means = with_errors(bulk, 0.1).means
+    noise = torch.randn(means.drawn.shape, generator=torch.Generator().manual_seed(1)).double()
+    drawn = means.drawn + far / 3 * noise / means.pairs.double().sqrt() * 16
+    law = boundary_laws(bulk._replace(means=means._replace(drawn=drawn)), 0)
+    assert law.window == (2, 5)
+    assert law.laws.logarithmic.holds
+    assert law.laws.preference > 10
+    assert law.laws.verdict == "undecided"
 
 
 def test_eight_cells_decide_nothing(massless):
