@@ -28,6 +28,16 @@ def test_the_brightness_is_the_amplitude():
     assert none == 0
 
 
+def test_an_infinite_value_blackens_its_own_pixel_only():
+    fields = torch.cat((of_phase([0.0, 0.0]), of_phase([0.0, 0.0])), -1)
+    fields[0, 0, 0, 1] = math.inf
+    for amplitude in (None, 1.0):
+        brightest = phase_image(fields, amplitude)[0].amax(0).flatten().tolist()
+        assert brightest == [255, 0, 255, 255]
+    with pytest.raises(ValueError, match=r"amplitude: got 0\.0"):
+        phase_image(fields, 0.0)
+
+
 def test_other_fields_are_refused():
     with pytest.raises(ValueError, match="expected \\(N, 2, H, W\\)"):
         phase_image(torch.zeros(1, 1, 4, 4))

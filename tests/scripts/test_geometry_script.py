@@ -104,10 +104,10 @@ def test_informations_of_a_free_field_behind_haar_levels_are_the_exact_ones(fold
 
 def test_baselines_can_be_left_out(folder):
     saved("flow.ckpt", BLOCK | {"side": 4}, energy=COMPLEX | {"side": 4})
-    _, reports = geometry(folder, "flow.ckpt", "--chains", 9, "--states", 16, "--no-baselines")
+    _, reports = geometry(folder, "flow.ckpt", "--chains", 19, "--states", 16, "--no-baselines")
     assert "flow" in reports["information"]
     assert not {"Haar", "field"} & set(reports["information"])
-    assert reports["information"]["flow"]["blocks"] == 9
+    assert reports["information"]["flow"]["blocks"] == 19
 
 
 @pytest.mark.parametrize(
@@ -115,6 +115,7 @@ def test_baselines_can_be_left_out(folder):
     [
         (BLOCK, {"energy": COMPLEX}, ["--chains", 7], "expected at least 8 chains"),
         (BLOCK, {"energy": COMPLEX}, ["--states", 1], "of 2 states"),
+        (BLOCK, {"energy": COMPLEX}, ["--chains", 8, "--states", 2], "96 states in all"),
         (BLOCK, {"energy": COMPLEX}, ["--effort", -1], "--effort: got -1"),
         (BLOCK, {}, [], "got a checkpoint without an energy"),
         (BLOCK, {"energy": FREE}, [], "energy: got fields of shape (1, 8, 8)"),

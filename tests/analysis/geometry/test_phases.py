@@ -37,6 +37,11 @@ def test_a_vortex_and_an_antivortex_are_two():
     assert right == 0
 
 
+def test_half_a_turn_is_counted_forwards():
+    theta = math.pi * (torch.arange(4).double() % 2)  # 0, pi, 0, pi: turns of pi and of -pi
+    assert winding_numbers(of_phase(theta.expand(1, 4, 4)))[0].tolist() == [0, 2]
+
+
 def test_other_fields_are_refused():
     with pytest.raises(ValueError, match="expected \\(B, 2, L, L\\)"):
         field_phases(torch.zeros(1, 1, 4, 4))

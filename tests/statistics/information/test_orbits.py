@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from rgflow.runtime.seeds import generator_for
 from rgflow.statistics.information.all_pairs import mean_pair_informations
-from rgflow.statistics.information.blocks import partners
+from rgflow.statistics.information.blocks import derangement, partners
 from rgflow.statistics.information.gaussian_copula import gaussian_information
 
 
@@ -53,3 +54,40 @@ def test_the_baseline_of_pairs_in_both_orders_is_that_of_symmetric_products():
     # the baseline of unrelated products would leave 2 / (2 N n) nats
     wrong = 2 / (2 * samples * sites)
     assert abs(float(values.mean())) < min(3 * float(values.std()) / repeats**0.5, 0.4 * wrong)
+
+
+def test_classes_share_the_noise_of_their_baselines():
+    """Where all latents share a slow mode, the mean of all classes is as uncertain as each."""
+    classes = torch.full((12, 12), -1)
+    first, second = torch.triu_indices(12, 12, 1)
+    classes[first, second] = torch.arange(66)
+    together, alone = [], []
+    for seed in range(30):
+        generator = torch.Generator().manual_seed(seed)
+        slow = torch.randn(16, 1, 1, 1, generator=generator)  # constant in a chain
+        x = (slow + torch.randn(16, 40, 12, 1, generator=generator)).flatten(0, 1)
+        settings = {"blocks": 16, "seed": seed, "resamples": 4}
+        means = mean_pair_informations(x, classes, **settings)
+        spread = (means.drawn @ torch.full((66,), 1 / 66).double()).var()
+        weights = torch.full((1, 66), 1 / 66)
+        together.append(means.combined(weights)[1][0, 0] - spread)
+        one = mean_pair_informations(x, classes.clamp_max(0), **settings)
+        alone.append(one.baseline_error.square())
+    assert torch.allclose(torch.stack(together), torch.stack(alone)[:, 0], rtol=1e-4)
+    assert float(torch.stack(alone).mean().sqrt()) > 3e-3
+
+
+def test_baselines_of_pairs_without_orbits_are_those_of_cycles():
+    """Studies of latents keep their numbers."""
+    x = torch.randn(64, 3, generator=torch.Generator().manual_seed(0)).double()
+    classes = torch.full((3, 3), -1)
+    classes[0, 1] = 0
+    means = mean_pair_informations(
+        x, classes, blocks=8, permutations=1, seed=5, scores=True, resamples=2
+    )
+    order = derangement(8, generator_for("pairs of latents", 5))
+    parts = x.unflatten(0, (8, -1))
+    broken = (parts[:, :, 0] * parts[order][:, :, 1]).mean()
+    variance = x.square().mean(0)
+    squared = broken**2 / (variance[0] * variance[1])
+    assert float(means.baseline[0]) == pytest.approx(float(-0.5 * torch.log1p(-squared)))
