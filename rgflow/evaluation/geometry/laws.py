@@ -109,8 +109,7 @@ def _in_words(law: BoundaryLaws) -> str:
         count = len(law.step)
         return f"{where}: {count} resolved distances are too few for a law, nothing is decided."
     log, line = law.laws.logarithmic, law.laws.linear
-    both = f"chi2 {log.chi2:.1f} of the logarithm, {line.chi2:.1f} of the line"
-    both = f"{both}, {log.degrees} degrees of freedom"
+    both = f"chi2 / degrees: logarithm {_chi2(log)}, line {_chi2(line)}"
     if log.degrees < LEAST_DEGREES:
         return (
             f"{where}: three distances cannot tell both laws apart, nothing is decided ({both})."

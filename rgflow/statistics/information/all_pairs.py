@@ -138,18 +138,16 @@ def mean_pair_informations(
     for row in progress(weights, "bootstrap"):
         mean = torch.einsum("b,boij->oij", row.to(moments), moments)
         drawn.append(pairs.class_means(mean, mean))
-    baseline, noise = torch.zeros(pairs.classes).double(), torch.zeros(pairs.classes).double()
-    if permutations:
-        baseline = torch.stack(shuffled).mean(0)
-    if permutations > 1:
-        noise = torch.stack(shuffled).std(0) / permutations**0.5
-    values = torch.stack(drawn)
+    values, none = torch.stack(drawn), torch.zeros(pairs.classes).double()
+    broken = torch.stack(shuffled or [none])
+    baseline = broken.mean(0)
+    noise = broken.std(0) / permutations**0.5 if permutations > 1 else none
     return ClassMeans(
         pairs.class_means(diagonal, diagonal) - baseline,
         torch.hypot(values.std(0), noise),
         baseline,
         noise,
-        torch.stack(shuffled or [baseline]),
+        broken,
         values,
         pairs.pairs,
         whole,
