@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from rgflow.bijectors import MERA, CirculantRoot
+from rgflow.bijectors import MERA, CirculantRoot, CommonPhase
 from rgflow.flow import Flow
 
 
@@ -40,6 +40,12 @@ def grow(flow: Flow, smaller: Flow) -> None:
     if len(maps[0]) != len(maps[1]):
         raise ValueError(
             "grow_from: got one flow with a Fourier map and one without, expected both of one kind"
+        )
+    turned = [any(isinstance(m, CommonPhase) for m in f.modules()) for f in (flow, smaller)]
+    if turned[0] != turned[1]:
+        raise ValueError(
+            "grow_from: got one flow with symmetry='phase' and one without, expected both of one "
+            "kind"
         )
     for large, small in zip(*maps, strict=True):
         learnt = [isinstance(m.log_spectrum, nn.Parameter) for m in (large, small)]

@@ -117,7 +117,7 @@ class EnergyModule(FlowTraining):
             energy,
             even=z2,
             translations=translations and needs_states,
-            phases=bool(phases) and needs_states,
+            phases=bool(phases),
         )
         self.energy = energy.requires_grad_(False)  # what it is made of is not trained
         self.annealing = Annealing(energy, anneal_from, anneal_steps)

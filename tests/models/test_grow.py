@@ -40,6 +40,10 @@ def test_levels_move_up_and_the_finest_is_doubled(make):
     assert all(torch.equal(v, finest[k]) for k, v in levels[0][0].state_dict().items())
 
 
+def complex_blocks(side, symmetry):
+    return block_flow(side, 2, BlockLevels(2, 2), outside=Outside("gaussian", symmetry=symmetry))
+
+
 def hierarchical(flow):
     return next(m for m in flow.modules() if type(m).__name__ == "MERA")
 
@@ -81,6 +85,7 @@ def test_spectra_of_the_energies_stay_exact():
         (lambda: conv(16), lambda: conv(8, fourier="none"), "one without"),
         (lambda: conv(16), lambda: conv(8, fourier="fixed"), "one with a learnt"),
         (lambda: realnvp_flow(16, 1), lambda: conv(8), "0 hierarchies"),
+        (lambda: complex_blocks(8, "phase"), lambda: complex_blocks(4, "none"), "'phase' and one"),
         (
             lambda: block_flow(8, 1, BlockLevels(4, 2)),
             lambda: block_flow(4, 1, BlockLevels(4, 2)),

@@ -308,8 +308,9 @@ def test_states_to_train_on_have_all_phases_where_the_energy_allows_it():
 
 def test_phases_of_a_field_without_them_are_not_turned():
     flow = conv_flow(4, 1, ConvLevels(1))
-    with pytest.raises(ValueError, match="phases: got true"):
-        EnergyModule(flow, Phi4(4, -1.0, 1.0), objective=ForwardKL(), phases=True)
+    for objective in (ForwardKL(), PathGradient()):  # also where no states are trained on
+        with pytest.raises(ValueError, match="phases: got true"):
+            EnergyModule(flow, Phi4(4, -1.0, 1.0), objective=objective, phases=True)
     assert not EnergyModule(flow, Phi4(4, -1.0, 1.0), phases=None).states.phases
     two = conv_flow(4, 2, ConvLevels(1))
     assert EnergyModule(two, ComplexPhi4(4, 1.0, -2.0, 1.0), phases=None).states.phases
