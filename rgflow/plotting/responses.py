@@ -88,6 +88,7 @@ def _draw_curves(axis: Axes, label: str, curves: Mapping[str, LevelCurve]) -> No
             axis.plot(torch.arange(len(curve.line)), curve.line.cpu(), "--", c=f"C{i}", lw=1)
     axis.set(xlabel="level", ylabel=label)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_xlim(-0.5, max(len(curve.value) for curve in curves.values()) - 0.5)
     if all((curve.value[curve.value.isfinite()] > 0).all() for curve in curves.values()):
         axis.set_yscale("log")
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
