@@ -15,6 +15,7 @@ from rgflow.bijectors.cone_plan import ConePlan
 from rgflow.bijectors.known import Trace, trace
 from rgflow.bijectors.partial import ChangedSites
 from rgflow.hierarchy import Hierarchy
+from rgflow.lattice.square import IMAGES, square_image, square_images
 from rgflow.priors import Prior, Temperature
 from rgflow.runtime.counts import takes_counts
 from rgflow.runtime.fields import check_field
@@ -26,15 +27,20 @@ class Flow(nn.Module):
     With ``z2`` the density is the exact mixture of this one and its mirror image,
     ``log q(x) = logsumexp(log p(x), log p(-x)) - ln 2``, and samples get a random sign: a field
     theory's symmetry under ``x -> -x`` holds whatever the bijector does, and two phases cost one
-    (arXiv:1802.02840). ``encode``, ``decode`` and the hierarchy are those of the bijector.
+    (arXiv:1802.02840). With ``square`` it is the mean of this density over the eight rotations
+    and mirror images of the lattice, and samples are turned at random. By convexity neither
+    Kullback-Leibler divergence from a target with that symmetry is larger than that of a single
+    image, which is what training minimises; a density takes eight times as long, a sample no
+    longer. ``encode``, ``decode`` and the hierarchy are those of the bijector.
 
     Args:
         bijector: Maps data to latents.
         prior: Density of the latents, of the same event shape.
-        z2: Whether the density is symmetrised.
+        z2: Whether the density is symmetrised under ``x -> -x``.
+        square: Whether it is averaged over the symmetries of the square lattice.
 
     Raises:
-        ValueError: If the shapes differ.
+        ValueError: If the shapes differ, or the lattice is no square.
 
     >>> from rgflow.models import ConvLevels, conv_flow
     >>> flow = conv_flow(side=8, channels=1, levels=ConvLevels(couplings=2, hidden=8))
@@ -44,15 +50,20 @@ class Flow(nn.Module):
     (48, 16)
     """
 
-    def __init__(self, bijector: Bijector, prior: Prior, z2: bool = False) -> None:
+    def __init__(
+        self, bijector: Bijector, prior: Prior, z2: bool = False, square: bool = False
+    ) -> None:
         super().__init__()
         if tuple(bijector.event_shape) != prior.event_shape:
             raise ValueError(
                 f"the bijector acts on {bijector.event_shape}, the prior on {prior.event_shape}"
             )
+        if square and prior.event_shape[-2] != prior.event_shape[-1]:
+            raise ValueError(f"square: got events {prior.event_shape}, expected a square lattice")
         self.bijector = bijector
         self.prior = prior
         self.z2 = z2
+        self.square = square
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -87,20 +98,25 @@ class Flow(nn.Module):
             )
         return self.hierarchy
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, one_image: bool = False) -> Tensor:
         """Same as ``log_prob``, so that wrappers of modules (DDP) can be used."""
-        return self.log_prob(x)
+        return self.log_prob(x, one_image)
 
-    def log_prob(self, x: Tensor) -> Tensor:
+    def log_prob(self, x: Tensor, one_image: bool = False) -> Tensor:
         """Log density in nats, ``(B, *event_shape) -> (B,)``.
+
+        Args:
+            x: Events.
+            one_image: Whether the density is that before the average over the square's
+                symmetries, if the flow has it.
 
         Raises:
             ValueError: For another shape or another floating-point type than the weights'.
         """
         self._check_type(x)
-        if not self.z2:
-            return self._component(x, 1.0)
-        return _mixture(*self._component(torch.cat((x, -x)), 1.0).chunk(2))
+        if one_image or not self.square:
+            return self._both_signs(x, 1.0)
+        return _mean_density([self._both_signs(image, 1.0) for image in square_images(x)])
 
     def encode(self, x: Tensor) -> Tensor:
         """Renormalization ``x -> z``; ``flow.bijector(x)`` gives the log_det too."""
@@ -133,6 +149,7 @@ class Flow(nn.Module):
         n: int,
         temperature: float | Sequence[float] = 1.0,
         generator: torch.Generator | None = None,
+        one_image: bool = False,
     ) -> Tensor:
         """Draws ``(n, *event_shape)``; differentiable in the flow's weights.
 
@@ -140,6 +157,7 @@ class Flow(nn.Module):
             n: Number of samples.
             temperature: Factor on the prior's standard deviation, or one factor per level.
             generator: Source of the random numbers, on the flow's device; the global one if None.
+            one_image: See `log_prob`.
 
         Raises:
             ValueError: If n is not positive, a temperature is negative, or there is not one for
@@ -147,7 +165,7 @@ class Flow(nn.Module):
         """
         by_site = self._by_site(n, temperature)
         x, _ = self.bijector.inverse(self.prior.sample(n, by_site, generator))
-        return self._random_sign(x, generator)
+        return self._random_image(self._random_sign(x, generator), generator, one_image)
 
     @takes_counts
     def sample_and_log_prob(
@@ -155,15 +173,58 @@ class Flow(nn.Module):
         n: int,
         temperature: float | Sequence[float] = 1.0,
         generator: torch.Generator | None = None,
+        one_image: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """Samples ``(n, *event_shape)`` and their log density at that temperature ``(n,)``."""
+        """Samples ``(n, *event_shape)`` and their log density at that temperature ``(n,)``.
+
+        The arguments are those of `sample`.
+        """
         by_site = self._by_site(n, temperature)
         z = self.prior.sample(n, by_site, generator)
         x, log_det = self.bijector.inverse(z)
         log_prob = self.prior.log_prob(z, by_site) - log_det
         if self.z2:
-            log_prob = _mixture(log_prob, self._component(-x, by_site))
-        return self._random_sign(x, generator), log_prob
+            log_prob = _mean_density([log_prob, self._component(-x, by_site)])
+        x = self._random_sign(x, generator)
+        if one_image or not self.square:
+            return x, log_prob
+        _, *others = square_images(x)
+        log_prob = _mean_density([log_prob, *(self._both_signs(o, by_site) for o in others)])
+        return self._random_image(x, generator), log_prob
+
+    def made_again(
+        self, x: Tensor, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Events as functions of the flow's weights, ``g_theta(z)`` at their latents z.
+
+        With ``z2`` an event may come from two latents, of which one is drawn with the
+        probability that the flow gives it. There is one image of the lattice.
+
+        Args:
+            x: Events, ``(B, *event_shape)``.
+            generator: Source of the random numbers; the global one if None.
+
+        Returns:
+            The events, up to rounding, differentiable in the weights alone; and as they were
+            given, without a graph.
+
+        Raises:
+            ValueError: As `log_prob`.
+        """
+        self._check_type(x)
+        x = x.detach()
+        with torch.no_grad():
+            if not self.z2:
+                z, signs = self.bijector(x)[0], None
+            else:
+                both, log_det = self.bijector(torch.cat((x, -x)))
+                plus, minus = (self.prior.log_prob(both, 1.0) + log_det).chunk(2)
+                uniform = torch.rand(len(x), generator=generator, device=x.device, dtype=x.dtype)
+                is_plus = (uniform < (plus - minus).sigmoid()).view(-1, *[1] * (x.dim() - 1))
+                z = torch.where(is_plus, *both.chunk(2))
+                signs = torch.where(is_plus, 1.0, -1.0).to(x)
+        made, _ = self.bijector.inverse(z)
+        return made if signs is None else signs * made, x
 
     def _check_type(self, event: Tensor) -> None:
         """Refuse numbers of another type than the weights, which end in obscure errors."""
@@ -175,6 +236,25 @@ class Flow(nn.Module):
     def _component(self, x: Tensor, temperature: Temperature) -> Tensor:
         z, log_det = self.bijector(x)
         return self.prior.log_prob(z, temperature) + log_det
+
+    def _both_signs(self, x: Tensor, temperature: Temperature) -> Tensor:
+        """The density of one image of the lattice."""
+        if not self.z2:
+            return self._component(x, temperature)
+        return _mean_density(self._component(torch.cat((x, -x)), temperature).chunk(2))
+
+    def _random_image(
+        self, x: Tensor, generator: torch.Generator | None, one_image: bool = False
+    ) -> Tensor:
+        """Each event turned by a symmetry of the square of its own, if the flow is averaged."""
+        if one_image or not self.square:
+            return x
+        chosen = torch.randint(IMAGES, (len(x),), generator=generator, device=x.device)
+        images = torch.empty_like(x)
+        for number in range(IMAGES):
+            mine = chosen == number
+            images[mine] = square_image(x[mine], number)
+        return images
 
     def _random_sign(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         if not self.z2:
@@ -211,5 +291,6 @@ def check_same_events(flow: HasEvents, energy: HasEvents) -> None:
         raise ValueError(f"energy: got fields of shape {got}, expected {expected} as the flow has")
 
 
-def _mixture(log_prob: Tensor, mirrored: Tensor) -> Tensor:
-    return torch.logaddexp(log_prob, mirrored) - math.log(2)
+def _mean_density(log_probs: Sequence[Tensor]) -> Tensor:
+    """The logarithm of the mean of densities."""
+    return torch.stack(tuple(log_probs)).logsumexp(0) - math.log(len(log_probs))

@@ -141,8 +141,21 @@ class ForwardKL(Objective):
 
 
 @final
+class ForwardPath(Objective):
+    """Minimises ``KL(p || q)`` by the gradient along paths, `forward_path_gradient`."""
+
+    monitor = "cross_entropy"
+    needs_states = True
+
+    def loss(self, flow: "Flow", energy: "Energy", batch: Batch) -> Loss:
+        """The cross-entropy, as in `ForwardKL`, whose gradient has more noise."""
+        values = forward_path_gradient(flow, energy, batch.states(), batch.generator)
+        return Loss(values.mean(), {"cross_entropy": values.detach().mean()})
+
+
+@final
 class Mixture(Objective):
-    """Minimises ``(1 - w) KL(q || p) + w KL(p || q)``, of `PathGradient` and `ForwardKL`.
+    """Minimises ``(1 - w) KL(q || p) + w KL(p || q)``, of `PathGradient` and `ForwardPath`.
 
     Args:
         forward_weight: Share w of the forward divergence, in [0, 1].
@@ -163,14 +176,16 @@ class Mixture(Objective):
 
     def loss(self, flow: "Flow", energy: "Energy", batch: Batch) -> Loss:
         """Both parts, of which one without weight is not computed."""
-        shares = ((1 - self.forward_weight, PathGradient()), (self.forward_weight, ForwardKL()))
+        shares = ((1 - self.forward_weight, PathGradient()), (self.forward_weight, ForwardPath()))
         parts = [(w, part.loss(flow, energy, batch)) for w, part in shares if w > 0]
         metrics = {name: value for _, part in parts for name, value in part.metrics.items()}
         return Loss(sum(w * part.nats for w, part in parts), metrics)
 
     def monitored(self, numbers: Mapping[str, float]) -> float:
         """The same mixture of the bound and of the cross-entropy."""
-        bound, cross_entropy = (part.monitored(numbers) for part in (PathGradient(), ForwardKL()))
+        bound, cross_entropy = (
+            part.monitored(numbers) for part in (PathGradient(), ForwardPath())
+        )
         return (1 - self.forward_weight) * bound + self.forward_weight * cross_entropy
 
 
@@ -209,7 +224,7 @@ def negative_log_likelihood(flow: "Flow", x: Tensor) -> Tensor:
     Returns:
         Nats per sample, ``(B,)``.
     """
-    return -flow(x)
+    return -flow(x, one_image=True)
 
 
 def reverse_kl(
@@ -230,7 +245,7 @@ def reverse_kl(
 
     Reference: arXiv:1802.02840.
     """
-    x, log_prob = flow.sample_and_log_prob(n, generator=generator)
+    x, log_prob = flow.sample_and_log_prob(n, generator=generator, one_image=True)
     return log_prob + energy.energy(x)
 
 
@@ -254,13 +269,55 @@ def path_gradient(
 
     Reference: arXiv:1703.09194, arXiv:2207.08219.
     """
-    x = flow.sample(n, generator=generator)
-    position = x.detach().requires_grad_()
+    x = flow.sample(n, generator=generator, one_image=True)
+    return _along_paths(flow, energy, x, x.detach())[0]
+
+
+def forward_path_gradient(
+    flow: "Flow", energy: "Energy", x: Tensor, generator: torch.Generator | None = None
+) -> Tensor:
+    r"""``-log q(x)`` of states of the target, with a gradient that has no variance where q = p.
+
+    The latents z of a state are found, and the gradient is that of `path_gradient` at
+    ``g_theta(z) = x``: ``d/d theta [log q_theta' + E](g_theta(z))`` at ``theta' = theta``, for
+    states of p instead of samples of q. Its mean is the gradient of the cross-entropy. With a
+    mixture of both signs, the sign and the latents of a state are drawn from what the flow says
+    about them.
+
+    Args:
+        flow: q. Its parameters are frozen for a moment and left as they were.
+        energy: E, of the target ``p = exp(-E) / Z``.
+        x: States of the target, ``(B, C, L, L)``.
+        generator: Random numbers of the signs.
+
+    Returns:
+        Nats, ``(B,)``, whose mean is ``KL(p || q)`` plus the entropy of p.
+
+    Reference: arXiv:2207.08219, arXiv:2403.15881.
+    """
+    made, position = flow.made_again(x, generator)
+    values, log_prob = _along_paths(flow, energy, made, position)
+    return values - values.detach() - log_prob
+
+
+def _along_paths(
+    flow: "Flow", energy: "Energy", x: Tensor, position: Tensor
+) -> tuple[Tensor, Tensor]:
+    """``log q + E`` with the gradient through x alone, and ``log q`` without a graph.
+
+    Args:
+        flow: q.
+        energy: E.
+        x: Fields as functions of the flow's parameters.
+        position: The same fields without a graph.
+    """
+    position.requires_grad_()
     with frozen(flow):
-        values = flow(position) + energy.energy(position)
+        log_prob = flow(position, one_image=True)
+        values = log_prob + energy.energy(position)
         (slope,) = torch.autograd.grad(values.sum(), position)
     along = (x * slope).flatten(1).sum(1)
-    return values.detach() + along - along.detach()
+    return values.detach() + along - along.detach(), log_prob.detach()
 
 
 @contextmanager

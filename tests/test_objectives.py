@@ -13,6 +13,7 @@ from rgflow.energies import GaussianField, Ising
 from rgflow.objectives import (
     Batch,
     ForwardKL,
+    ForwardPath,
     Likelihood,
     Loss,
     Mixture,
@@ -129,13 +130,13 @@ def test_objectives_are_means_over_the_batch():
 
 def test_a_mixture_is_the_weighted_sum_of_its_parts_in_one_stream_of_random_numbers():
     flow, energy, both = small_flow(), Ising(4), batch()
-    parts = [part.loss(flow, energy, both) for part in (PathGradient(), ForwardKL())]
+    parts = [part.loss(flow, energy, both) for part in (PathGradient(), ForwardPath())]
     nats, metrics = Mixture(0.25).loss(flow, energy, batch())
     torch.testing.assert_close(nats, 0.75 * parts[0].nats + 0.25 * parts[1].nats)
     assert metrics == parts[0].metrics | parts[1].metrics
     assert Mixture(0.25).monitored({"free_energy_bound": 4.0, "cross_entropy": 8.0}) == 5.0
     assert Mixture(0.0).loss(flow, energy, batch(never)).metrics == parts[0].metrics
-    assert set(Mixture(1.0).loss(flow, None, batch()).metrics) == {"cross_entropy"}
+    assert set(Mixture(1.0).loss(flow, energy, batch()).metrics) == {"cross_entropy"}
 
 
 def test_metrics_have_no_graph():

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rgflow.lattice.phases import turned_phases
+from rgflow.lattice.square import square_image
 
 PROBES = 4
 """Fields of white noise. As many are these plus one, on which the effects of a tilt add up over
@@ -61,6 +62,19 @@ def seems_translation_invariant(energy: HasEnergy) -> bool:
     return all(
         agree_on_probes(energy, lambda x, axis=axis: energy.energy(x.roll(1, axis)))
         for axis in (-2, -1)
+    )
+
+
+def is_square_invariant(energy: HasEnergy) -> bool:
+    """Whether a few random fields keep their energies when the lattice is turned or transposed.
+
+    >>> from rgflow.energies import Ising
+    >>> is_square_invariant(Ising(side=4))
+    True
+    """
+    return all(
+        agree_on_probes(energy, lambda x, image=image: energy.energy(square_image(x, image)))
+        for image in (1, 4)  # which generate all eight
     )
 
 

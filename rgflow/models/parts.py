@@ -82,15 +82,19 @@ class Outside:
             affine couplings without a bias for each site. For a complex field, two channels,
             ``"phase"`` puts `CommonPhase` in front, so that the levels see a field whose common
             phase is one number that does not matter. Cones are then the whole lattice.
+        average: ``"none"``, or ``"square"`` for a density that is averaged over the rotations and
+            mirror images of the lattice, see `Flow`.
 
     Raises:
-        ValueError: For an unknown choice, or for pixels with a symmetry or a Fourier map.
+        ValueError: For an unknown choice, or for pixels with a symmetry, an average or a Fourier
+            map.
     """
 
     prior: str = "laplace"
     pixels: bool = False
     fourier: str = "none"
     symmetry: str = "none"
+    average: str = "none"
 
     def __post_init__(self) -> None:
         if self.symmetry not in ("none", "mixture", "equivariant", "phase"):
@@ -102,10 +106,14 @@ class Outside:
             raise ValueError(
                 f"fourier: got {self.fourier!r}, expected 'none', 'fixed' or 'learnable'"
             )
-        if self.pixels and (self.symmetry != "none" or self.fourier != "none"):
+        if self.average not in ("none", "square"):
+            raise ValueError(f"average: got {self.average!r}, expected 'none' or 'square'")
+        of_fields = {"symmetry": self.symmetry, "fourier": self.fourier, "average": self.average}
+        given = [f"{name}={value!r}" for name, value in of_fields.items() if value != "none"]
+        if self.pixels and given:
             raise ValueError(
-                f"pixels: got true with symmetry={self.symmetry!r} and fourier={self.fourier!r}, "
-                "expected 'none' for both, which are for fields"
+                f"pixels: got true with {' and '.join(given)}, expected 'none' for all, which "
+                "are for fields"
             )
 
     @property
@@ -163,7 +171,7 @@ def finished_flow(levels: Bijector, outside: Outside) -> Flow:
         front.append(CirculantRoot(torch.ones(side, side), channels, learnable))
     bijector = Chain([*front, levels]) if front else levels
     prior = make_prior(outside.prior, bijector.event_shape)
-    return Flow(bijector, prior, z2=outside.symmetry == "mixture")
+    return Flow(bijector, prior, outside.symmetry == "mixture", outside.average == "square")
 
 
 def per_level(values: int | Sequence[int], levels: int, name: str) -> list[int]:

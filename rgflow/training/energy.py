@@ -208,7 +208,9 @@ class EnergyModule(FlowTraining):
         key = ("validation", self.seed, self.global_rank, batch_idx)
         with torch.autocast(self.device.type, enabled=False):
             generator = generator_for(*key, device=self.device)
-            x, log_prob = self.flow.sample_and_log_prob(len(batch), generator=generator)
+            x, log_prob = self.flow.sample_and_log_prob(
+                len(batch), generator=generator, one_image=True
+            )
             self._tally.add_samples(-self.energy.energy(x).double() - log_prob.double())
             if self.objective.needs_states:
                 ranks, batches = self.trainer.world_size, self.trainer.num_val_batches[0]

@@ -13,6 +13,7 @@ from rgflow.energies import Energy
 from rgflow.energies.symmetries import (
     is_even,
     is_phase_invariant,
+    is_square_invariant,
     is_translation_invariant,
 )
 from rgflow.flow import Flow
@@ -87,7 +88,8 @@ def check_symmetries(
     """Refuse symmetries of the flow, or of what it is trained on, that the energy has not.
 
     Args:
-        flow: The flow, whose density is even by mixture, by its couplings, or not at all.
+        flow: The flow, whose density is even by mixture, by its couplings, or not at all, and
+            may be averaged over the symmetries of the square.
         energy: The target.
         even: Whether training takes the energy for even.
         translations: Whether it takes it for invariant under translations.
@@ -102,6 +104,11 @@ def check_symmetries(
         raise ValueError(
             f"{got} for an energy whose E(-x) is not E(x), expected training.z2=false with "
             "flow.symmetry=none"
+        )
+    if flow.square and not is_square_invariant(energy):
+        raise ValueError(
+            "flow.average: got square for an energy that changes when the lattice is turned or "
+            "transposed, expected none"
         )
     if translations and not is_translation_invariant(energy):
         raise ValueError(
