@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ from rgflow.conditioners.mlp import MLP
 from rgflow.data.msds import generate_msds
 from rgflow.energies import GaussianField
 from rgflow.flow import check_same_events
+from rgflow.lattice.square import square_images
 from rgflow.models import (
     BlockLevels,
     BlockNet,
@@ -249,6 +251,85 @@ def test_a_symmetrised_density_is_the_mixture_of_both_signs():
     torch.testing.assert_close(x, unsigned * signs.view(-1, 1, 1, 1))
 
 
+def averaged(symmetry="mixture", **more):
+    settings = {"couplings": 2, "hidden": 6, "prior": "gaussian", "symmetry": symmetry}
+    flow = flow_of("conv_flow", side=4, channels=1, average="square", **settings | more)
+    return perturbed(flow)
+
+
+@pytest.mark.parametrize("symmetry", ["none", "mixture"])
+def test_an_averaged_density_is_the_mean_over_the_symmetries_of_the_square(symmetry):
+    flow = averaged(symmetry)
+    x = torch.randn(5, 1, 4, 4, dtype=torch.float64)
+    turned = [x.rot90(k, (2, 3)) for k in range(4)]
+    images = turned + [image.flip(2) for image in turned]  # made in another way
+    one_image = Flow(flow.bijector, flow.prior, flow.z2)
+    parts = torch.stack([one_image.log_prob(image) for image in images])
+    torch.testing.assert_close(flow.log_prob(x), parts.logsumexp(0) - math.log(8))
+    assert (parts[0] - parts).abs().amax(1)[1:].min() > 0.01
+    for image in images:
+        torch.testing.assert_close(flow.log_prob(image), flow.log_prob(x))
+    torch.testing.assert_close(flow.log_prob(x, one_image=True), parts[0])
+
+
+@pytest.mark.parametrize("temperature", [1.0, (0.5, 0.8)])
+def test_samples_of_an_averaged_flow_are_turned_and_have_its_density(temperature):
+    flow = averaged()
+    same = [torch.Generator().manual_seed(0) for _ in range(3)]
+    x, log_prob = flow.sample_and_log_prob(64, temperature, same[0])
+    torch.testing.assert_close(x, flow.sample(64, temperature, same[1]))
+    alone, of_one = flow.sample_and_log_prob(64, temperature, same[2], one_image=True)
+    images = torch.stack(list(square_images(alone)))
+    which = (images - x).abs().flatten(2).amax(2).argmin(0)
+    torch.testing.assert_close(images[which, torch.arange(64)], x)
+    assert set(which.tolist()) == set(range(8))
+    if temperature == 1.0:
+        torch.testing.assert_close(log_prob, flow.log_prob(x))
+        torch.testing.assert_close(of_one, flow.log_prob(alone, one_image=True))
+    else:  # by the density at that temperature of each image
+        by_site = flow.hierarchy.per_site(temperature)
+        z, log_det = flow.bijector(torch.cat([*images, *-images]))
+        parts = (flow.prior.log_prob(z, by_site) + log_det).view(16, 64)
+        torch.testing.assert_close(log_prob, parts.logsumexp(0) - math.log(16))
+
+
+@pytest.mark.parametrize("symmetry", ["none", "mixture"])
+def test_events_are_made_again_from_latents_that_the_flow_may_have_drawn(symmetry):
+    flow = averaged(symmetry)
+    x = flow.sample(2000, generator=torch.Generator().manual_seed(0)).detach()
+    made, given = flow.made_again(x.requires_grad_(), torch.Generator().manual_seed(1))
+    torch.testing.assert_close(made.detach(), given)
+    assert not given.requires_grad
+    (to_weights,) = torch.autograd.grad(made.sum(), next(flow.parameters()), retain_graph=True)
+    assert to_weights.abs().max() > 0
+    with pytest.raises(RuntimeError, match="not have been used"):
+        torch.autograd.grad(made.sum(), x)
+    if symmetry == "mixture":
+        alone = Flow(flow.bijector, flow.prior)
+        share = (alone.log_prob(given) - alone.log_prob(-given)).sigmoid()
+        signs = _drawn_signs(flow, given)
+        pull = (signs - share).sum() / (share * (1 - share)).sum().sqrt()
+        assert pull.abs() < 3
+        assert share.std() > 0.1
+
+
+def _drawn_signs(flow, x):
+    """1 where the latents of x itself were drawn, 0 where those of -x were."""
+    drawn = []
+    original = flow.bijector.inverse
+    flow.bijector.inverse = lambda z: (drawn.append(z), original(z))[1]
+    flow.made_again(x, torch.Generator().manual_seed(1))
+    del flow.bijector.inverse
+    return ((drawn[0] - flow.encode(x)).flatten(1).abs().amax(1) < 1e-6).double()
+
+
+def test_an_average_is_for_square_lattices_alone():
+    bijector = symmetric("none").bijector
+    with pytest.raises(ValueError, match="expected a square lattice"):
+        Flow(SimpleNamespace(event_shape=(1, 4, 8)), Gaussian((1, 4, 8)), square=True)
+    assert Flow(bijector, Gaussian((1, 4, 4)), square=True).square
+
+
 def test_equivariant_couplings_commute_with_the_sign():
     flow = symmetric("equivariant")
     x = torch.randn(5, 1, 4, 4, dtype=torch.float64)
@@ -263,6 +344,8 @@ def test_equivariant_couplings_commute_with_the_sign():
         ({"symmetry": "u1"}, "symmetry: got 'u1'"),
         ({"fourier": "wavelet"}, "fourier: got 'wavelet'"),
         ({"fourier": "fixed", "pixels": True}, "which are for fields"),
+        ({"average": "square", "pixels": True}, "got true with average='square'"),
+        ({"average": "cubic"}, "average: got 'cubic'"),
         ({"symmetry": "equivariant", "coupling": "spline"}, "equivariant couplings are affine"),
         ({"symmetry": "equivariant", "site_affine": True}, "not equivariant"),
     ],

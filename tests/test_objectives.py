@@ -20,7 +20,9 @@ from rgflow.objectives import (
     Objective,
     PathGradient,
     ReverseKL,
+    forward_path_gradient,
     frozen,
+    negative_log_likelihood,
     path_gradient,
     reverse_kl,
 )
@@ -30,6 +32,7 @@ from rgflow.training import EnergyModule
 from rgflow.training.config_checks import check_objective
 
 ESTIMATES = (reverse_kl, path_gradient)
+EVERY = (ReverseKL(), PathGradient(), ForwardKL(), ForwardPath(), Mixture(), Likelihood())
 
 
 def generator(seed=0):
@@ -81,7 +84,47 @@ def test_the_path_gradient_vanishes_sample_by_sample_where_the_flow_is_exact():
         value = estimate(flow, energy, 1, generator())
         (grad,) = torch.autograd.grad(value.sum(), exact.log_spectrum)
         sizes[estimate] = grad.norm()
+    x = flow.sample(1, generator=generator()).detach()
+    forward = {
+        "path": forward_path_gradient(flow, energy, x, generator()),
+        "likelihood": negative_log_likelihood(flow, x),
+    }
+    for name, value in forward.items():
+        sizes[name] = torch.autograd.grad(value.sum(), exact.log_spectrum)[0].norm()
     assert sizes[path_gradient] < 1e-5 < 1e-2 < sizes[reverse_kl]
+    assert sizes["path"] < 1e-5 < 1e-2 < sizes["likelihood"]
+
+
+@pytest.mark.parametrize("symmetry", ["none", "mixture"])
+def test_both_gradients_of_the_forward_divergence_have_the_same_mean(symmetry):
+    flow = small_flow(symmetry=symmetry)
+    energy = Ising(4)
+    spins = [
+        torch.tensor([1.0 - 2 * (number >> site & 1) for site in range(16)])
+        for number in range(2**16)
+    ]
+    spins = torch.stack(spins).view(-1, 1, 4, 4).double()
+    law = (-energy.spin_energy(spins)).softmax(0)
+
+    def mean_gradient(estimate, seed):
+        chosen = torch.multinomial(law, 6000, replacement=True, generator=generator(seed))
+        x = energy.field(spins[chosen], generator(seed + 1)).double()
+        batches = []
+        for part in x.split(100):
+            values = estimate(part)
+            torch.testing.assert_close(values.detach(), -flow.log_prob(part).detach())
+            grads = torch.autograd.grad(values.mean(), list(flow.parameters()))
+            batches.append(torch.cat([g.flatten() for g in grads]))
+        batches = torch.stack(batches)
+        return batches.mean(0), batches.std(0) / len(batches) ** 0.5
+
+    signs = generator(5)
+    mean, error = mean_gradient(lambda x: negative_log_likelihood(flow, x), 10)
+    other, of_other = mean_gradient(lambda x: forward_path_gradient(flow, energy, x, signs), 20)
+    moving = (error > 0) & (of_other > 0)
+    difference = ((mean - other) / torch.hypot(error, of_other))[moving]
+    assert 0.7 < difference.square().mean().sqrt() < 1.3
+    assert mean.norm() > 5 * error.norm()
 
 
 def test_parameters_ask_for_gradients_as_before():
@@ -122,8 +165,8 @@ def test_objectives_are_means_over_the_batch():
         assert metrics["free_energy_bound"] == nats
         torch.testing.assert_close(metrics["spread_of_log_weights"], values.detach().std())
     expected = -flow.log_prob(states(generator(3))).mean()
-    for objective in (ForwardKL(), Likelihood()):
-        torch.testing.assert_close(objective.loss(flow, None, batch()).nats, expected)
+    for objective in (ForwardKL(), ForwardPath(), Likelihood()):
+        torch.testing.assert_close(objective.loss(flow, energy, batch()).nats, expected)
     bits = Likelihood().loss(flow, None, batch()).metrics["bits_per_dim"]
     torch.testing.assert_close(bits, bits_per_dim(-expected, (1, 4, 4)).detach())
 
@@ -140,14 +183,14 @@ def test_a_mixture_is_the_weighted_sum_of_its_parts_in_one_stream_of_random_numb
 
 
 def test_metrics_have_no_graph():
-    for objective in (ReverseKL(), PathGradient(), ForwardKL(), Mixture(), Likelihood()):
+    for objective in EVERY:
         metrics = objective.loss(small_flow(), Ising(4), batch()).metrics
         assert not any(value.requires_grad for value in metrics.values())
 
 
 def test_an_objective_has_to_monitor_what_a_validation_gives():
     of_energies = ["free_energy_bound", "cross_entropy"]
-    for objective in (ReverseKL(), PathGradient(), ForwardKL(), Mixture()):
+    for objective in EVERY[:-1]:
         check_objective(objective, of_energies)
     check_objective(Likelihood(), ["bits_per_dim"])
     for objective, numbers in ((Likelihood(), of_energies), (ForwardKL(), ["bits_per_dim"])):

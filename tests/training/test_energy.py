@@ -11,7 +11,7 @@ from rgflow.energies import ComplexPhi4, Energy, GaussianField, Ising, Phi4
 from rgflow.energies.symmetries import is_phase_invariant
 from rgflow.evaluation.summary import report_warnings
 from rgflow.models import ConvLevels, Outside, conv_flow
-from rgflow.objectives import ForwardKL, Mixture, PathGradient, ReverseKL
+from rgflow.objectives import ForwardKL, ForwardPath, Mixture, PathGradient, ReverseKL
 from rgflow.training.energy import EnergyModule
 from rgflow.training.energy_setup import translated
 from rgflow.training.target_states import TargetStates
@@ -21,7 +21,8 @@ def run(directory, *overrides):
     return train(*TINY_ENERGY, f"hydra.run.dir={directory}", *overrides, tiny=False)
 
 
-LARGEST_KL = {"path": 0.6, "reverse": 0.7, "forward": 1.1, "mixture": 0.7}  # untrained 10
+LARGEST_KL = {"path": 0.6, "reverse": 0.7, "forward_path": 0.7, "forward": 1.1, "mixture": 0.7}
+"""The untrained flow is at 10."""
 
 
 @pytest.mark.parametrize("objective", LARGEST_KL)
@@ -47,6 +48,7 @@ def test_every_objective_brings_the_flow_near_to_the_target(objective, tmp_path,
         (PathGradient(), "free_energy_bound"),
         (ReverseKL(), "free_energy_bound"),
         (ForwardKL(), "cross_entropy"),
+        (ForwardPath(), "cross_entropy"),
         (Mixture(), "mixture"),
     ],
 )
@@ -254,7 +256,14 @@ def test_a_flow_that_is_even_is_refused_where_the_energy_is_not(symmetry):
     EnergyModule(flow, GaussianField(4, 1.0), z2=False)
 
 
-@pytest.mark.parametrize("objective", [ForwardKL(), Mixture()])
+def test_an_average_over_the_square_is_refused_where_the_energy_has_not_its_symmetry():
+    flow = conv_flow(4, 1, ConvLevels(1), outside=Outside("gaussian", average="square"))
+    with pytest.raises(ValueError, match=r"flow\.average: got square"):
+        EnergyModule(flow, Impure(), z2=False)
+    EnergyModule(flow, GaussianField(4, 1.0), z2=False)
+
+
+@pytest.mark.parametrize("objective", [ForwardKL(), ForwardPath(), Mixture()])
 def test_shifts_of_samples_are_refused_where_they_change_the_energy(objective):
     flow = conv_flow(4, 1, ConvLevels(1), outside=Outside(prior="gaussian"))
     with pytest.raises(ValueError, match=r"training\.translations: got true"):
