@@ -1,0 +1,208 @@
+"""Which training holds from both sides: one preset, several objectives, equal time.
+
+    python benchmarks/both_sides.py [--experiment ising_l8] [--seconds 60] [--seeds 3]
+        [--states 65536] [--only TEXT] [--json FILE] [SETTING ...]
+
+Each row is a run of ``python -m rgflow.train`` in a process of its own. A short trial tells how
+long a step takes, and so how many steps fit into the time. All flows are judged on the same states
+of the target, and on as many samples of their own: by both divergences, both effective sample
+sizes, and by how many nats the rarest state has too little density. Each flow is judged three
+times: one image of the lattice alone; averaged over the eight rotations and mirror images; and
+with a guard, a mixture of 95% of the flow and 5% of the same flow whose latents are wider by a
+quarter, which bounds all weights. Errors are standard errors over the seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from measure import machine, print_table
+from torch import Tensor
+
+from rgflow.checkpoint import load_config, load_flow
+from rgflow.energies import Energy
+from rgflow.energies.from_config import build_energy
+from rgflow.flow import Flow
+from rgflow.montecarlo.reference import Reference, reference_samples
+from rgflow.objectives import Batch, Loss, Objective, forward_path_gradient
+from rgflow.runtime.command_line import Parser, one_line_errors
+from rgflow.runtime.json_text import check_json, write_json
+from rgflow.runtime.progress import progress
+
+WIDE, SHARE = 1.25, 0.05
+"""Temperature and share of the guard."""
+
+
+class AlphaTwo(Objective):
+    """Minimises the mean of w = p / q over states of p; weights are cut at ten times their mean.
+
+    Reference: FAB, arXiv:2208.01893.
+    """
+
+    monitor = "cross_entropy"
+    needs_states = True
+
+    def loss(self, flow: Flow, energy: Energy, batch: Batch) -> Loss:
+        """The path gradient of the forward divergence, weighted."""
+        x = batch.states()
+        values = forward_path_gradient(flow, energy, x, batch.generator)
+        log_w = values.detach() - energy.energy(x)
+        weights = (log_w - log_w.logsumexp(0) + math.log(len(x))).exp().clamp_max(10)
+        return Loss((weights * values).mean(), {"cross_entropy": values.detach().mean()})
+
+
+CANDIDATES: dict[str, tuple[str, ...]] = {
+    "path gradient of the reverse KL": ("objective=path",),
+    "the same, twice the learning rate": ("objective=path", "training.lr=8e-3"),
+    "likelihood of states": ("objective=forward",),
+    "path gradient of the forward KL": ("objective=forward_path",),
+    "the same, batch 512": ("objective=forward_path", "training.batch_size=512"),
+    "half of each path gradient": ("objective=mixture",),
+    "alpha = 2 on states": ("objective=forward_path", "objective._target_=both_sides.AlphaTwo"),
+}
+
+
+def train(changes: list[str], folder: Path) -> dict[str, Any]:
+    """One run, which evaluates nothing, and the numbers that it left."""
+    command = [sys.executable, "-m", "rgflow.train", f"hydra.run.dir={folder}", *changes]
+    command += ["training.report_samples=2", "training.eval_samples=2048"]
+    here = str(Path(__file__).parent)
+    paths = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths}
+    )
+    if done.returncode:
+        raise ValueError(f"{' '.join(changes)}: {done.stderr.strip().splitlines()[-1]}")
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def train_for(seconds: float, changes: list[str], folder: Path) -> dict[str, Any]:
+    """As many steps as a trial says that the time allows."""
+    steps = []
+    for count in (20, 120):
+        trial = [*changes, f"max_steps={count}", f"validation_every={count}"]
+        steps.append(train(trial, folder / str(count))["training_seconds"])
+    number = max(200, round(100 * seconds / (steps[1] - steps[0])))
+    last = [*changes, f"max_steps={number}", f"validation_every={number}"]
+    return train(last, folder / "run")
+
+
+@torch.no_grad()
+def judge(flow: Flow, energy: Energy, target: Reference, seed: int) -> dict[str, dict[str, float]]:
+    """The numbers of a flow, of its average over the square, and of the flow with a guard."""
+    count = len(target.samples.flatten(0, 1))
+    generator = torch.Generator().manual_seed(seed)
+    states = target.samples.flatten(0, 1).float().split(1024)
+    log_p = -target.energies.flatten() - energy.log_z
+
+    def compare(samples: list[Tensor], density: Any) -> dict[str, float]:
+        ours = torch.cat([density(x).double() for x in samples])
+        log_w = torch.cat([-energy.energy(x.double()) for x in samples]) - energy.log_z - ours
+        of_target = log_p - torch.cat([density(x).double() for x in states])
+        n = math.log(count)
+        return {
+            "KL(q,p)": -log_w.mean().item(),
+            "KL(p,q)": of_target.mean().item(),
+            "ESS": (2 * log_w.logsumexp(0) - (2 * log_w).logsumexp(0) - n).exp().item(),
+            "forward ESS": (2 * n - of_target.logsumexp(0) - (-of_target).logsumexp(0))
+            .exp()
+            .item(),
+            "rarest (nats)": of_target.max().item(),
+        }
+
+    def at(x: Tensor, temperature: float) -> Tensor:
+        both = torch.cat((x, -x))
+        z, log_det = flow.bijector(both)
+        parts = (flow.prior.log_prob(z, temperature) + log_det).chunk(2)
+        return torch.logaddexp(*parts) - math.log(2)
+
+    def guarded(x: Tensor) -> Tensor:
+        parts = (at(x, 1.0) + math.log(1 - SHARE), at(x, WIDE) + math.log(SHARE))
+        return torch.logaddexp(*parts)
+
+    flow.square = True
+    sizes = [len(x) for x in states]
+    one = [flow.sample(n, generator=generator, one_image=True) for n in sizes]
+    turned = [flow.sample(n, generator=generator) for n in sizes]
+    wide = [flow.sample(n, WIDE, generator, one_image=True) for n in sizes]
+    mixed = []
+    for narrow, other in zip(one, wide, strict=True):
+        is_wide = torch.rand(len(narrow), 1, 1, 1, generator=generator) < SHARE
+        mixed.append(torch.where(is_wide, other, narrow))
+    return {
+        "one image": compare(one, lambda x: flow.log_prob(x, one_image=True)),
+        "averaged": compare(turned, flow.log_prob),
+        "guarded": compare(mixed, guarded),
+    }
+
+
+def row_of(name: str, judged: str, runs: list[dict[str, Any]]) -> dict[str, str]:
+    """Means over the seeds with their standard errors."""
+    row = {"training": name, "judged": judged}
+    for column in runs[0]["judged"][judged]:
+        values = torch.tensor([run["judged"][judged][column] for run in runs]).double()
+        digits = 1 if column.startswith("rarest") else 4 if column.startswith("KL") else 3
+        row[column] = f"{values.mean():.{digits}f}"
+        if len(runs) > 1:
+            row[column] += f" ± {values.std() / len(runs) ** 0.5:.{digits}f}"
+    row["rarest (nats)"] = f"{max(run['judged'][judged]['rarest (nats)'] for run in runs):.1f}"
+    row["steps"] = f"{sum(run['steps'] for run in runs) / len(runs):.0f}"
+    return row
+
+
+def main() -> None:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--experiment", default="ising_l8", help="preset of an energy")
+    parser.add_argument("--seconds", type=float, default=60, help="time of each training")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds of the trainings, 0, 1, ...")
+    parser.add_argument("--states", type=int, default=65_536, help="states of the target")
+    parser.add_argument("--only", default="", help="text that the names of the rows contain")
+    parser.add_argument("--json", default="both_sides.json", help="file of the numbers")
+    parser.add_argument("settings", nargs="*", help="settings of all rows")
+    args = parser.parse_args()
+    check_json(args)
+    results = measure(args)
+    print_table(
+        [
+            row_of(name, judged, runs)
+            for name, runs in results.items()
+            for judged in runs[0]["judged"]
+        ]
+    )
+    write_json(args.json, {"machine": machine(), **vars(args), "results": results})
+
+
+def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
+    """All runs of all candidates."""
+    chosen = {name: list(c) for name, c in CANDIDATES.items() if args.only in name}
+    target: Reference | None = None
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in chosen}
+    tasks = [(name, seed) for seed in range(args.seeds) for name in chosen]
+    for name, seed in progress(tasks, "trainings"):
+        with tempfile.TemporaryDirectory() as folder:
+            common = [f"experiment={args.experiment}", f"seed={seed}", *args.settings]
+            numbers = train_for(args.seconds, [*common, *chosen[name]], Path(folder))
+            path = Path(folder) / "run/checkpoints/best.ckpt"
+            flow, energy = load_flow(path), build_energy(load_config(path)["energy"])
+        if energy.log_z is None:
+            raise ValueError(f"--experiment: got {args.experiment}, expected a known ln Z")
+        if target is None:
+            target = reference_samples(energy, chains=128, states=args.states // 128, seed=1)
+        judged = judge(flow, energy, target, seed)
+        results[name].append({"seed": seed, "steps": numbers["steps"], "judged": judged})
+        print(name, seed, numbers["steps"], judged, file=sys.stderr, flush=True)
+    return results
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
