@@ -1,0 +1,76 @@
+"""The states of a target that a flow makes too rare: what they are, beside all others."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rgflow.energies import Energy
+from rgflow.evaluation.physical_variables import kind_of, vectors
+from rgflow.lattice.domains import has_winding_walls, unlike_neighbours
+from rgflow.montecarlo.reference import Reference
+from rgflow.observables import magnetization
+from rgflow.runtime.seeds import generator_for
+from rgflow.statistics import mean_with_error
+
+RAREST = 32
+"""Number of states that are looked at."""
+
+
+def rarest_states(reference: Reference, log_weights: Tensor, count: int = RAREST) -> Tensor:
+    """The states with the largest weights, rarest first, ``(count, C, L, L)``.
+
+    Args:
+        reference: States of the target.
+        log_weights: ``-E - log q`` of the states, in the shape of their energies.
+        count: Number of states, of which there are fewer if so many were not drawn.
+    """
+    order = log_weights.flatten().topk(min(count, log_weights.numel())).indices
+    return reference.samples.flatten(0, 1)[order]
+
+
+def rarest_report(
+    energy: Energy, reference: Reference, log_weights: Tensor, seed: int = 0
+) -> dict[str, Any]:
+    """Properties of the `RAREST` rarest states, beside those of all states of the target.
+
+    The properties are those of the physical variables, such as spins: ``abs_m`` is the length of
+    the magnetization, ``unlike_neighbours`` the share of neighbours with a negative product, and,
+    where there is one component, ``winding_walls`` the share of states in which domains of both
+    signs go around the torus.
+
+    Args:
+        energy: The target.
+        reference: Its states.
+        log_weights: See `rarest_states`.
+        seed: Seed of spins that are drawn given the field.
+    """
+    rarest = rarest_states(reference, log_weights)
+    others = reference.samples.flatten(0, 1)
+    # enough for an error of 1%
+    others = others[:: max(1, len(others) // 4096)]
+    rows = [_properties(energy, x, seed) for x in (rarest, others)]
+    return {
+        "count": len(rarest),
+        "of": log_weights.numel(),
+        "properties": [
+            {
+                "name": name,
+                "rarest": mean_with_error(values)._asdict(),
+                "all": mean_with_error(rows[1][name])._asdict(),
+            }
+            for name, values in rows[0].items()
+        ],
+    }
+
+
+def _properties(energy: Energy, x: Tensor, seed: int) -> dict[str, Tensor]:
+    """One number for each state and property."""
+    v = vectors(energy, x, generator_for("rarest", seed)).cpu()
+    found = {
+        "abs_m": magnetization(v).double().norm(dim=1),
+        "unlike_neighbours": unlike_neighbours(v),
+    }
+    if v.shape[1] == 1:
+        found["winding_walls"] = has_winding_walls(v).double()
+    return found
