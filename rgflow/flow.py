@@ -15,7 +15,7 @@ from rgflow.bijectors.cone_plan import ConePlan
 from rgflow.bijectors.known import Trace, trace
 from rgflow.bijectors.partial import ChangedSites
 from rgflow.hierarchy import Hierarchy
-from rgflow.lattice.square import IMAGES, square_image, square_images
+from rgflow.lattice.square import square_images, turned_at_random
 from rgflow.priors import Prior, Temperature
 from rgflow.runtime.counts import takes_counts
 from rgflow.runtime.fields import check_field
@@ -165,7 +165,8 @@ class Flow(nn.Module):
         """
         by_site = self._by_site(n, temperature)
         x, _ = self.bijector.inverse(self.prior.sample(n, by_site, generator))
-        return self._random_image(self._random_sign(x, generator), generator, one_image)
+        x = self._random_sign(x, generator)
+        return turned_at_random(x, generator) if self.square and not one_image else x
 
     @takes_counts
     def sample_and_log_prob(
@@ -190,41 +191,7 @@ class Flow(nn.Module):
             return x, log_prob
         _, *others = square_images(x)
         log_prob = _mean_density([log_prob, *(self._both_signs(o, by_site) for o in others)])
-        return self._random_image(x, generator), log_prob
-
-    def made_again(
-        self, x: Tensor, generator: torch.Generator | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Events as functions of the flow's weights, ``g_theta(z)`` at their latents z.
-
-        With ``z2`` an event may come from two latents, of which one is drawn with the
-        probability that the flow gives it. There is one image of the lattice.
-
-        Args:
-            x: Events, ``(B, *event_shape)``.
-            generator: Source of the random numbers; the global one if None.
-
-        Returns:
-            The events, up to rounding, differentiable in the weights alone; and as they were
-            given, without a graph.
-
-        Raises:
-            ValueError: As `log_prob`.
-        """
-        self._check_type(x)
-        x = x.detach()
-        with torch.no_grad():
-            if not self.z2:
-                z, signs = self.bijector(x)[0], None
-            else:
-                both, log_det = self.bijector(torch.cat((x, -x)))
-                plus, minus = (self.prior.log_prob(both, 1.0) + log_det).chunk(2)
-                uniform = torch.rand(len(x), generator=generator, device=x.device, dtype=x.dtype)
-                is_plus = (uniform < (plus - minus).sigmoid()).view(-1, *[1] * (x.dim() - 1))
-                z = torch.where(is_plus, *both.chunk(2))
-                signs = torch.where(is_plus, 1.0, -1.0).to(x)
-        made, _ = self.bijector.inverse(z)
-        return made if signs is None else signs * made, x
+        return turned_at_random(x, generator), log_prob
 
     def _check_type(self, event: Tensor) -> None:
         """Refuse numbers of another type than the weights, which end in obscure errors."""
@@ -242,19 +209,6 @@ class Flow(nn.Module):
         if not self.z2:
             return self._component(x, temperature)
         return _mean_density(self._component(torch.cat((x, -x)), temperature).chunk(2))
-
-    def _random_image(
-        self, x: Tensor, generator: torch.Generator | None, one_image: bool = False
-    ) -> Tensor:
-        """Each event turned by a symmetry of the square of its own, if the flow is averaged."""
-        if one_image or not self.square:
-            return x
-        chosen = torch.randint(IMAGES, (len(x),), generator=generator, device=x.device)
-        images = torch.empty_like(x)
-        for number in range(IMAGES):
-            mine = chosen == number
-            images[mine] = square_image(x[mine], number)
-        return images
 
     def _random_sign(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         if not self.z2:

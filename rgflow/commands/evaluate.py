@@ -9,9 +9,11 @@ from rgflow.commands.asked_precision import add_precision, asked_precision
 from rgflow.commands.data_root import add_data_root, data_node
 from rgflow.energies.from_config import build_energy
 from rgflow.evaluation import draw_weighted, evaluate_energy, evaluate_split, evaluation_figure
+from rgflow.evaluation.figure import rarest_figure
 from rgflow.evaluation.precision import check_name
 from rgflow.evaluation.printed import evaluation_table, images_table
 from rgflow.evaluation.to_precision import evaluate_to_precision
+from rgflow.evaluation.weighted_samples import log_weights_of
 from rgflow.montecarlo.reference import reference_samples
 from rgflow.plotting.images import save_figure
 from rgflow.runtime.command_line import (
@@ -29,7 +31,7 @@ from rgflow.statistics import ExactValueWarning, WeightWarning
 
 DRAWN = {"samples": 100_000, "chains": 64, "states": 256}
 IMAGE_OPTIONS = ("split", "limit", "data_root")
-ENERGY_OPTIONS = (*DRAWN, "no_reference", "out", "precision", "max_seconds")
+ENERGY_OPTIONS = (*DRAWN, "no_reference", "out", "rarest", "precision", "max_seconds")
 
 
 def main() -> None:
@@ -51,10 +53,14 @@ def main() -> None:
     energies.add_argument("--chains", type=int, help="Monte-Carlo chains, 64 if not given")
     energies.add_argument("--states", type=int, help="states of each chain, 256 if not given")
     energies.add_argument("--out", help="PNG file for the figure")
+    energies.add_argument(
+        "--rarest", help="PNG file for pictures of the states that the flow makes too rare"
+    )
     with one_line_errors(), progress_bars():
         args = parser.parse_args()
         check_json(args)
         check_output(args.out, ".png")
+        check_output(args.rarest, ".png")
         config = load_config(args.checkpoint)
         if config.get("energy"):
             write_report(args, physics(args, config), evaluation_table)
@@ -83,7 +89,7 @@ def physics(args: argparse.Namespace, config: dict) -> dict:
     if samples < 2:
         raise ValueError(f"--samples: got {samples}, expected at least 2")
     if args.no_reference:
-        refuse_options(args, ("chains", "states"), "expected none with --no-reference")
+        refuse_options(args, ("chains", "states", "rarest"), "expected none with --no-reference")
     precision = asked_precision(args)
     if precision is not None:
         refuse_options(args, ("samples",), "expected none with --precision")
@@ -104,4 +110,7 @@ def physics(args: argparse.Namespace, config: dict) -> dict:
     if args.out:
         shown = draw_weighted(flow, energy, min(samples, 10_000), seed=args.seed)
         save_figure(evaluation_figure(energy, shown, reference), args.out)
+    if args.rarest and reference is not None:
+        log_weights = log_weights_of(flow, reference.samples, reference.energies)
+        save_figure(rarest_figure(energy, reference, log_weights), args.rarest)
     return report

@@ -10,6 +10,7 @@ from rgflow.energies.from_config import describe_energy
 from rgflow.energies.symmetries import is_phase_invariant
 from rgflow.evaluation.observables_table import energy_report, two_point_report
 from rgflow.evaluation.phases import phase_report
+from rgflow.evaluation.rarest import rarest_report
 from rgflow.evaluation.summary import report_warnings
 from rgflow.evaluation.weight_numbers import free_energies, number, quality
 from rgflow.evaluation.weighted_samples import draw_weighted, log_weights_of
@@ -47,7 +48,8 @@ def evaluate_energy(
       the target;
     * ``forward_ess = 1 / (<w>_p <1/w>_p)`` sees modes that q misses;
     * ``target_log_weight_max = max_p log w - log_z_importance`` says by how many nats the flow
-      makes the worst of the target's states too rare.
+      makes the worst of the target's states too rare; ``rarest`` says what the worst ones are,
+      see `rarest_report`.
 
     Averages have their standard errors under their names with ``_error``. ``observables`` are the
     rows of `energy_report`, reweighted; those of Monte Carlo are ``reference_observables``.
@@ -150,6 +152,7 @@ def report_on_samples(
         report["phases"] = phase_report(flow, weighted.samples, reference)
     if reference is None:
         return _warned_of(report)
+    report["rarest"] = rarest_report(energy, reference, target, seed)
     chains = reference_report(energy, reference, seed=seed)
     for name in ("observables", "two_point"):
         report[f"reference_{name}"] = chains.pop(name)

@@ -8,6 +8,7 @@ from torch import Tensor
 from rgflow.energies import Energy
 from rgflow.evaluation.observables_table import PART, two_point_report
 from rgflow.evaluation.physical_variables import configurations, kind_of, vectors
+from rgflow.evaluation.rarest import rarest_states
 from rgflow.evaluation.weighted_samples import WeightedSamples
 from rgflow.montecarlo.reference import Reference
 from rgflow.observables import magnetization
@@ -88,6 +89,28 @@ def reference_figure(energy: Energy, reference: Reference) -> "Figure":
     _magnetization_histogram(energy, m, {}, left)
     two_point = {"Monte Carlo": two_point_report(energy, reference.samples)}
     plots.two_point_figure(two_point, energy.exact_two_point(), into=right)
+    return figure
+
+
+def rarest_figure(energy: Energy, reference: Reference, log_weights: Tensor) -> "Figure":
+    """The states of the target that a flow makes too rare, above as many typical ones.
+
+    Args:
+        energy: The target.
+        reference: States of the target.
+        log_weights: ``-E - log q`` of the states, in the shape of their energies.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 6.5), dpi=110, layout="constrained")
+    above, below = figure.subfigures(2, 1)
+    rarest = _pictures(energy, rarest_states(reference, log_weights, 2 * SHOWN))
+    last = _pictures(energy, reference.samples.flatten(0, 1)[-2 * SHOWN :])
+    parts = ((above, rarest, "states that the flow makes too rare"), (below, last, "any states"))
+    for part, pictures, title in parts:
+        title += _component(pictures)
+        kind = kind_of(energy)
+        plots.configurations_figure(pictures[:, :1], SHOWN, title, kind=kind, into=part)
     return figure
 
 

@@ -1,20 +1,21 @@
 """The states of a target that a flow makes too rare: what they are, beside all others."""
 
+import math
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from rgflow.energies import Energy
-from rgflow.evaluation.physical_variables import kind_of, vectors
+from rgflow.evaluation.physical_variables import vectors
 from rgflow.lattice.domains import has_winding_walls, unlike_neighbours
 from rgflow.montecarlo.reference import Reference
 from rgflow.observables import magnetization
 from rgflow.runtime.seeds import generator_for
-from rgflow.statistics import mean_with_error
 
 RAREST = 32
 """Number of states that are looked at."""
+COMPARED = 4096
+"""About how many of all states they are compared with."""
 
 
 def rarest_states(reference: Reference, log_weights: Tensor, count: int = RAREST) -> Tensor:
@@ -47,21 +48,22 @@ def rarest_report(
     """
     rarest = rarest_states(reference, log_weights)
     others = reference.samples.flatten(0, 1)
-    # enough for an error of 1%
-    others = others[:: max(1, len(others) // 4096)]
-    rows = [_properties(energy, x, seed) for x in (rarest, others)]
+    others = others[:: max(1, len(others) // COMPARED)]
+    of_rarest, of_others = (_properties(energy, x, seed) for x in (rarest, others))
     return {
         "count": len(rarest),
         "of": log_weights.numel(),
         "properties": [
-            {
-                "name": name,
-                "rarest": mean_with_error(values)._asdict(),
-                "all": mean_with_error(rows[1][name])._asdict(),
-            }
-            for name, values in rows[0].items()
+            {"name": name, **_mean(values), **_mean(of_others[name], "typical_")}
+            for name, values in of_rarest.items()
         ],
     }
+
+
+def _mean(values: Tensor, prefix: str = "") -> dict[str, float]:
+    """Mean and standard error of independent numbers."""
+    error = values.std() / len(values) ** 0.5 if len(values) > 1 else math.nan
+    return {f"{prefix}value": values.mean().item(), f"{prefix}error": float(error)}
 
 
 def _properties(energy: Energy, x: Tensor, seed: int) -> dict[str, Tensor]:

@@ -46,8 +46,22 @@ def evaluation_summary(report: Mapping[str, Any]) -> str:
         f"weights   {_weights(report)}",
         f"m2        {_squared_magnetization(report)}",
         *_phases(report),
+        *_rarest(report),
     ]
     return "\n".join([*lines, *cautions(report)])
+
+
+def _rarest(report: Mapping[str, Any]) -> Iterator[str]:
+    """What the states are that the flow makes too rare."""
+    if (rarest := report.get("rarest")) is None:
+        return
+    yield (
+        f"rarest    of {rarest['of']} states of the target the worst is "
+        f"{report['target_log_weight_max']:.3g} nats too rare"
+    )
+    for row in rarest["properties"]:
+        value, other = (shown(row[f"{p}value"], row[f"{p}error"]) for p in ("", "typical_"))
+        yield f"          {row['name']} {value} in the {rarest['count']} rarest, {other} in all"
 
 
 def cautions(report: Mapping[str, Any]) -> list[str]:

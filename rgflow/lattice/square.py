@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 IMAGES = 8
@@ -28,3 +29,13 @@ def square_image(x: Tensor, number: int) -> Tensor:
 def square_images(x: Tensor) -> Iterator[Tensor]:
     """All eight images, the field itself first."""
     return (square_image(x, number) for number in range(IMAGES))
+
+
+def turned_at_random(x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Fields ``(B, C, L, L)``, each turned into one of its images by chance."""
+    chosen = torch.randint(IMAGES, (len(x),), generator=generator, device=x.device)
+    turned = torch.empty_like(x)
+    for number in range(IMAGES):
+        mine = chosen == number
+        turned[mine] = square_image(x[mine], number)
+    return turned

@@ -143,9 +143,9 @@ class Wells:
 
 @pytest.mark.usefixtures("small_figures")
 def test_ones_own_energy_trains_with_no_other_change(tmp_path, monkeypatch):
-    (tmp_path / "mypackage.py").write_text(OWN)
+    (tmp_path / "own_wells.py").write_text(OWN)
     monkeypatch.syspath_prepend(str(tmp_path))
-    own = ["experiment=energy", "energy._target_=mypackage.Wells", "+energy.side=4"]
+    own = ["experiment=energy", "energy._target_=own_wells.Wells", "+energy.side=4"]
     assert run(tmp_path / "own", *own, "flow.side=4") == 0
     result = metrics(tmp_path / "own")
     assert result["kl_nats"] is None
@@ -203,7 +203,7 @@ def test_samples_that_are_not_finite_are_reported_beside_the_last_scores(tmp_pat
         (["training.batch_size=0"], "batch_size: got 0"),
         (["energy.coupling=-inf"], "coupling: got -inf"),
         (["energy.side=1"], "side"),
-        (["energy._target_=mypackage.Missing"], "cannot be found"),
+        (["energy._target_=own_wells.Missing"], "cannot be found"),
         (["energy._target_=rgflow.priors.Gaussian"], "energy"),
         (["grow_from=nowhere.ckpt"], "nowhere.ckpt"),
         (
