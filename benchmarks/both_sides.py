@@ -129,17 +129,17 @@ def judge(flow: Flow, energy: Energy, target: Reference, seed: int) -> dict[str,
         parts = (at(x, 1.0) + math.log(1 - SHARE), at(x, WIDE) + math.log(SHARE))
         return torch.logaddexp(*parts)
 
-    flow.square = True
+    flow = Flow(flow.bijector, flow.prior, flow.z2, square=True)
     sizes = [len(x) for x in states]
-    one = [flow.sample(n, generator=generator, one_image=True) for n in sizes]
+    one = [flow.one_image.sample(n, generator=generator) for n in sizes]
     turned = [flow.sample(n, generator=generator) for n in sizes]
-    wide = [flow.sample(n, WIDE, generator, one_image=True) for n in sizes]
+    wide = [flow.one_image.sample(n, WIDE, generator) for n in sizes]
     mixed = []
     for narrow, other in zip(one, wide, strict=True):
         is_wide = torch.rand(len(narrow), 1, 1, 1, generator=generator) < SHARE
         mixed.append(torch.where(is_wide, other, narrow))
     return {
-        "one image": compare(one, lambda x: flow.log_prob(x, one_image=True)),
+        "one image": compare(one, flow.one_image.log_prob),
         "averaged": compare(turned, flow.log_prob),
         "guarded": compare(mixed, guarded),
     }

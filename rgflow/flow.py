@@ -39,6 +39,9 @@ class Flow(nn.Module):
         z2: Whether the density is symmetrised under ``x -> -x``.
         square: Whether it is averaged over the symmetries of the square lattice.
 
+    Attributes:
+        one_image: The same flow before the average over the square; this one if there is none.
+
     Raises:
         ValueError: If the shapes differ, or the lattice is no square.
 
@@ -49,6 +52,8 @@ class Flow(nn.Module):
     >>> flow.hierarchy.latents_per_level
     (48, 16)
     """
+
+    one_image: Flow
 
     def __init__(
         self, bijector: Bijector, prior: Prior, z2: bool = False, square: bool = False
@@ -64,6 +69,8 @@ class Flow(nn.Module):
         self.prior = prior
         self.z2 = z2
         self.square = square
+        # no submodule, as its weights are those of this flow
+        self.__dict__["one_image"] = Flow(bijector, prior, z2) if square else self
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -98,23 +105,18 @@ class Flow(nn.Module):
             )
         return self.hierarchy
 
-    def forward(self, x: Tensor, one_image: bool = False) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Same as ``log_prob``, so that wrappers of modules (DDP) can be used."""
-        return self.log_prob(x, one_image)
+        return self.log_prob(x)
 
-    def log_prob(self, x: Tensor, one_image: bool = False) -> Tensor:
+    def log_prob(self, x: Tensor) -> Tensor:
         """Log density in nats, ``(B, *event_shape) -> (B,)``.
-
-        Args:
-            x: Events.
-            one_image: Whether the density is that before the average over the square's
-                symmetries, if the flow has it.
 
         Raises:
             ValueError: For another shape or another floating-point type than the weights'.
         """
         self._check_type(x)
-        if one_image or not self.square:
+        if not self.square:
             return self._both_signs(x, 1.0)
         return _mean_density([self._both_signs(image, 1.0) for image in square_images(x)])
 
@@ -149,7 +151,6 @@ class Flow(nn.Module):
         n: int,
         temperature: float | Sequence[float] = 1.0,
         generator: torch.Generator | None = None,
-        one_image: bool = False,
     ) -> Tensor:
         """Draws ``(n, *event_shape)``; differentiable in the flow's weights.
 
@@ -157,7 +158,6 @@ class Flow(nn.Module):
             n: Number of samples.
             temperature: Factor on the prior's standard deviation, or one factor per level.
             generator: Source of the random numbers, on the flow's device; the global one if None.
-            one_image: See `log_prob`.
 
         Raises:
             ValueError: If n is not positive, a temperature is negative, or there is not one for
@@ -166,7 +166,7 @@ class Flow(nn.Module):
         by_site = self._by_site(n, temperature)
         x, _ = self.bijector.inverse(self.prior.sample(n, by_site, generator))
         x = self._random_sign(x, generator)
-        return turned_at_random(x, generator) if self.square and not one_image else x
+        return turned_at_random(x, generator) if self.square else x
 
     @takes_counts
     def sample_and_log_prob(
@@ -174,7 +174,6 @@ class Flow(nn.Module):
         n: int,
         temperature: float | Sequence[float] = 1.0,
         generator: torch.Generator | None = None,
-        one_image: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Samples ``(n, *event_shape)`` and their log density at that temperature ``(n,)``.
 
@@ -187,7 +186,7 @@ class Flow(nn.Module):
         if self.z2:
             log_prob = _mean_density([log_prob, self._component(-x, by_site)])
         x = self._random_sign(x, generator)
-        if one_image or not self.square:
+        if not self.square:
             return x, log_prob
         _, *others = square_images(x)
         log_prob = _mean_density([log_prob, *(self._both_signs(o, by_site) for o in others)])

@@ -270,7 +270,7 @@ def test_an_averaged_density_is_the_mean_over_the_symmetries_of_the_square(symme
     assert (parts[0] - parts).abs().amax(1)[1:].min() > 0.01
     for image in images:
         torch.testing.assert_close(flow.log_prob(image), flow.log_prob(x))
-    torch.testing.assert_close(flow.log_prob(x, one_image=True), parts[0])
+    torch.testing.assert_close(flow.one_image.log_prob(x), parts[0])
 
 
 @pytest.mark.parametrize("temperature", [1.0, (0.5, 0.8)])
@@ -279,14 +279,14 @@ def test_samples_of_an_averaged_flow_are_turned_and_have_its_density(temperature
     same = [torch.Generator().manual_seed(0) for _ in range(3)]
     x, log_prob = flow.sample_and_log_prob(64, temperature, same[0])
     torch.testing.assert_close(x, flow.sample(64, temperature, same[1]))
-    alone, of_one = flow.sample_and_log_prob(64, temperature, same[2], one_image=True)
+    alone, of_one = flow.one_image.sample_and_log_prob(64, temperature, same[2])
     images = torch.stack(list(square_images(alone)))
     which = (images - x).abs().flatten(2).amax(2).argmin(0)
     torch.testing.assert_close(images[which, torch.arange(64)], x)
     assert set(which.tolist()) == set(range(8))
     if temperature == 1.0:
         torch.testing.assert_close(log_prob, flow.log_prob(x))
-        torch.testing.assert_close(of_one, flow.log_prob(alone, one_image=True))
+        torch.testing.assert_close(of_one, flow.one_image.log_prob(alone))
     else:  # by the density at that temperature of each image
         by_site = flow.hierarchy.per_site(temperature)
         z, log_det = flow.bijector(torch.cat([*images, *-images]))

@@ -105,6 +105,9 @@ def flow_chains(
 ) -> Reference:
     """Samples the target by Markov chains that a flow makes fast; exact for any flow.
 
+    A flow that is averaged over the square proposes single images: chains are exact with them as
+    well, and their density takes an eighth of the time.
+
     Args:
         flow: The flow, on the device of the energy.
         energy: The target.
@@ -129,9 +132,9 @@ def flow_chains(
     budget = {"chains": chains, "steps": states, "warmup": FLOW_WARMUP, "generator": generator}
     start = time.perf_counter()
     if method == "metropolis":
-        run = independence_metropolis(flow, energy, **budget)
+        run = independence_metropolis(flow.one_image, energy, **budget)
     elif method == "latent_hmc":
-        run = latent_hmc(flow, energy, **budget)
+        run = latent_hmc(flow.one_image, energy, **budget)
     else:
         raise ValueError(f"method: got {method!r}, expected metropolis, latent_hmc or hybrid")
     seconds = time.perf_counter() - start

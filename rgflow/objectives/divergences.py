@@ -26,7 +26,7 @@ def negative_log_likelihood(flow: "Flow", x: Tensor) -> Tensor:
     Returns:
         Nats per sample, ``(B,)``.
     """
-    return -flow(x, one_image=True)
+    return -flow(x)
 
 
 def reverse_kl(
@@ -47,7 +47,7 @@ def reverse_kl(
 
     Reference: arXiv:1802.02840.
     """
-    x, log_prob = flow.sample_and_log_prob(n, generator=generator, one_image=True)
+    x, log_prob = flow.sample_and_log_prob(n, generator=generator)
     return log_prob + energy.energy(x)
 
 
@@ -71,7 +71,7 @@ def path_gradient(
 
     Reference: arXiv:1703.09194, arXiv:2207.08219.
     """
-    x = flow.sample(n, generator=generator, one_image=True)
+    x = flow.sample(n, generator=generator)
     return _along_paths(flow, energy, x, x.detach())[0]
 
 
@@ -115,7 +115,7 @@ def _along_paths(
     """
     position.requires_grad_()
     with frozen(flow):
-        log_prob = flow(position, one_image=True)
+        log_prob = flow(position)
         values = log_prob + energy.energy(position)
         (slope,) = torch.autograd.grad(values.sum(), position)
     along = (x * slope).flatten(1).sum(1)

@@ -160,7 +160,7 @@ class EnergyModule(FlowTraining):
     def training_loss(self, batch: Tensor, generator: torch.Generator) -> Tensor:
         """What the objective minimises for as many samples, in nats per entry of a sample."""
         drawn = Batch(len(batch), generator, partial(self._draw_states, len(batch)))
-        loss = self.objective.loss(self.flow, self.current_energy(), drawn)
+        loss = self.objective.loss(self.flow.one_image, self.current_energy(), drawn)
         if not self.annealing.is_over(self.global_step):  # the bound is that of another coupling
             names = {"free_energy_bound": "annealed_bound"}
             loss = loss._replace(metrics={names.get(n, n): v for n, v in loss.metrics.items()})
@@ -208,16 +208,15 @@ class EnergyModule(FlowTraining):
         key = ("validation", self.seed, self.global_rank, batch_idx)
         with torch.autocast(self.device.type, enabled=False):
             generator = generator_for(*key, device=self.device)
-            x, log_prob = self.flow.sample_and_log_prob(
-                len(batch), generator=generator, one_image=True
-            )
+            flow = self.flow.one_image
+            x, log_prob = flow.sample_and_log_prob(len(batch), generator=generator)
             self._tally.add_samples(-self.energy.energy(x).double() - log_prob.double())
             if self.objective.needs_states:
                 ranks, batches = self.trainer.world_size, self.trainer.num_val_batches[0]
                 part = batch_idx * ranks + self.global_rank
                 mine = self.states.held_out(part, batches * ranks)
                 if len(mine):
-                    self._tally.add_states(negative_log_likelihood(self.flow, mine.to(x)))
+                    self._tally.add_states(negative_log_likelihood(flow, mine.to(x)))
 
     def on_validation_epoch_end(self) -> None:
         """Log the bound and the quality of the weights, of all samples of all processes."""

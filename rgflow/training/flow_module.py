@@ -63,7 +63,7 @@ class FlowTraining(LightningModule, ABC):
         self._nonfinite_in_a_row = 0
         if compile:
             log.info("the flow is compiled in its first steps, which can take some minutes")
-            self.flow.compile()
+            self.flow.one_image.compile()
 
     @abstractmethod
     def training_loss(self, batch: Any, generator: torch.Generator) -> Tensor:
