@@ -149,7 +149,7 @@ def row(name: str, size: int, result: Restored, images: Tensor, unknown: Tensor)
 
 
 def _with_error(values: Tensor) -> str:
-    return f"{float(values.mean()):.3g} +- {float(values.std() / len(values) ** 0.5):.2g}"
+    return f"{float(values.mean()):.3g} ± {float(values.std() / len(values) ** 0.5):.2g}"
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -53,6 +53,12 @@ class Effort:
                 f"got starts={self.starts}, search={self.search} and draws={self.draws}, expected "
                 "1 or more of all"
             )
+
+    def scaled(self, factor: float) -> Effort:
+        """With so many times the starts, steps, draws and trajectories, down to the fewest."""
+        fewest = {"starts": 1, "search": 20, "draws": 2, "warmup": 15, "trajectories": 5}
+        counts = {name: max(n, round(factor * getattr(self, name))) for name, n in fewest.items()}
+        return replace(self, **counts)
 
 
 USUAL = Effort()

@@ -17,7 +17,6 @@ from rgflow.runtime.counts import takes_counts
 from rgflow.runtime.seeds import generator_for
 
 _SMALL = 64  # latents up to which the matrix itself is computed
-_TOLERANCE = 1e-4  # relative, of eigenvalues
 
 
 class PrincipalDirections(NamedTuple):
@@ -45,6 +44,7 @@ def principal_directions(
     seed: int = 0,
     temperature: float = 1.0,
     space: str = "data",
+    tolerance: float = 1e-4,
 ) -> PrincipalDirections:
     r"""The principal directions of the pixels' response to the latents of one level.
 
@@ -60,6 +60,7 @@ def principal_directions(
         seed: Seed of the points and of the solver's first vector.
         temperature: Factor on the prior's standard deviation for the points.
         space: See `rgflow.analysis.receptive_fields`.
+        tolerance: Relative error of the eigenvalues at which the solver stops.
 
     Raises:
         ValueError: If there is no such level, or for numbers out of their range.
@@ -70,7 +71,7 @@ def principal_directions(
     generator = generator_for("principal directions", seed, device=flow.device)
     points = flow.prior.sample(n, temperature, generator).detach()
     response = _Response(flow, points, mask, space)
-    vectors = _eigenvectors(response, min(count, response.size), seed)  # (size, count)
+    vectors = _eigenvectors(response, min(count, response.size), seed, tolerance)  # (size, count)
     directions = response.embedded(vectors.T)
     squares = torch.stack([response.along(v).square().flatten(1).sum(1) for v in directions])
     size = squares.mean(1).sqrt()  # (count,), of squares (count, n)
@@ -114,7 +115,7 @@ class _Response:
         return back.mean(0)[self.mask].double().cpu().numpy()
 
 
-def _eigenvectors(response: _Response, count: int, seed: int) -> np.ndarray:
+def _eigenvectors(response: _Response, count: int, seed: int, tolerance: float) -> np.ndarray:
     """The eigenvectors of the largest eigenvalues, ``(size, count)``, each with a fixed sign."""
     from scipy.sparse.linalg import LinearOperator, eigsh
 
@@ -126,7 +127,7 @@ def _eigenvectors(response: _Response, count: int, seed: int) -> np.ndarray:
         operator = LinearOperator((size, size), matvec=response.product, dtype=np.float64)
         start = np.random.default_rng(seed).standard_normal(size)
         room = min(size, max(4 * count, 24))
-        _, vectors = eigsh(operator, count, v0=start, ncv=room, tol=_TOLERANCE)
+        _, vectors = eigsh(operator, count, v0=start, ncv=room, tol=tolerance)
         vectors = vectors[:, ::-1]
     largest = np.abs(vectors).argmax(0)
     return vectors * np.sign(vectors[largest, np.arange(vectors.shape[1])])

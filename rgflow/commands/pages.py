@@ -1,6 +1,7 @@
 """What commands share that write one HTML page with pictures, and JSON for each of its parts."""
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +25,12 @@ def add_page_options(parser: argparse.ArgumentParser, effort: str) -> None:
     """
     parser.add_argument("checkpoint", help="checkpoint of the flow")
     parser.add_argument("--out", required=True, help="folder of the page")
-    parser.add_argument("--effort", type=float, default=1.0, help=f"factor on {effort}")
+    parser.add_argument(
+        "--effort",
+        type=float,
+        default=1.0,
+        help=f"factor on {effort}, above 0: 0.1 for a first look, 1 if not given",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
     parser.add_argument("--device", default="cpu")
     add_trust(parser)
@@ -55,13 +61,13 @@ def write_parts(parts: Sequence[Part], setting: Setting, title: str, checkpoint:
     folder = setting.folder
     missing = {part.name: part.missing(setting) for part in parts}
     possible = [part for part in parts if missing[part.name] is None]
-    tasks = [(part.what, part.weight) for part in possible]
+    tasks = [(part.name.replace("_", " "), part.weight) for part in possible]
     folder.mkdir(parents=True, exist_ok=True)
     sections = [_done(part, setting) for part in weighted_progress(possible, tasks)]
     left_out = [f"Left out: {name}, because {why}." for name, why in missing.items() if why]
     about = [
         f"Checkpoint {checkpoint}, seed {setting.seed}, effort {setting.effort:g}.",
-        "Errors (+-) are standard errors.",
+        "Errors (±) are standard errors. A dash stands for what cannot be measured.",
         *left_out,
     ]
     write_page(folder / "index.html", title, about, sections)
@@ -70,12 +76,15 @@ def write_parts(parts: Sequence[Part], setting: Setting, title: str, checkpoint:
 
 def _done(part: Part, setting: Setting) -> Section:
     """The section of a part, whose pictures and numbers are in the folder."""
+    name = part.name.replace("_", " ")
+    if not sys.stderr.isatty():  # where no bar says so
+        write_stdout(f"{name} ...")
     begin = time.perf_counter()
     section, report = part.write(setting)
     seconds = time.perf_counter() - begin
     file = f"{part.name}.json"
     write_json(setting.folder / file, {"seed": setting.seed, "seconds": seconds, **report})
     with above_bars():
-        write_stdout(f"{part.what}: {seconds:.0f} s")
+        write_stdout(f"{name}: {seconds:.0f} s")
     text = [*section.text, f"Numbers: {file}. It took {seconds:.0f} s."]
     return section._replace(text=text)

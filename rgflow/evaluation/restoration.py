@@ -19,16 +19,18 @@ from rgflow.plotting.restoration import restoration_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ROWS = (
-    "error_inside",
-    "known_pixels_moved",
-    "latents_touched",
-    "blocks",
-    "blocks_in_all",
-    "evaluations",
-    "acceptance",
-    "seconds",
-)
+ROWS = {
+    "error_inside": "error of unknown pixels, {unit}",
+    "known_pixels_moved": "known pixels, before put back, {unit}",
+    "latent_sites_touched": "latent sites that may change",
+    "latent_sites": "latent sites in all",
+    "blocks": "blocks of an evaluation",
+    "blocks_in_all": "blocks of the whole flow",
+    "evaluations": "evaluations",
+    "acceptance": "acceptance of HMC",
+    "seconds": "seconds",
+}
+"""Rows of a table: keys of a report, and what they are."""
 
 
 class Restored(NamedTuple):
@@ -49,7 +51,7 @@ class Restored(NamedTuple):
     def figure(self, most: int = 16) -> Figure:
         """Originals, what is known, and the restorations, in rows, of the first images."""
         one = next(iter(self.report.values()))
-        title = f"{one['latents_touched']} of {one['latents_in_all']} latent sites may change"
+        title = f"{one['latent_sites_touched']} of {one['latent_sites']} latent sites may change"
         if len(self.originals) > most:
             title += f"; the first {most} of {len(self.originals)} images"
         pictures = {name: images[:most] for name, images in self.pictures.items()}
@@ -109,12 +111,13 @@ def restoration_numbers(
         images, given = to_image(images).double(), given.double()
     inside = (images - given)[..., unknown].square().mean().sqrt()
     report = {
+        "unit": "shades" if acts_on_pixels(flow.bijector) else "units of the field",
         "error_inside": float(inside),
         "known_pixels_moved": float(found.moved.square().mean().sqrt()),
         "tolerance": found.tolerance,
         "log_prob": found.log_prob.tolist(),
-        "latents_touched": found.latents_touched,
-        "latents_in_all": found.latents.numel(),
+        "latent_sites_touched": found.latents_touched,
+        "latent_sites": found.latents.numel(),
         "blocks": found.blocks,
         "blocks_in_all": found.all_blocks,
         "evaluations": found.evaluations,
@@ -129,11 +132,19 @@ def restoration_numbers(
 
 def restoration_text(report: Mapping[str, Mapping[str, Any]]) -> str:
     """A report by methods, as a table for a reader."""
-    lines = ["method".ljust(20) + "".join(method.rjust(12) for method in report)]
-    for name in ROWS:
+    titles = rows_of(report)
+    width = max(len(title) for _, title in titles)
+    lines = ["method".ljust(width) + "".join(method.rjust(12) for method in report)]
+    for name, title in titles:
         cells = (restoration_cell(part[name]).rjust(12) for part in report.values())
-        lines.append(name.replace("_", " ").ljust(20) + "".join(cells))
+        lines.append(title.ljust(width) + "".join(cells))
     return "\n".join(lines)
+
+
+def rows_of(report: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """The keys of a report's rows with their titles, with the unit."""
+    unit = next(iter(report.values()))["unit"]
+    return [(name, title.format(unit=unit)) for name, title in ROWS.items()]
 
 
 def restoration_cell(value: float | None) -> str:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HEADINGS = {
-    "redrawn": "Change of each factor where one block of latents is drawn anew "
+    "redrawn": "Change of each factor where one level of latents is drawn anew "
     "(1: as much as between independent images)",
-    "informative": "R^2 of each factor, regressed on one block of latents, on held-out images",
+    "informative": "R^2 of each factor, regressed on the latents of one level, on held-out images",
 }
 FROM = {"samples": "samples of the flow", "images": "encoded test images"}
 _NAME, _COLUMN = 16, 20  # characters
@@ -44,30 +44,43 @@ def level_factors_text(report: LevelFactors) -> str:
 def level_factors_figure(report: LevelFactors) -> Figure:
     """Both tables of a flow as heat maps, with the mean level of each factor below it."""
     titles = {
-        "redrawn": f"change where one block is redrawn, 1 = independent image "
+        "redrawn": f"change where one level is redrawn, 1 = independent image "
         f"({report.redrawn.images} {FROM[report.redrawn_from]})",
-        "informative": "R² of a regression on one block alone "
+        "informative": "R² of a regression on one level alone "
         f"({report.informative.images} held-out test images)",
     }
     tables = []
     for name, title in titles.items():
         table = getattr(report, name)
         means = zip(*map(Tensor.tolist, table.mean_level), strict=True)
-        notes = [f"mean level\n{mean:.3f} ± {error:.3f}" for mean, error in means]
-        tables.append(HeatTable(title, table.blocks, table.factors, *table.importance, notes))
+        notes = [f"mean level\n{shown(mean, error)}" for mean, error in means]
+        rows = list(map(level_name, table.blocks))
+        tables.append(HeatTable(title, rows, table.factors, *table.importance, notes))
     return heat_tables(tables, f"{report.dataset}: which level holds which factor")
+
+
+def level_name(block: str) -> str:
+    """The name of a block of latents for a reader.
+
+    >>> level_name("level0"), level_name("scale1")
+    ('level 0', 'scale 1')
+    """
+    return block.rstrip("0123456789") + " " + block.lstrip("abcdefghijklmnopqrstuvwxyz")
 
 
 def table_lines(table: LevelTable) -> Iterator[str]:
     """The lines of one table."""
-    yield _line("", [*table.factors, "D"])
+    yield _line("", [*table.factors, "disentanglement"])
     rows = zip(*table.importance, *table.disentanglement, strict=True)
     for name, (value, error, d, d_error) in zip(table.blocks, rows, strict=True):
-        yield _line(name, [*_cells(Estimated(value, error)), shown(float(d), float(d_error))])
+        yield _line(
+            level_name(name), [*_cells(Estimated(value, error)), shown(float(d), float(d_error))]
+        )
     yield _line("mean level", _cells(table.mean_level))
-    yield _line("C", _cells(table.completeness))
+    yield _line("completeness", _cells(table.completeness))
     d, c = _cells(table.overall)
-    yield f"disentanglement D {d}, completeness C {c}"
+    yield f"disentanglement {d} (1: a level has one factor alone)"
+    yield f"completeness {c} (1: a factor is in one level alone)"
 
 
 def mixed_figure(mixed: MixedPairs, what: str) -> Figure:

@@ -161,17 +161,19 @@ def _heavy_tail(report: Mapping[str, Any]) -> list[StatisticsWarning]:
 def shown(value: float | None, error: float | None) -> str:
     """A number with its standard error, rounded to the second digit of the error.
 
-    >>> shown(60.14178123, 0.00123), shown(0.5, None), shown(None, None)
-    ('60.1418 +- 0.0012', '0.5 +- ?', '-')
+    A number without an error stands alone, and a dash for what could not be measured.
+
+    >>> shown(60.14178123, 0.00123), shown(0.5, None), shown(None, None), shown(math.nan, 0.1)
+    ('60.1418 ± 0.0012', '0.5', '-', '-')
     """
-    if value is None:
+    if value is None or math.isnan(value):
         return "-"
     if error is None or not math.isfinite(error):
-        return f"{value:.6g} +- ?"
+        return f"{value:.6g}"
     digits = 6
     if value and error > 0:
         digits = _magnitude(value) - _magnitude(error) + 2
-    return f"{_significant(value, min(digits, 12))} +- {_significant(error, 2)}"
+    return f"{_significant(value, min(digits, 12))} ± {_significant(error, 2)}"
 
 
 def _magnitude(value: float) -> int:

@@ -43,6 +43,7 @@ def principal_walks(
     points: int = 16,
     temperature: float = 0.8,
     seed: int = 0,
+    tolerance: float = 1e-4,
 ) -> Iterator[Walk]:
     """Walks along the directions within a level to which the pixels respond most.
 
@@ -55,8 +56,17 @@ def principal_walks(
         points: Number of points at which the response is measured.
         temperature: Of these points; at 1 single ones with huge responses may decide alone.
         seed: Seed of the points.
+        tolerance: See `principal_directions`.
     """
-    found = principal_directions(flow, level, count, points, seed=seed, temperature=temperature)
+    found = principal_directions(
+        flow,
+        level,
+        count,
+        points,
+        seed=seed,
+        temperature=temperature,
+        tolerance=tolerance,
+    )
     for size, error, direction in zip(found.response, found.error, found.directions, strict=True):
         label = f"level {level}\n|dx/dv| {size:.2g} ± {error:.2g}"
         yield Walk(label, walk(flow, z, direction, values)[:, 0])

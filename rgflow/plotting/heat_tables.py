@@ -19,10 +19,10 @@ class HeatTable(NamedTuple):
 
     Attributes:
         title: Over the table.
-        rows: Names of the rows, from the bottom up.
+        rows: Names of the rows, from the top down.
         columns: Names of the columns.
-        values: ``(rows, columns)``.
-        errors: ``(rows, columns)``, their standard errors.
+        values: ``(rows, columns)``; NaN where there is none.
+        errors: ``(rows, columns)``, their standard errors; NaN where there is none.
         notes: A line below each column, or empty.
     """
 
@@ -64,11 +64,12 @@ def heat_tables(tables: Sequence[HeatTable], title: str = "") -> Figure:
     axes = figure.subplots(len(tables), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axis, table in zip(axes, tables, strict=True):
         numbers = table.values.double().numpy()
-        image = axis.imshow(numbers, "YlGnBu", vmin=0, vmax=1, origin="lower", aspect="auto")
+        image = axis.imshow(numbers, "YlGnBu", vmin=0, vmax=1, aspect="auto")
         for i, (values, errors) in enumerate(zip(table.values, table.errors, strict=True)):
             for j, (value, error) in enumerate(zip(values.tolist(), errors.tolist(), strict=True)):
                 colour = "white" if value > 0.6 else "black"
-                text = f"{value:.3f}\n± {error:.3f}"
+                text = f"{value:.3f}" if value == value else "-"
+                text += f"\n± {error:.3f}" if error == error else ""
                 axis.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
         notes = table.notes or [""] * len(table.columns)
         pairs = zip(table.columns, notes, strict=True)

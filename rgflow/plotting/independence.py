@@ -68,12 +68,14 @@ def _draw_matrix(axis: "Axes", table: DependenceTable, top: float) -> None:
     from matplotlib.colors import LogNorm
 
     shown = table.matrix.clamp_min(FLOOR)
-    axis.imshow(shown.numpy(), norm=LogNorm(FLOOR, top), cmap="Blues")
+    picture = axis.imshow(1e3 * shown.numpy(), norm=LogNorm(1e3 * FLOOR, 1e3 * top), cmap="Blues")
+    axis.figure.colorbar(picture, ax=axis, label="1e-3 nats", shrink=0.7)
     levels = len(shown)
     for i in range(levels):
         for j in range(levels):
             value, error = 1e3 * float(table.matrix[i, j]), 1e3 * float(table.error[i, j])
-            text = "none" if value != value else f"{value:.2f}\n±{error:.2f}"
+            text = "-" if value != value else f"{value:.2f}"
+            text += f"\n± {error:.2f}" if error == error else ""
             is_dark = float(shown[i, j]) > (FLOOR * top) ** 0.5 * 3
             axis.text(
                 j, i, text, ha="center", va="center", fontsize=8, color="w" if is_dark else "k"
@@ -82,7 +84,7 @@ def _draw_matrix(axis: "Axes", table: DependenceTable, top: float) -> None:
         xticks=range(levels),
         yticks=range(levels),
         xlabel="level",
-        ylabel="level (1e-3 nats)",
+        ylabel="level",
     )
 
 
@@ -112,4 +114,5 @@ def _draw_curves(axis: "Axes", table: DependenceTable, top: float) -> None:
     axis.set_xticks([0.5, *ticks], labels=["same\nsite", *map(str, ticks)])
     axis.set(xlabel="distance in spacings of the level", ylabel="nats")
     axis.grid(alpha=0.3)
-    axis.legend(frameon=False, fontsize="small")
+    above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.08), "ncols": 3}
+    axis.legend(frameon=False, fontsize="small", columnspacing=1, handlelength=1, **above)

@@ -41,7 +41,7 @@ class Section(NamedTuple):
 
 
 def page_html(title: str, introduction: Sequence[str], sections: Sequence[Section]) -> str:
-    """The text of a page: plain text, also where it has ``<`` or ``&``, and ± in place of +-.
+    """The text of a page: plain text, also where it has ``<`` or ``&``.
 
     Args:
         title: Title of the page.

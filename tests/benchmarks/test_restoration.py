@@ -92,7 +92,7 @@ def test_factor_errors_are_in_units_of_independent_pictures():
         for given in (images, images.roll(1, 0))
     )
     assert float(same.split(" ")[0]) == 0
-    value, error = map(float, other.split(" +- "))
+    value, error = map(float, other.split(" ± "))
     assert abs(value - 1) < 4 * error < 0.5
 
 

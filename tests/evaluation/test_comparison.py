@@ -51,7 +51,7 @@ def changed(report, **values):
 
 def test_an_error_that_is_not_known_is_no_obstacle():
     table = comparison_table(changed(FLOW, ess_error=None, pareto_k=0.8), CHAINS)
-    assert "5000 +- ?" in table
+    assert "5000" in table
     assert "k = 0.80" in table
 
 
@@ -82,13 +82,13 @@ def test_chains_that_need_the_flow_pay_for_its_training(method):
 def test_table():
     text = comparison_table(FLOW, CHAINS, 98.0)
     lines = {line[:31].strip(): line[31:].split() for line in text.splitlines()}
-    assert lines["m2"] == ["0.5", "+-", "0.03", "0.4", "+-", "0.04", "2.0", "0.44"]
-    assert lines["G(r = 0)"] == ["1", "+-", "0", "1", "+-", "0", "-"]
-    assert lines["G(r = 1)"] == ["0.7", "+-", "0.03", "0.6", "+-", "0.04", "2.0"]
+    assert lines["m2"] == ["0.5", "±", "0.03", "0.4", "±", "0.04", "2.0", "0.44"]
+    assert lines["G(r = 0)"] == ["1", "±", "0", "1", "±", "0", "-"]
+    assert lines["G(r = 1)"] == ["0.7", "±", "0.03", "0.6", "±", "0.04", "2.0"]
     assert lines["ln Z, exact"] == ["12.75"]
-    assert lines["ln Z, lower bound"] == ["12.5", "+-", "0.25"]
-    assert lines["effective sample size"] == ["0.5", "+-", "0.01"]
-    assert lines["independent samples per second"] == ["5000", "+-", "100", "1000"]
+    assert lines["ln Z, lower bound"] == ["12.5", "±", "0.25"]
+    assert lines["effective sample size"] == ["0.5", "±", "0.01"]
+    assert lines["independent samples per second"] == ["5000", "±", "100", "1000"]
     assert "KL" not in text  # not known
     assert "mine" not in text
     assert "acceptance" not in text  # of proposals of different kinds

@@ -152,7 +152,7 @@ def test_the_mean_and_the_share_are_over_pairs():
 def test_a_part_for_few_components_is_left_out_for_more(tmp_path):
     from rgflow.evaluation.study.setting import Setting
 
-    part = Part("one", "one", 1, lambda _: None, most_channels=2)
+    part = Part("one", 1, lambda _: None, most_channels=2)
     two, three = (Setting(haar_flow(4, c), {}, tmp_path) for c in (2, 3))
     assert part.missing(two) is None
     assert part.missing(three) == "it takes 2 components at most, the flow has 3"

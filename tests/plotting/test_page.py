@@ -30,7 +30,7 @@ class Reader(HTMLParser):
 
 
 def test_a_page_holds_its_tables_and_pictures_and_asks_no_network(tmp_path):
-    table = Table("Errors by level.", ["level", "error"], [["0", "1.5 +- 0.1"], ["1", "<2 & >1"]])
+    table = Table("Errors by level.", ["level", "error"], [["0", "1.5 ± 0.1"], ["1", "<2 & >1"]])
     section = Section("Fields & levels", ["Text."], [table], [Picture("a b.png", 'Says "x".')])
     write_page(tmp_path / "index.html", "Study", ["One.", "Two."], [section, Section("Empty")])
     text = (tmp_path / "index.html").read_text(encoding="utf-8")

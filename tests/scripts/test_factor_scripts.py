@@ -61,7 +61,7 @@ def test_factors_prints_and_draws_both_tables(run, capsys):
         assert table["factors"][:3] == ["orientation", "colour", "position"]
         assert np.shape(table["importance"]["value"]) == (3, 5)
         assert np.shape(table["disentanglement"]["error"]) == (3,)
-    assert text.count("level2") == text.count("mean level") == 2
+    assert text.count("level 2") == text.count("mean level") == 2
     assert "base orientation" in text
     colour = report["redrawn"]["importance"]["value"][2][1]
     assert f" {colour:.1f}" in text

@@ -35,10 +35,10 @@ def test_images_of_the_test_set_are_restored(run, capsys):
     printed = capsys.readouterr().out
     report = json.loads(Path("a.json").read_text())
     assert list(report) == ["prior", "mode", "posterior"]
-    assert "latents touched" in printed
+    assert "latent sites that may change" in printed
     for method, part in report.items():
-        assert part["latents_in_all"] == 64
-        assert 0 < part["latents_touched"] <= 64
+        assert part["latent_sites"] == 64
+        assert 0 < part["latent_sites_touched"] <= 64
         assert len(part["log_prob"]) == 2
         assert (part["known_pixels_moved"] > 0) == (method == "prior")
         assert (part["acceptance"] is not None) == (method == "posterior")

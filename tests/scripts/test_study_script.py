@@ -95,8 +95,8 @@ def test_real_nvp_has_no_levels(folder):
     saved("nvp.ckpt", REAL_NVP, data=DATA)
     page, done = study(folder, "nvp.ckpt", "--parts", "temperatures", "factors", "mixing")
     assert done == {"factors"}
-    assert "Left out: mixing, because the flow has no hierarchy" in page
-    assert "scale0" in page
+    assert "Left out: mixing, because the latents of the flow have no levels" in page
+    assert "scale 0" in page
 
 
 def test_a_small_test_set_leaves_out_what_it_is_too_small_for(folder):

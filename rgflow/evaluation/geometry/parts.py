@@ -22,18 +22,18 @@ def geometry_parts(bulks: Bulks) -> tuple[Part, ...]:
     """
 
     def part(
-        name: str, what: str, weight: float, write: Callable[[Bulks], Findings], channels: int = 0
+        name: str, weight: float, write: Callable[[Bulks], Findings], channels: int = 0
     ) -> Part:
         def of_setting(setting: Setting) -> Findings:
             return write(bulks)
 
-        return Part(name, what, weight, of_setting, most_channels=channels)
+        return Part(name, weight, of_setting, most_channels=channels)
 
     return (
-        part("states", "states of the target", 60, states),
-        part("collective", "collective mode", 20, collective, 2),
-        part("information", "informations", 120, information),
-        part("checks", "other estimators", 40, checks),
-        part("laws", "laws of distance", 5, laws),
-        part("space", "the space", 40, space),
+        part("states", 60, states),
+        part("collective", 20, collective, 2),
+        part("information", 120, information),
+        part("checks", 40, checks),
+        part("laws", 5, laws),
+        part("space", 40, space),
     )

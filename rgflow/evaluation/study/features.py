@@ -10,7 +10,7 @@ from rgflow.analysis.level_table import LevelTable
 from rgflow.analysis.mixing import mixing_strip
 from rgflow.evaluation.level_factors import level_factors
 from rgflow.evaluation.mixed_ellipses import mixed_ellipses
-from rgflow.evaluation.shown_factors import level_factors_figure, mixed_figure
+from rgflow.evaluation.shown_factors import level_factors_figure, level_name, mixed_figure
 from rgflow.evaluation.study.setting import Findings, Setting
 from rgflow.evaluation.summary import shown
 from rgflow.plotting.images import labelled_grid, sample_image
@@ -35,7 +35,9 @@ def factors(setting: Setting) -> Findings:
         "drawn anew and all others are kept; 1 means that a factor changes as much as between "
         "independent images, 0 that it stays. In the second table a ridge regression tells a "
         "factor of held-out images from the latents of one level alone.",
-        "The mean level of a factor is the centre of mass of its column; 0 is the finest level.",
+        "The mean level of a factor is the centre of mass of its column; 0 is the finest level. "
+        "The base is the mean of an image, which in MSDS1 its colours share and in MSDS2 its "
+        "angles; an ellipse's own value is its difference from it.",
     ]
     tables = [
         _table("Change of each factor where one level is redrawn.", found.redrawn),
@@ -50,7 +52,7 @@ def factors(setting: Setting) -> Findings:
 
 def _table(caption: str, table: LevelTable) -> Table:
     rows = [
-        [block, *_cells(values.tolist(), errors.tolist())]
+        [level_name(block), *_cells(values.tolist(), errors.tolist())]
         for block, values, errors in zip(table.blocks, *table.importance, strict=True)
     ]
     rows.append(["mean level", *_cells(*(part.tolist() for part in table.mean_level))])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from rgflow.analysis.completion_search import USUAL
 from rgflow.analysis.independence import latent_independence
 from rgflow.evaluation.held_out import CHAINS, held_out_latents
 from rgflow.evaluation.independence import TITLE, dependence_tables
-from rgflow.evaluation.restoration import ROWS, restoration_cell, restore
+from rgflow.evaluation.restoration import restoration_cell, restore, rows_of
 from rgflow.evaluation.study.setting import Findings, Setting
 from rgflow.evaluation.summary import shown
 from rgflow.plotting.independence import independence_figure
@@ -25,23 +26,27 @@ def restoration(setting: Setting) -> Findings:
     low = side * 3 // 8 - size // 2  # in MSDS, the cell of one ellipse
     unknown = torch.zeros(side, side, dtype=torch.bool)
     unknown[low : low + size, low : low + size] = True
-    found = restore(flow, setting.examples(IMAGES), unknown, seed=setting.seed)
+    found = restore(
+        flow,
+        setting.examples(setting.count(IMAGES)),
+        unknown,
+        effort=USUAL.scaled(min(1.0, setting.effort)),
+        seed=setting.seed,
+    )
     one = next(iter(found.report.values()))
     text = [
-        f"{size} x {size} pixels near the middle are unknown. They can change "
-        f"{one['latents_touched']} of {one['latents_in_all']} latent sites, and only those may "
+        f"The {size} x {size} pixels from row and column {low} on are unknown. They can change "
+        f"{one['latent_sites_touched']} of {one['latent_sites']} latent sites, and only those may "
         "change. Three ways: redraw these latents from the prior; search the most probable "
         "completion; draw one from the law of the unknown pixels, given the known ones, by HMC.",
     ]
     rows = [
-        [name.replace("_", " "), *(restoration_cell(part[name]) for part in found.report.values())]
-        for name in ROWS
+        [title, *(restoration_cell(part[name]) for part in found.report.values())]
+        for name, title in rows_of(found.report)
     ]
-    unit = "shades" if setting.is_of_images else "units of the field"
     caption = (
-        f"Errors, and by how much known pixels moved before they were put back, are root mean "
-        f"squares in {unit}. Blocks are those of one evaluation of the flow, and in all those of "
-        "the whole flow. The acceptance is that of HMC."
+        "Errors and moves are root mean squares. A method that redraws latents moves known pixels "
+        "as well, which are then put back."
     )
     table = Table(caption, ["", *found.report], rows)
     picture = setting.picture(found.figure(), "restoration.png", "Restored pictures.")

@@ -16,8 +16,7 @@ class Part(NamedTuple):
     """A part of a study.
 
     Attributes:
-        name: Its short name, also that of its JSON file.
-        what: What is done, for the progress bar.
+        name: Its name, also that of its JSON file and on the progress bar.
         weight: About how long it takes, in seconds, for pictures of 32 x 32 on two cores.
         write: Does it.
         needs_levels: How many levels of latents it takes at least.
@@ -29,7 +28,6 @@ class Part(NamedTuple):
     """
 
     name: str
-    what: str
     weight: float
     write: Callable[[Setting], Findings]
     needs_levels: int = 0
@@ -43,11 +41,11 @@ class Part(NamedTuple):
         if self.needs_levels:
             scales = scales_of(setting.flow)
             if scales is None:
-                return "the flow has no levels"
+                return "the latents of the flow have no levels"
             if scales.levels < self.needs_levels:
                 return f"it needs {self.needs_levels} levels, and the flow has {scales.levels}"
         if self.needs_hierarchy and setting.flow.hierarchy is None:
-            return "the flow has no hierarchy"
+            return "the latents of the flow have no levels"
         if self.needs_factors and not setting.is_of_ellipses:
             return "factors are known for MSDS only"
         if self.needs_images and setting.is_of_images:
@@ -61,12 +59,12 @@ class Part(NamedTuple):
 
 
 PARTS = (
-    Part("samples", "samples", 2, samples),
-    Part("temperatures", "temperatures", 40, temperatures, needs_levels=2),
-    Part("walks", "principal directions", 40, walks, needs_levels=1),
-    Part("receptive_fields", "receptive fields", 90, fields, needs_images=1),
-    Part("factors", "levels and factors", 60, factors, needs_factors=True, needs_images=20),
-    Part("mixing", "mixing", 20, mixing, needs_hierarchy=True),
-    Part("restoration", "restoration", 90, restoration, needs_images=1),
-    Part("independence", "independence", 20, independence, needs_images=LEAST),
+    Part("samples", 2, samples),
+    Part("temperatures", 40, temperatures, needs_levels=2),
+    Part("walks", 40, walks, needs_levels=1),
+    Part("receptive_fields", 90, fields, needs_images=1),
+    Part("factors", 60, factors, needs_factors=True, needs_images=20),
+    Part("mixing", 20, mixing, needs_hierarchy=True),
+    Part("restoration", 90, restoration, needs_images=1),
+    Part("independence", 20, independence, needs_images=LEAST),
 )

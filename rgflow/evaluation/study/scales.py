@@ -26,6 +26,7 @@ from rgflow.plotting.page import Section, Table
 
 SHOWN = 64  # samples in the first picture
 LOWS, HIGHS = (0.2, 0.4, 0.6, 0.8, 1.0), (0.6, 0.8, 1.0)
+CLOSE = 0.01  # of principal directions: the few points decide about more than that
 STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 
 
@@ -91,7 +92,14 @@ def walks(setting: Setting) -> Findings:
         one
         for h in range(level_count(flow))
         for one in principal_walks(
-            flow, z, h, 3, STEPS, points=setting.count(16), seed=setting.seed
+            flow,
+            z,
+            h,
+            3,
+            STEPS,
+            points=setting.count(16),
+            seed=setting.seed,
+            tolerance=CLOSE,
         )
     ]
     title = "one sample, walked along principal directions of each level"
@@ -131,7 +139,7 @@ def fields(setting: Setting) -> Findings:
         )
     ]
     for kind in ("strongest", "sparsest"):
-        sheet = feature_sheet(found, kind, 10, f"{kind} features")
+        sheet = feature_sheet(found, kind, 10, f"{kind} features, each rolled to the centre")
         caption = f"Receptive fields of the {kind} latents of each level."
         pictures.append(setting.picture(sheet, f"{kind}.png", caption))
     text = [

@@ -160,7 +160,7 @@ def result_in_words(numbers: Mapping[str, Any]) -> str:
     """The final numbers of a run in a line, with their errors.
 
     >>> result_in_words({"kl_nats": 0.02413, "kl_nats_error": 0.0007, "ess": None, "steps": 9})
-    'kl_nats 0.02413 +- 0.0007'
+    'kl_nats 0.02413 ± 0.0007'
     """
     from rgflow.evaluation.summary import shown
 
