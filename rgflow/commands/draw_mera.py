@@ -6,7 +6,7 @@ from rgflow.models import BlockLevels, BlockNet, block_flow
 from rgflow.plotting.images import save_figure
 from rgflow.plotting.mera import mera_figure
 from rgflow.runtime.command_line import Parser, one_line_errors
-from rgflow.runtime.files import check_output
+from rgflow.runtime.files import check_output, write_stdout
 
 LARGEST_SIDE = 64  # sites of larger lattices cannot be told apart in the figure
 
@@ -36,3 +36,4 @@ def draw(args: argparse.Namespace) -> None:
     levels = BlockLevels(args.block, couplings=4)  # enough to couple all sites of a block
     flow = block_flow(side, 1, levels, BlockNet("mlp", hidden=(1,)))
     save_figure(mera_figure(flow.hierarchy, args.pixel), args.out)
+    write_stdout(args.out)

@@ -24,7 +24,7 @@ from rgflow.runtime.command_line import (
     refuse_options,
     trusted_modules,
 )
-from rgflow.runtime.files import check_output
+from rgflow.runtime.files import check_output, write_stdout
 from rgflow.runtime.progress import progress_bars
 
 
@@ -77,6 +77,7 @@ def draw(args: argparse.Namespace) -> None:
     what = "images" if args.images else f"samples at temperature {args.temperature:g}"
     title = f"{what}: latents of A at levels >= h, of B below"
     save_figure(labelled_grid(rows, names, labels, title), args.out)
+    write_stdout(args.out)
 
 
 def check_temperature(args: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from rgflow.plotting.grids import most_shown, samples_figure
 from rgflow.plotting.images import sample_image, save_figure
 from rgflow.runtime.array_files import write_npz
 from rgflow.runtime.command_line import Parser, add_trust, one_line_errors, trusted_modules
-from rgflow.runtime.files import check_output
+from rgflow.runtime.files import check_output, write_stdout
 from rgflow.runtime.progress import progress, progress_bars
 
 PART = 256  # samples drawn at a time
@@ -85,3 +85,4 @@ def draw(args: argparse.Namespace) -> None:
     factors = ", ".join(f"{t:g}" for t in args.temperature)
     title = f"{number}, {'temperatures by level' if several else 'temperature'} {factors}"
     save_figure(samples_figure(flow, torch.cat(shown), title), args.out)
+    write_stdout(args.out)

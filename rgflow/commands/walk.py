@@ -32,7 +32,7 @@ from rgflow.runtime.command_line import (
     refuse_options,
     trusted_modules,
 )
-from rgflow.runtime.files import check_output
+from rgflow.runtime.files import check_output, write_stdout
 from rgflow.runtime.progress import progress, progress_bars
 
 MOST_STEPS = 101
@@ -103,6 +103,7 @@ def draw(args: argparse.Namespace) -> None:
     start = args.image or f"sample of seed {args.seed} at temperature {args.temperature:g}"
     title = f"{args.direction}, start: {start}"
     save_figure(walk_figure(flow, walks, values, title), args.out)
+    write_stdout(args.out)
 
 
 def along_latent(

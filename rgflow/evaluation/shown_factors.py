@@ -98,7 +98,8 @@ def mixed_text(mixed: MixedFactors, what: str) -> str:
     titles = {
         "share_of_a": "Share of each factor that comes from A, whose latents are those of levels "
         ">= h (1: A's, 0: B's)",
-        "distance_to_a": "Squared distance to A's factor, 1 as that between A and B",
+        "distance_to_a": "Squared distance to A's factor, 1 as that between A and B; "
+        "more where mixing makes a factor that neither has",
         "distance_to_b": "Squared distance to B's factor",
     }
     tables = []

@@ -25,6 +25,7 @@ def curves_figure(
     from math import isfinite
 
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     points = {name: [p for p in pairs if isfinite(p[1])] for name, pairs in curves.items()}
     values = sorted(value for pairs in points.values() for _, value in pairs)
@@ -39,6 +40,7 @@ def curves_figure(
     low, high = values[0], values[min(len(values) - 1, int(0.9 * len(values)))]
     margin = 0.05 * (high - low) or 0.5
     axis.set(xlabel="step", ylabel=label, ylim=(low - margin, high + margin))
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.grid(alpha=0.3)
     axis.legend(frameon=False, fontsize="small")
     figure.suptitle(title, fontsize=10)
