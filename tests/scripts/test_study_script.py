@@ -7,6 +7,8 @@ import pytest
 from script_calls import call_script
 from tiny_checkpoints import msds, save_checkpoint
 
+from rgflow.analysis.completion_search import USUAL
+from rgflow.evaluation.study import PARTS
 from rgflow.testing import perturbed
 
 BLOCK = {
@@ -71,7 +73,14 @@ def test_a_flow_of_ellipses_has_all_parts(folder, capsys):
     assert done == EVERYTHING
     assert page.count("<h2") == len(EVERYTHING)
     assert "Left out" not in page
-    assert capsys.readouterr().out.splitlines()[-1] == "study/index.html"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "study/index.html"
+    whats = [part.what for part in PARTS]  # a log has a line where each begins and ends
+    assert lines[:-1:2] == [f"{what}: begins" for what in whats]
+    for line, what in zip(lines[1:-1:2], whats, strict=True):
+        assert re.fullmatch(rf"{what}: \d+ s", line)
+    restored = json.loads((folder / "study" / "restoration.json").read_text())
+    assert restored["mode"]["evaluations"] < 0.1 * USUAL.search
     report = json.loads((folder / "study" / "receptive_fields.json").read_text())
     assert [level["outside"] for level in report["levels"]] == [0.0, 0.0]
 
@@ -81,7 +90,11 @@ def test_parts_that_a_flow_does_not_allow_are_named(folder, capsys):
     page, done = study(folder, "field.ckpt")
     assert done == EVERYTHING - {"factors"}
     assert "Left out: factors, because factors are known for MSDS only" in page
-    assert "Left out: factors" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "Left out: factors" in output
+    for part in done:  # without a terminal
+        name = part.replace("_", " ")
+        assert re.search(rf"^{name} \.\.\.\n{name}: \d+ s$", output, re.MULTILINE), part
 
 
 def test_a_flow_of_one_level_has_no_two_temperatures(folder):
