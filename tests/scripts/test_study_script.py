@@ -8,7 +8,6 @@ from script_calls import call_script
 from tiny_checkpoints import msds, save_checkpoint
 
 from rgflow.analysis.completion_search import USUAL
-from rgflow.evaluation.study import PARTS
 from rgflow.testing import perturbed
 
 BLOCK = {
@@ -73,12 +72,7 @@ def test_a_flow_of_ellipses_has_all_parts(folder, capsys):
     assert done == EVERYTHING
     assert page.count("<h2") == len(EVERYTHING)
     assert "Left out" not in page
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "study/index.html"
-    whats = [part.what for part in PARTS]  # a log has a line where each begins and ends
-    assert lines[:-1:2] == [f"{what}: begins" for what in whats]
-    for line, what in zip(lines[1:-1:2], whats, strict=True):
-        assert re.fullmatch(rf"{what}: \d+ s", line)
+    assert capsys.readouterr().out.splitlines()[-1] == "study/index.html"
     restored = json.loads((folder / "study" / "restoration.json").read_text())
     assert restored["mode"]["evaluations"] < 0.1 * USUAL.search
     report = json.loads((folder / "study" / "receptive_fields.json").read_text())
