@@ -7,6 +7,7 @@ import pytest
 from script_calls import call_script
 from tiny_checkpoints import msds, save_checkpoint
 
+from rgflow.analysis.completion_search import USUAL
 from rgflow.testing import perturbed
 
 BLOCK = {
@@ -72,6 +73,8 @@ def test_a_flow_of_ellipses_has_all_parts(folder, capsys):
     assert page.count("<h2") == len(EVERYTHING)
     assert "Left out" not in page
     assert capsys.readouterr().out.splitlines()[-1] == "study/index.html"
+    restored = json.loads((folder / "study" / "restoration.json").read_text())
+    assert restored["mode"]["evaluations"] < 0.1 * USUAL.search
     report = json.loads((folder / "study" / "receptive_fields.json").read_text())
     assert [level["outside"] for level in report["levels"]] == [0.0, 0.0]
 
@@ -81,7 +84,11 @@ def test_parts_that_a_flow_does_not_allow_are_named(folder, capsys):
     page, done = study(folder, "field.ckpt")
     assert done == EVERYTHING - {"factors"}
     assert "Left out: factors, because factors are known for MSDS only" in page
-    assert "Left out: factors" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "Left out: factors" in output
+    for part in done:  # without a terminal
+        name = part.replace("_", " ")
+        assert re.search(rf"^{name} \.\.\.\n{name}: \d+ s$", output, re.MULTILINE), part
 
 
 def test_a_flow_of_one_level_has_no_two_temperatures(folder):
