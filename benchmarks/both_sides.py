@@ -85,15 +85,13 @@ def train(changes: list[str], folder: Path) -> dict[str, Any]:
     return json.loads((folder / "metrics.json").read_text())
 
 
-def train_for(seconds: float, changes: list[str], folder: Path) -> dict[str, Any]:
+def steps_in(seconds: float, changes: list[str], folder: Path) -> int:
     """As many steps as a trial says that the time allows."""
     took = {}
     for number, count in enumerate((20, 20, 120)):  # the first fills the caches of the machine
         trial = [*changes, f"max_steps={count}", f"validation_every={count}"]
         took[count] = train(trial, folder / f"trial{number}")["training_seconds"]
-    steps = max(100, round(100 * seconds / (took[120] - took[20])))
-    last = [*changes, f"max_steps={steps}", f"validation_every={steps}"]
-    return train(last, folder / "run")
+    return max(100, round(100 * seconds / (took[120] - took[20])))
 
 
 @torch.no_grad()
@@ -185,12 +183,17 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     """All runs of all candidates."""
     chosen = {name: list(c) for name, c in CANDIDATES.items() if args.only in name}
     target: Reference | None = None
+    steps: dict[str, int] = {}
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in chosen}
     tasks = [(name, seed) for seed in range(args.seeds) for name in chosen]
     for name, seed in progress(tasks, "trainings"):
         with tempfile.TemporaryDirectory() as folder:
             common = [f"experiment={args.experiment}", f"seed={seed}", *args.settings]
-            numbers = train_for(args.seconds, [*common, *chosen[name]], Path(folder))
+            changes = [*common, *chosen[name]]
+            if name not in steps:
+                steps[name] = steps_in(args.seconds, changes, Path(folder))
+            changes += [f"max_steps={steps[name]}", f"validation_every={steps[name]}"]
+            train(changes, Path(folder) / "run")
             path = Path(folder) / "run/checkpoints/best.ckpt"
             flow, energy = load_flow(path), build_energy(load_config(path)["energy"])
         if energy.log_z is None:
@@ -198,8 +201,8 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
         if target is None:
             target = reference_samples(energy, chains=128, states=args.states // 128, seed=1)
         judged = judge(flow, energy, target, seed)
-        results[name].append({"seed": seed, "steps": numbers["steps"], "judged": judged})
-        print(name, seed, numbers["steps"], judged, file=sys.stderr, flush=True)
+        results[name].append({"seed": seed, "steps": steps[name], "judged": judged})
+        print(name, seed, steps[name], judged, file=sys.stderr, flush=True)
     return results
 
 

@@ -26,7 +26,7 @@ from rgflow.plotting.page import Section, Table
 
 SHOWN = 64  # samples in the first picture
 LOWS, HIGHS = (0.2, 0.4, 0.6, 0.8, 1.0), (0.6, 0.8, 1.0)
-CLOSE = 0.01  # of principal directions: the few points decide about more than that
+CLOSE = 0.01  # of principal directions where less effort is asked
 STEPS = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 
 
@@ -99,7 +99,7 @@ def walks(setting: Setting) -> Findings:
             STEPS,
             points=setting.count(16),
             seed=setting.seed,
-            tolerance=CLOSE,
+            tolerance=1e-4 if setting.effort >= 1 else CLOSE,
         )
     ]
     title = "one sample, walked along principal directions of each level"
