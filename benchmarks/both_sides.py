@@ -118,10 +118,11 @@ def judge(flow: Flow, energy: Energy, target: Reference, seed: int) -> dict[str,
         }
 
     def at(x: Tensor, temperature: float) -> Tensor:
-        both = torch.cat((x, -x))
-        z, log_det = flow.bijector(both)
-        parts = (flow.prior.log_prob(z, temperature) + log_det).chunk(2)
-        return torch.logaddexp(*parts) - math.log(2)
+        parts = []
+        for image in (x, -x) if flow.z2 else (x,):
+            z, log_det = flow.bijector(image)
+            parts.append(flow.prior.log_prob(z, temperature) + log_det)
+        return torch.stack(parts).logsumexp(0) - math.log(len(parts))
 
     def guarded(x: Tensor) -> Tensor:
         parts = (at(x, 1.0) + math.log(1 - SHARE), at(x, WIDE) + math.log(SHARE))
