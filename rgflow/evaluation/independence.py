@@ -45,4 +45,7 @@ def independence_text(reports: Mapping[str, Any]) -> str:
             for values, errors in zip(table["mean"], table["error"], strict=True):
                 cells = (_cell(1e3 * v, 1e3 * e) for v, e in zip(values, errors, strict=True))
                 lines.append("   " + "  ".join(cells))
+        values = [v for one in report["nearest"].values() for row in one["mean"] for v in row]
+        if any(value != value for value in values):
+            lines.append("  a dash: no two neighbours are among the latents that were looked at")
     return "\n".join(lines)

@@ -142,9 +142,16 @@ def restoration_text(report: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def rows_of(report: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """The keys of a report's rows with their titles, with the unit."""
+    """The keys of a report's rows with their titles, with the unit.
+
+    Rows that no method has a number for are left out, such as blocks of a flow without levels.
+    """
     unit = next(iter(report.values()))["unit"]
-    return [(name, title.format(unit=unit)) for name, title in ROWS.items()]
+    return [
+        (name, title.format(unit=unit))
+        for name, title in ROWS.items()
+        if any(part[name] is not None for part in report.values())
+    ]
 
 
 def restoration_cell(value: float | None) -> str:

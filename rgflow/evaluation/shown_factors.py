@@ -78,6 +78,8 @@ def table_lines(table: LevelTable) -> Iterator[str]:
         )
     yield _line("mean level", _cells(table.mean_level))
     yield _line("completeness", _cells(table.completeness))
+    if any(part.value.isnan().any() for part in (table.mean_level, table.disentanglement)):
+        yield "a dash: cannot be measured, as no importance in its row or column is above 0"
     d, c = _cells(table.overall)
     yield f"disentanglement {d} (1: a level has one factor alone)"
     yield f"completeness {c} (1: a factor is in one level alone)"

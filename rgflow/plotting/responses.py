@@ -78,17 +78,18 @@ def level_figure(
 
 
 def _draw_curves(axis: Axes, label: str, curves: Mapping[str, LevelCurve]) -> None:
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     for i, (name, curve) in enumerate(curves.items()):
-        levels = torch.arange(len(curve.value)) + 0.06 * (i - (len(curves) - 1) / 2)
+        places = torch.arange(len(curve.value)) + 0.06 * (i - (len(curves) - 1) / 2)
         text = ", ".join(part for part in (name, curve.label) if part)
-        axis.errorbar(levels, curve.value.cpu(), curve.error.cpu(), fmt="o", label=text, c=f"C{i}")
+        axis.errorbar(places, curve.value.cpu(), curve.error.cpu(), fmt="o", label=text, c=f"C{i}")
         if curve.line is not None:
             axis.plot(torch.arange(len(curve.line)), curve.line.cpu(), "--", c=f"C{i}", lw=1)
     axis.set(xlabel="level", ylabel=label)
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.set_xlim(-0.5, max(len(curve.value) for curve in curves.values()) - 0.5)
+    levels = max(len(curve.value) for curve in curves.values())
+    axis.set_xticks(range(levels))
+    axis.set_xlim(-0.5, levels - 0.5)
     if all((curve.value[curve.value.isfinite()] > 0).all() for curve in curves.values()):
         axis.set_yscale("log")
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

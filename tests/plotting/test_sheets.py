@@ -76,3 +76,10 @@ def test_levels_and_curves_are_drawn():
     assert axis.get_yscale() == "log"
     assert len(figure.subfigs[0].axes) == 6
     assert pixels_of(figure).std() > 0
+
+
+def test_levels_are_whole_numbers_also_where_there_is_one():
+    curve = LevelCurve(torch.tensor([2.0]), torch.tensor([0.1]))
+    figure = level_figure({"a": torch.rand(1, 8, 8)}, [("radius", {"a": curve})])
+    (axis,) = figure.subfigs[1].axes
+    assert axis.get_xticks().tolist() == [0]
