@@ -87,7 +87,7 @@ def independence(setting: Setting) -> Findings:
             [
                 name,
                 *(
-                    "" if value != value else shown(1e3 * value, 1e3 * error)
+                    shown(1e3 * value, 1e3 * error)
                     for value, error in zip(values, errors, strict=True)
                 ),
             ]
