@@ -250,7 +250,8 @@ class EnergyModule(FlowTraining):
         missing = {} if self.states.error is None else {"reference_error": self.states.error}
         try:
             scores = evaluate_energy(self.flow, self.energy, reference=reference, **arguments)
-            shown = draw_weighted(self.flow, self.energy, 10_000, seed=self.seed)
+            count = min(self.report_samples, 10_000)
+            shown = draw_weighted(self.flow, self.energy, count, seed=self.seed)
             figure = evaluation_figure(self.energy, shown, reference)
         except ValueError as error:
             log.warning("no final evaluation: %s", error)

@@ -206,10 +206,10 @@ def test_scale_and_shift_from_a_net_each(conditioner, symmetry):
 SETTINGS = {
     conv_flow: """side channels couplings hidden kernels nonlinearity pairings predict mixing
         site_bias site_affine coupling scale_bound bins smallest_side largest_top top_couplings
-        top_hidden prior pixels fourier symmetry memory share_levels""",
+        top_hidden prior pixels fourier symmetry average memory share_levels""",
     block_flow: """side channels block couplings conditioner width hidden residual_blocks
         nonlinearity separate_heads order repeats coupling scale_bound bins prior pixels fourier
-        symmetry memory share_levels mixing site_affine""",
+        symmetry average memory share_levels mixing site_affine""",
     realnvp_flow: """side channels scales couplings hidden kernels nonlinearity scale_bound prior
         pixels memory""",
 }
