@@ -3,14 +3,19 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NoReturn
 
 from rgflow.runtime.package_warnings import PackageWarning, plain_warnings
 
 USER_MISTAKES: tuple[type[Exception], ...] = (ValueError, OSError)
 """What the package raises when the user asked for something impossible: bad numbers, bad files."""
+
+
+_OPTIONS: ContextVar[Collection[str]] = ContextVar("rgflow_options", default=())
+"""The options of the command that is running."""
 
 
 class StoppedError(RuntimeError):
@@ -31,6 +36,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Expand a leading ``~`` of a value, also in ``--out=~/x.png``, where a shell does not."""
+        _OPTIONS.set(self._option_string_actions.keys())
         given = sys.argv[1:] if args is None else args
         return super().parse_known_args([_expanded(value) for value in given], namespace)
 
@@ -99,14 +105,22 @@ def fail(error: BaseException, status: int = 1) -> NoReturn:
     """
     if os.environ.get("RGFLOW_TRACEBACK"):
         raise error
-    sys.stderr.write(f"error: {one_line(error)}\n")
+    sys.stderr.write(f"error: {_with_option(one_line(error))}\n")
     raise SystemExit(status)
+
+
+def _with_option(message: str) -> str:
+    """The message of a function about an argument, with the option from which it comes."""
+    name, got, rest = message.partition(": got ")
+    option = f"--{name.replace('_', '-')}"
+    return f"{option}{got}{rest}" if option in _OPTIONS.get() else message
 
 
 @contextmanager
 def one_line_errors(*also: type[Exception]) -> Iterator[None]:
     """Turn a user's mistake inside the block into one line and exit status 1.
 
+    The line names the option where a function names an argument that the option has set.
     Ctrl-C becomes one line and exit status 130. A warning of the package becomes one plain line,
     and a mistake if a filter makes an error of it.
 
@@ -116,6 +130,7 @@ def one_line_errors(*also: type[Exception]) -> Iterator[None]:
     Raises:
         SystemExit: In place of the mistake.
     """
+    token = _OPTIONS.set(())
     try:
         with plain_warnings():
             yield
@@ -123,6 +138,8 @@ def one_line_errors(*also: type[Exception]) -> Iterator[None]:
         fail(error)
     except KeyboardInterrupt:
         fail(KeyboardInterrupt("interrupted by SIGINT"), 130)
+    finally:
+        _OPTIONS.reset(token)
 
 
 def is_first_process() -> bool:
