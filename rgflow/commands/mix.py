@@ -80,7 +80,7 @@ def draw(args: argparse.Namespace) -> None:
         rows, names = [*rows, pictures[3:]], [*names, "other cut-offs"]
         labels.append([f"h = {cut}" for cut in others])
     what = "images" if args.images else f"samples at temperature {args.temperature:g}"
-    title = f"{what}: latents of A at levels >= h, of B below"
+    title = f"{what}\nlatents of A at levels >= h, of B below"
     save_figure(labelled_grid(rows, names, labels, title), args.out)
     write_stdout(args.out)
 
