@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -110,10 +111,20 @@ def fail(error: BaseException, status: int = 1) -> NoReturn:
 
 
 def _with_option(message: str) -> str:
-    """The message of a function about an argument, with the option from which it comes."""
+    """The message of a function about its arguments, with the options from which they come."""
     name, got, rest = message.partition(": got ")
-    option = f"--{name.replace('_', '-')}"
-    return f"{option}{got}{rest}" if option in _OPTIONS.get() else message
+    if got and _option(name) in _OPTIONS.get():
+        return f"{_option(name)}{got}{rest}"
+    return re.sub(r"(?<![\w.-])(\w+)=(?=\S)", _as_typed, message)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _as_typed(setting: re.Match[str]) -> str:
+    option = _option(setting[1])
+    return f"{option} " if option in _OPTIONS.get() else setting[0]
 
 
 @contextmanager

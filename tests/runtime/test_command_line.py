@@ -35,6 +35,7 @@ def test_a_mistake_names_the_option_that_it_came_with(capsys):
     for message, wanted in (
         ("cut_off: got 7, expected 0 to 3", "--cut-off: got 7, expected 0 to 3"),
         ("--cut-off: got 7", "--cut-off: got 7"),
+        ("got cut_off=7 and n=2, expected 1", "got --cut-off 7 and n=2, expected 1"),
         ("z: got 7", "z: got 7"),
     ):
         assert stopped(lambda text=message: command(text), capsys) == (1, f"error: {wanted}")
