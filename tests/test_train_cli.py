@@ -70,7 +70,7 @@ def test_the_last_step_is_validated_and_tensorboard_has_curves_and_pictures(fini
     )
     assert groups[:3] == ["test", "train", "validation"]  # which TensorBoard opens first
     assert [event.step for event in events.Scalars("validation/bits_per_dim")] == [2, 3]
-    lines = (finished / "train.log").read_text()  # count steps as the curves do
+    lines = (finished / "train.log").read_text()  # whose steps are those of the curves
     for event in events.Scalars("train/bits_per_dim"):
         assert f"step {event.step}/3: train bits_per_dim {event.value:.4g}" in lines
     assert [event.step for event in events.Scalars("test/bits_per_dim")] == [3]

@@ -255,7 +255,7 @@ MISTAKES = {
     "one state in the first round": (
         "simulate",
         ["energy=gaussian_field", "--states", 1, "--chains", 1, "--precision", "m2=1"],
-        "got states=1 of 1 chains for the first round, expected at least 1, and two states",
+        "got --states 1 of 1 chains for the first round, expected at least 1, and two states",
     ),
     "precision of latents": (
         "simulate",
