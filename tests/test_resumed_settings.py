@@ -145,7 +145,7 @@ def test_a_longer_training_announces_the_jump_of_its_learning_rate(resume):
     (line,) = [line for line in lines if line.startswith("learning rate")]
     assert line == "learning rate: it jumps from 3e-05 to 0.003, as it falls until step 40 now"
     rates = dict(scalars(run, "train/lr"))
-    assert rates[3] == pytest.approx(0.003, rel=0.02)
+    assert rates[4] == pytest.approx(0.003, rel=0.02)
 
 
 def test_a_training_of_the_same_length_has_no_jump_to_announce(resume):
@@ -180,8 +180,8 @@ def test_after_ctrl_c_the_printed_command_goes_on_in_the_same_folder(tmp_path, m
     assert words[:3] == ["python", "-m", "rgflow.train"]
     assert train(*words[3:], tiny=False) == 0
     curve, whole = (scalars(r, "train/bits_per_dim") for r in (run, tmp_path / "whole"))
-    assert curve == [point for point in whole if point[0] != 2]  # the step of the signal
-    assert [step for step, _ in scalars(run, "validation/bits_per_dim")] == [1, 3, 5]
+    assert curve == [point for point in whole if point[0] != 3]  # the step of the signal
+    assert [step for step, _ in scalars(run, "validation/bits_per_dim")] == [2, 4, 6]
     assert "resumed at step 3 of 6" in (run / "train.log").read_text()
     parts = metrics(run), metrics(tmp_path / "whole")
     assert parts[0]["bits_per_dim"] == parts[1]["bits_per_dim"]
@@ -198,7 +198,7 @@ def test_steps_that_are_made_again_are_not_drawn_twice(tmp_path, monkeypatch):
     assert checkpoint(run)["global_step"] == 2
     assert train(f"ckpt_path={run}/checkpoints/last.ckpt", f"hydra.run.dir={run}", tiny=False) == 0
     steps = [step for step, _ in scalars(run, "train/bits_per_dim")]
-    assert steps == list(range(9))
+    assert steps == list(range(1, 10))
 
 
 @pytest.mark.parametrize("stopped_in", ["report", "validation", "test"])
@@ -228,4 +228,4 @@ def test_a_run_that_has_all_its_steps_is_finished(stopped_in, tmp_path, monkeypa
             checkpoint(run, name)["state_dict"], checkpoint(tmp_path / "whole", name)["state_dict"]
         )
     steps = [step for step, _ in scalars(run, "validation/bits_per_dim")]
-    assert steps[-1] == 3
+    assert steps == [3, 4]  # the last one was made again, and stands there once

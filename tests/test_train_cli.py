@@ -30,7 +30,7 @@ def test_run_directory_holds_all_results(finished):
     wanted = {"metrics.json", "samples.png", "loss.png", "train.log", "checkpoints/last.ckpt"}
     wanted |= {"checkpoints/best.ckpt", *(f".hydra/{n}.yaml" for n in HYDRA)}
     assert {name for name in found if "tfevents" not in name} == wanted
-    assert any("tfevents" in name for name in found)
+    assert len([name for name in found if "tfevents" in name]) == 1
     metrics = json.loads((finished / "metrics.json").read_text())
     assert metrics["steps"] == 3
     assert metrics["seed"] == 0
@@ -69,7 +69,11 @@ def test_the_last_step_is_validated_and_tensorboard_has_curves_and_pictures(fini
         {tag.partition("/")[0] for kind in ("scalars", "images") for tag in tags[kind]}
     )
     assert groups[:3] == ["test", "train", "validation"]  # which TensorBoard opens first
-    assert len(events.Scalars("validation/bits_per_dim")) == 2  # after steps 2 and 3
+    assert [event.step for event in events.Scalars("validation/bits_per_dim")] == [2, 3]
+    lines = (finished / "train.log").read_text()  # whose steps are those of the curves
+    for event in events.Scalars("train/bits_per_dim"):
+        assert f"step {event.step}/3: train bits_per_dim {event.value:.4g}" in lines
+    assert [event.step for event in events.Scalars("test/bits_per_dim")] == [3]
 
 
 def test_tensorboard_has_the_settings_the_final_numbers_and_pictures_to_look_at(finished):

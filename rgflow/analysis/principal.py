@@ -13,6 +13,7 @@ from rgflow.analysis.walk import latents_of_level
 from rgflow.flow import Flow
 from rgflow.ops import plain
 from rgflow.runtime.counts import takes_counts
+from rgflow.runtime.progress import still
 from rgflow.runtime.seeds import generator_for
 
 _SMALL = 64  # latents up to which the matrix itself is computed
@@ -113,6 +114,7 @@ class _Response:
 
     def product(self, vector: np.ndarray) -> np.ndarray:
         """``E_z[J^T J] v`` of v ``(size,)``."""
+        still("principal directions")
         forward = self.along(self.embedded(vector.reshape(-1)))
         with torch.no_grad():
             (back,) = self._transposed(forward)

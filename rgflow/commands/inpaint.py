@@ -137,9 +137,10 @@ def read_mask(given: str, side: int) -> Tensor:
 
 def originals(flow: Flow, args: argparse.Namespace, trust: list[str]) -> Tensor:
     """What is restored: uint8 images, or fields."""
-    count = args.test if args.samples is None else args.samples
+    name = "test" if args.samples is None else "samples"
+    count = getattr(args, name)
     if count is not None and count < 1:
-        raise ValueError(f"got {count} images, expected at least 1")
+        raise ValueError(f"--{name}: got {count}, expected at least 1")
     is_image = acts_on_pixels(flow.bijector)
     if args.samples is not None:
         generator = torch.Generator(args.device).manual_seed(args.seed)
@@ -147,7 +148,8 @@ def originals(flow: Flow, args: argparse.Namespace, trust: list[str]) -> Tensor:
             x = flow.sample(count, generator=generator)
         return to_image(x) if is_image else x
     if not is_image:
-        raise ValueError("got a flow of fields, expected --samples")
+        option = "--images" if args.images else "--test"
+        raise ValueError(f"{option}: got a flow of fields, expected --samples")
     channels, side, _ = flow.event_shape
     if args.images:
         return torch.stack([read_image(Path(path), side, channels) for path in args.images])

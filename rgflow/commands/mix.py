@@ -31,7 +31,9 @@ from rgflow.runtime.progress import progress_bars
 def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("checkpoint", help="checkpoint of the flow")
-    parser.add_argument("--out", required=True, help="PNG file: A, B, mix and all cut-off levels")
+    parser.add_argument(
+        "--out", required=True, help="PNG file: A, B, the mix at level h, and at all others"
+    )
     parser.add_argument("--level", type=int, help="level h; 0 gives A")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
@@ -68,14 +70,17 @@ def draw(args: argparse.Namespace) -> None:
     h = args.level
     trio = torch.cat([z_a, z_b, mix(flow, z_a, z_b, h)])
     strip = mixing_strip(flow, z_a, z_b).flatten(0, 1)
-    pictures = sample_image(flow, flow.decode(torch.cat([trio, strip])))
-    rows, names = [pictures[:3], pictures[3:]], [f"mixed at h = {h}", "all cut-offs h"]
-    labels = [["A", "B", "mix"], [f"h = {level}" for level in range(len(strip))]]
+    others = [cut for cut in range(1, len(strip) - 1) if cut != h]  # h = 0 is A, the last one B
+    pictures = sample_image(flow, flow.decode(torch.cat([trio, strip[others]])))
+    rows, names, labels = [pictures[:3]], [f"cut-off h = {h}"], [["A", "B", "mix"]]
     if originals is not None:
         rows, names = [originals, *rows], ["originals", *names]
-        labels = [["A", "B"], ["A, decoded", "B, decoded", "mix"], labels[1]]
+        labels = [["A", "B"], ["A, decoded", "B, decoded", "mix"]]
+    if others:
+        rows, names = [*rows, pictures[3:]], [*names, "other cut-offs"]
+        labels.append([f"h = {cut}" for cut in others])
     what = "images" if args.images else f"samples at temperature {args.temperature:g}"
-    title = f"{what}: latents of A at levels >= h, of B below"
+    title = f"{what}\nlatents of A at levels >= h, of B below"
     save_figure(labelled_grid(rows, names, labels, title), args.out)
     write_stdout(args.out)
 

@@ -115,5 +115,7 @@ def draw(args: argparse.Namespace, found: dict[str, ReceptiveFields], reports: l
     for i, (name, fields) in enumerate(found.items()):
         of = f"_{i + 1}" if len(found) > 1 else ""
         for kind in ("strongest", "sparsest"):
-            sheet = feature_sheet(fields, kind, args.features, f"{name}: {kind} features")
+            sheet = feature_sheet(
+                fields, kind, args.features, f"{name}: {kind} features, each rolled to the centre"
+            )
             save_figure(sheet, folder / f"{kind}{of}.png")

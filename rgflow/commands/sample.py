@@ -56,6 +56,13 @@ def draw(args: argparse.Namespace) -> None:
     if wrong:
         raise ValueError(f"--temperature: got {wrong[0]:g}, expected finite numbers >= 0")
     flow = load_flow(args.checkpoint, args.device, trusted_modules(args))
+    if len(args.temperature) > 1:
+        levels = 1 if flow.hierarchy is None else flow.hierarchy.levels
+        if len(args.temperature) != levels:
+            raise ValueError(
+                f"--temperature: got {len(args.temperature)} numbers, expected one"
+                + (f", or one for each of {levels} levels" if levels > 1 else "")
+            )
     generator = torch.Generator(args.device).manual_seed(args.seed)
     temperature = args.temperature[0] if len(args.temperature) == 1 else args.temperature
     shown: list[torch.Tensor] = []
@@ -85,4 +92,4 @@ def draw(args: argparse.Namespace) -> None:
     factors = ", ".join(f"{t:g}" for t in args.temperature)
     title = f"{number}, {'temperatures by level' if several else 'temperature'} {factors}"
     save_figure(samples_figure(flow, torch.cat(shown), title), args.out)
-    write_stdout(args.out)
+    write_stdout("\n".join(filter(None, (args.out, args.npz))))

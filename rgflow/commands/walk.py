@@ -85,8 +85,13 @@ def joined(arguments: Sequence[str]) -> list[str]:
 
 def draw(args: argparse.Namespace) -> None:
     check_output(args.out, ".png")
-    if args.rows < 1:
-        raise ValueError(f"--rows: got {args.rows}, expected at least 1")
+    for name, least in (("rows", 1), ("points", 2)):
+        if getattr(args, name) < least:
+            raise ValueError(f"--{name}: got {getattr(args, name)}, expected at least {least}")
+    for name in ("temperature", "points_temperature"):
+        factor = getattr(args, name)
+        if factor is not None and not 0 <= factor < math.inf:
+            raise ValueError(f"{name}: got {factor:g}, expected a finite number >= 0")
     kind, _, place = args.direction.partition(":")
     if kind not in VALUES or bool(place) != (kind == "latent"):
         raise ValueError(
@@ -115,7 +120,10 @@ def along_latent(
         latent = []
     if len(latent) != 3:
         raise ValueError(f"--direction: got latent:{place}, expected latent:C,Y,X")
-    direction = latent_direction(flow, latent)
+    try:
+        direction = latent_direction(flow, latent)
+    except ValueError as error:
+        raise ValueError(f"--direction: got latent:{place}; {error}") from error
     level = int(level_of_latents(flow)[latent[1], latent[2]])
     if args.level not in (None, level):
         raise ValueError(f"--level: got {args.level}, expected {level}, that of latent:{place}")
@@ -144,8 +152,6 @@ def starts(flow: Flow, args: argparse.Namespace, count: int) -> Tensor:
         channels, side, _ = flow.event_shape
         return encode_images(flow, read_image(Path(args.image), side, channels)[None]).latents
     args.temperature = 1.0 if args.temperature is None else args.temperature
-    if not 0 <= args.temperature < math.inf:
-        raise ValueError(f"--temperature: got {args.temperature:g}, expected a finite number >= 0")
     generator = torch.Generator(args.device).manual_seed(args.seed)
     return flow.prior.sample(count, args.temperature, generator)
 

@@ -42,7 +42,7 @@ def check_msds(kind: int, count: int, side: int, split: str) -> None:
     if kind not in (1, 2):
         raise ValueError(f"MSDS kind: got {kind!r}, expected 1 or 2")
     if count < 1:
-        raise ValueError(f"MSDS count: got {count}, expected at least 1 image")
+        raise ValueError(f"count: got {count}, expected at least 1 image of MSDS")
     if side < CELL or side % CELL:
         raise ValueError(f"MSDS side: got {side}, expected a positive multiple of {CELL}")
     if split not in SPLITS:

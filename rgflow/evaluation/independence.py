@@ -36,15 +36,17 @@ def _cell(value: float, error: float) -> str:
 def independence_text(reports: Mapping[str, Any]) -> str:
     """Mean informations of neighbours by level in 1e-3 nats, for each flow by its name."""
     lines = []
-    for name, report in reports.items():
-        lines.append(f"{name}: {report['samples']} samples, latents by level {report['latents']}")
+    for flow, report in reports.items():
+        lines.append(f"{flow}: {report['samples']} samples, latents by level {report['latents']}")
         lines.append("  mean information of neighbouring latents, 1e-3 nats, by levels")
         for measure in report["nearest"]:
             lines.append(f"  {KINDS[measure]}")
             table = report["nearest"][measure]
-            for values, errors in zip(table["mean"], table["error"], strict=True):
+            names = [f"level {h}" for h in range(len(table["mean"]))]
+            lines.append("    ".ljust(12) + "  ".join(f"{name:>16}" for name in names))
+            for name, values, errors in zip(names, table["mean"], table["error"], strict=True):
                 cells = (_cell(1e3 * v, 1e3 * e) for v, e in zip(values, errors, strict=True))
-                lines.append("   " + "  ".join(cells))
+                lines.append(f"    {name:<8}" + "  ".join(cells))
         values = [v for one in report["nearest"].values() for row in one["mean"] for v in row]
         if any(value != value for value in values):
             lines.append("  a dash: no two neighbours are among the latents that were looked at")

@@ -19,6 +19,7 @@ from rgflow.analysis.sparsity import (
 )
 from rgflow.analysis.support import cone_support
 from rgflow.evaluation.held_out import HeldOut
+from rgflow.evaluation.summary import shown
 from rgflow.flow import Flow
 from rgflow.plotting.responses import LevelCurve, level_figure, response_image
 from rgflow.plotting.sheets import SheetRow, sheet_figure
@@ -158,10 +159,10 @@ def receptive_field_table(report: Mapping[str, Any]) -> str:
     lines = []
     for flow in report["flows"]:
         lines.append(f"{flow['name']}: {flow['points']} points in {flow['seconds']:.1f} s")
-        shown = [name for name in COLUMNS if name in flow["levels"][0]]
-        lines.append("  ".join(["level", "latents", *(f"{COLUMNS[c]:>20}" for c in shown)]))
+        names = [name for name in COLUMNS if name in flow["levels"][0]]
+        lines.append("  ".join(["level", "latents", *(f"{COLUMNS[c]:>20}" for c in names)]))
         for row in flow["levels"]:
-            cells = [f"{row[c]:.4g} ± {row[f'{c}_error']:.2g}" for c in shown]
+            cells = [shown(row[name], row[f"{name}_error"]) for name in names]
             cells = [f"{row['level']:>5}", f"{row['latents']:>7}", *(f"{c:>20}" for c in cells)]
             lines.append("  ".join(cells))
         if "outside" in flow["levels"][0]:
@@ -171,9 +172,9 @@ def receptive_field_table(report: Mapping[str, Any]) -> str:
             lines.append(few_events(flow["events"]))
         fit = flow["fit"]
         if fit is not None:
+            a, b = (shown(fit[n], fit[f"{n}_error"]) for n in ("amplitude", "exponent"))
             lines.append(
-                f"radius = a 2^(b h): a = {fit['amplitude']:.3g} ± {fit['amplitude_error']:.1g} "
-                f"sites, b = {fit['exponent']:.3f} ± {fit['exponent_error']:.3f}, "
+                f"radius = a 2^(b h): a = {a} sites, b = {b}, "
                 f"chi2 {fit['chi2']:.2g}, levels {', '.join(map(str, fit['levels']))}"
             )
     return "\n".join(lines)

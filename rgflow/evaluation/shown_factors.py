@@ -21,15 +21,19 @@ if TYPE_CHECKING:
 HEADINGS = {
     "redrawn": "Change of each factor where one level of latents is drawn anew "
     "(1: as much as between independent images)",
-    "informative": "R^2 of each factor, regressed on the latents of one level, on held-out images",
+    "informative": "R² of each factor, regressed on the latents of one level, on held-out images",
 }
 FROM = {"samples": "samples of the flow", "images": "encoded test images"}
+BASE = (
+    "The base is the mean of an image, which in MSDS1 its colours share and in MSDS2 its angles; "
+    "an ellipse's own value is its difference from it."
+)
 _NAME, _COLUMN = 16, 20  # characters
 _SHOWN = 8  # pairs in a picture
 
 
 def level_factors_text(report: LevelFactors) -> str:
-    """Both tables of a flow, with the mean levels of the factors and D and C."""
+    """Both tables of a flow, with mean levels, disentanglement and completeness."""
     about = {
         "redrawn": f"{report.redrawn.images} {FROM[report.redrawn_from]}",
         "informative": f"{report.informative.images} images",
@@ -38,7 +42,7 @@ def level_factors_text(report: LevelFactors) -> str:
         "\n".join([f"{heading}; {about[name]}", *table_lines(getattr(report, name))])
         for name, heading in HEADINGS.items()
     ]
-    return "\n\n".join([f"{report.dataset}, seed {report.seed}", *tables])
+    return "\n\n".join([f"{report.dataset}, seed {report.seed}", *tables, BASE])
 
 
 def level_factors_figure(report: LevelFactors) -> Figure:
@@ -87,29 +91,35 @@ def table_lines(table: LevelTable) -> Iterator[str]:
 
 def mixed_figure(mixed: MixedPairs, what: str) -> Figure:
     """The first pairs at all cut-offs; ``what`` says of what they are."""
-    rows = list(mixed.images[:, :_SHOWN].transpose(0, 1))
-    cuts = [f"h = {h}" for h in mixed.factors.cuts]
+    return pairs_figure(mixed.images[:, :_SHOWN], what)
+
+
+def pairs_figure(images: Tensor, what: str) -> Figure:
+    """Mixtures at all cut-offs, uint8 ``(cuts, N, C, L, L)``, a pair in each row."""
+    rows = list(images.transpose(0, 1))
+    cuts = [f"h = {h}" for h in range(len(images))]
     cuts[0], cuts[-1] = f"A ({cuts[0]})", f"B ({cuts[-1]})"
     blank = [""] * len(cuts)
     names, labels = [f"pair {i + 1}" for i in range(len(rows))], [blank] * (len(rows) - 1)
-    return labelled_grid(rows, names, [cuts, *labels], f"{what}: A at levels >= h, B below")
+    title = f"pairs of {what}\nlatents of A at levels >= h, of B below"
+    return labelled_grid(rows, names, [cuts, *labels], title)
 
 
 def mixed_text(mixed: MixedFactors, what: str) -> str:
     """Which share of each factor comes from A at every cut-off, and how far the rest is away."""
     titles = {
         "share_of_a": "Share of each factor that comes from A, whose latents are those of levels "
-        ">= h (1: A's, 0: B's)",
-        "distance_to_a": "Squared distance to A's factor, 1 as that between A and B; "
-        "more where mixing makes a factor that neither has",
-        "distance_to_b": "Squared distance to B's factor",
+        ">= h (1: A's, 0: B's; outside of that where a factor goes beyond both)",
+        "distance_to_a": "Squared distance to A's factor (1: as that between A and B; more where "
+        "mixing makes a factor that neither has)",
+        "distance_to_b": "Squared distance to B's factor (the same with B)",
     }
     tables = []
     for name, title in titles.items():
         rows = zip(mixed.cuts, *getattr(mixed, name), strict=True)
         lines = [_line(f"h = {h}", _cells(Estimated(v, e))) for h, v, e in rows]
         tables.append("\n".join([title, _line("", mixed.factors), *lines]))
-    return "\n\n".join([f"{mixed.pairs} pairs of {what}", *tables])
+    return "\n\n".join([f"{mixed.pairs} pairs of {what}", *tables, BASE])
 
 
 def _cells(estimated: Estimated) -> list[str]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from rgflow.flow import Flow
 
+_LETTER = 0.075  # about the width of a letter of a title, in inches
+
 
 def tile(images: Tensor, columns: int, scale: int = 1, gap: int = 2) -> Tensor:
     """Lays images out in rows on a grey ground, pixel by pixel.
@@ -120,7 +122,8 @@ def labelled_grid(
     for name, labels, count in wanted:
         if labels and len(labels) != count:
             raise ValueError(f"{name} labels: got {len(labels)}, expected {count}")
-    size = (0.9 * columns + 1.2, 0.95 * len(rows) + 0.6)
+    longest = max(map(len, title.split("\n")))
+    size = (max(0.9 * columns + 1.2, _LETTER * longest + 0.4), 0.95 * len(rows) + 0.6)
     figure = Figure(figsize=size, dpi=150, layout="constrained")
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for axis in axes.flat:

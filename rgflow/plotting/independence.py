@@ -59,7 +59,7 @@ def independence_figure(
             pair = row[2 * place : 2 * place + 2]
             _draw_matrix(pair[0], table, top)
             _draw_curves(pair[1], table, top)
-            pair[0].set_title(f"{name}\n{kind}: neighbours", fontsize=9)
+            pair[0].set_title(f"{name}\n{kind}: neighbouring latents", fontsize=9)
             pair[1].set_title(f"{kind}: within a level", fontsize=9)
     return figure
 
@@ -102,7 +102,7 @@ def _draw_curves(axis: "Axes", table: DependenceTable, top: float) -> None:
             markersize=3,
             linewidth=1,
             capsize=2,
-            label=f"level {level}",
+            label=str(level),
         )
     axis.axhline(0, color="0.6", linewidth=0.8)
     axis.set_xscale("log", base=2)
@@ -114,5 +114,13 @@ def _draw_curves(axis: "Axes", table: DependenceTable, top: float) -> None:
     axis.set_xticks([0.5, *ticks], labels=["same\nsite", *map(str, ticks)])
     axis.set(xlabel="distance in spacings of the level", ylabel="nats")
     axis.grid(alpha=0.3)
-    above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.08), "ncols": 3}
-    axis.legend(frameon=False, fontsize="small", columnspacing=1, handlelength=1, **above)
+    above = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.08), "ncols": len(table.curves)}
+    axis.legend(
+        title="level",
+        frameon=False,
+        fontsize="small",
+        title_fontsize="small",
+        columnspacing=1,
+        handlelength=1,
+        **above,
+    )

@@ -2,15 +2,21 @@
 
 import argparse
 import os
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NoReturn
 
 from rgflow.runtime.package_warnings import PackageWarning, plain_warnings
 
 USER_MISTAKES: tuple[type[Exception], ...] = (ValueError, OSError)
 """What the package raises when the user asked for something impossible: bad numbers, bad files."""
+
+
+_OPTIONS: ContextVar[Collection[str]] = ContextVar("rgflow_options", default=())
+"""The options of the command that is running."""
 
 
 class StoppedError(RuntimeError):
@@ -31,6 +37,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Expand a leading ``~`` of a value, also in ``--out=~/x.png``, where a shell does not."""
+        _OPTIONS.set(self._option_string_actions.keys())
         given = sys.argv[1:] if args is None else args
         return super().parse_known_args([_expanded(value) for value in given], namespace)
 
@@ -99,14 +106,32 @@ def fail(error: BaseException, status: int = 1) -> NoReturn:
     """
     if os.environ.get("RGFLOW_TRACEBACK"):
         raise error
-    sys.stderr.write(f"error: {one_line(error)}\n")
+    sys.stderr.write(f"error: {_with_option(one_line(error))}\n")
     raise SystemExit(status)
+
+
+def _with_option(message: str) -> str:
+    """The message of a function about its arguments, with the options from which they come."""
+    name, got, rest = message.partition(": got ")
+    if got and _option(name) in _OPTIONS.get():
+        return f"{_option(name)}{got}{rest}"
+    return re.sub(r"(?<![\w.-])(\w+)=(?=\S)", _as_typed, message)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _as_typed(setting: re.Match[str]) -> str:
+    option = _option(setting[1])
+    return f"{option} " if option in _OPTIONS.get() else setting[0]
 
 
 @contextmanager
 def one_line_errors(*also: type[Exception]) -> Iterator[None]:
     """Turn a user's mistake inside the block into one line and exit status 1.
 
+    The line names the option where a function names an argument that the option has set.
     Ctrl-C becomes one line and exit status 130. A warning of the package becomes one plain line,
     and a mistake if a filter makes an error of it.
 
@@ -116,6 +141,7 @@ def one_line_errors(*also: type[Exception]) -> Iterator[None]:
     Raises:
         SystemExit: In place of the mistake.
     """
+    token = _OPTIONS.set(())
     try:
         with plain_warnings():
             yield
@@ -123,6 +149,8 @@ def one_line_errors(*also: type[Exception]) -> Iterator[None]:
         fail(error)
     except KeyboardInterrupt:
         fail(KeyboardInterrupt("interrupted by SIGINT"), 130)
+    finally:
+        _OPTIONS.reset(token)
 
 
 def is_first_process() -> bool:

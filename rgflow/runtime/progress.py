@@ -1,6 +1,8 @@
-"""Progress bars on a terminal, for work that takes more than a few seconds."""
+"""Progress bars on a terminal, lines in a log, for work that takes more than a few seconds."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -13,21 +15,35 @@ SHARE = "{desc} {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}]"
 DELAY = 2.0
 """Seconds after which a bar appears."""
 
-_ARE_SHOWN: ContextVar[bool] = ContextVar("rgflow_progress", default=False)
+SILENCE = 20.0
+"""Seconds after which a line says what is being done, where there is no terminal."""
+
+
+class _Lines:
+    """When the work has begun, and when the latest line was written."""
+
+    def __init__(self) -> None:
+        self.begin = self.latest = time.monotonic()
+
+
+_LINES: ContextVar[_Lines | None] = ContextVar("rgflow_progress", default=None)
 
 
 @contextmanager
 def progress_bars() -> Iterator[None]:
-    """Inside, long work shows a bar if stderr is a terminal; otherwise functions show none."""
-    token = _ARE_SHOWN.set(True)
+    """Inside, long work shows a bar if stderr is a terminal, and else a line now and then.
+
+    Outside, functions show nothing.
+    """
+    token = _LINES.set(_Lines())
     try:
         yield
     finally:
-        _ARE_SHOWN.reset(token)
+        _LINES.reset(token)
 
 
 def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
-    """The items, with a bar of how many are done, which goes with the last one.
+    """The items, with a bar or lines of how many are done; the bar goes with the last one.
 
     Args:
         items: What is worked on, one after another.
@@ -37,9 +53,34 @@ def progress(items: Iterable[T], what: str, total: int | None = None) -> Iterabl
     >>> list(progress([1, 2], "numbers"))
     [1, 2]
     """
-    if not _ARE_SHOWN.get():
+    if _LINES.get() is None:
         return items
+    if not sys.stderr.isatty():
+        return _told(items, what, total)
     return bar(iterable=items, desc=what, total=total, delay=DELAY, leave=False)
+
+
+def still(what: str) -> None:
+    """Says in a log that something is still being done, if nothing was said for a while.
+
+    It is for work whose steps are not the items of a loop; `progress` calls it for those of one.
+    """
+    lines = _LINES.get()
+    if lines is None or sys.stderr.isatty():
+        return
+    now = time.monotonic()
+    if now - lines.latest >= SILENCE:
+        lines.latest = now
+        sys.stderr.write(f"{what}, after {now - lines.begin:.0f} s\n")
+        sys.stderr.flush()
+
+
+def _told(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    for done, item in enumerate(items):
+        still(f"{what}: {done}" + ("" if total is None else f" of {total}"))
+        yield item
 
 
 def weighted_progress(items: Sequence[T], tasks: Sequence[tuple[str, float]]) -> Iterator[T]:
@@ -53,7 +94,7 @@ def weighted_progress(items: Sequence[T], tasks: Sequence[tuple[str, float]]) ->
     >>> list(weighted_progress(["a", "b"], [("first", 1.0), ("second", 3.0)]))
     ['a', 'b']
     """
-    if not _ARE_SHOWN.get():
+    if _LINES.get() is None:
         yield from items
         return
     total = sum(weight for _, weight in tasks)

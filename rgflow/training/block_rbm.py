@@ -12,7 +12,7 @@ from rgflow.realspace.block_variable.block_loss import block_loss
 from rgflow.realspace.coupling_map.marginal import nearest_coupling
 from rgflow.realspace.model.block_geometry import PLAQUETTE
 from rgflow.realspace.model.rbm import BlockRBM
-from rgflow.training.callbacks.progress import PICTURES, curve_step
+from rgflow.training.callbacks.progress import PICTURES
 from rgflow.training.flow_module import FlowTraining
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class RBMModule(FlowTraining):
         for name, value in values.items():
             self.log(f"validation/{name}", value)
         if isinstance(self.logger, TensorBoardLogger) and not self.trainer.sanity_checking:
-            figure, step = self.figure(), curve_step(self.trainer)
+            figure, step = self.figure(), self.trainer.global_step
             self.logger.experiment.add_figure(f"{PICTURES}/observables", figure, step)
 
     def scores(self) -> dict[str, float | None]:

@@ -64,8 +64,10 @@ def make_trainer(
     callbacks.append(LastValidation(resume.step))
     if is_terminal:
         callbacks.append(StepBar())
-    # a resumed run writes anew what an earlier session wrote in this folder of later steps
-    repeated = resume.step if resume.path else None
+    # a resumed run writes anew what an earlier session wrote in this folder of later steps; one
+    # that has made all its steps also what was measured after the last one
+    is_over = resume.step == config["max_steps"]
+    repeated = resume.step + (not is_over) if resume.path else None
     logger = Curves(
         directory.path, name="", version="", default_hp_metric=False, purge_step=repeated
     )
@@ -74,7 +76,6 @@ def make_trainer(
     node = config["trainer"] | {"val_check_interval": every}
     if node.get("precision") == "auto":
         node = node | {"precision": fast_precision(node.get("accelerator", "auto"))}
-        log.info("precision: %s", node["precision"])
     try:
         return build(
             node,

@@ -40,6 +40,8 @@ def test_levels_without_neighbours_among_the_latents():
     text = independence_text({"flow": report})
     assert "nan" not in text
     assert "a dash: no two neighbours" in text
+    (row,) = [line for line in text.splitlines() if line.startswith("    level 1 ")]
+    assert row.split() == ["level", "1", "-", "2.000"]
     one["mean"] = one["error"] = [[1e-3, 1e-3]] * 2
     assert "a dash" not in independence_text({"flow": report})
 

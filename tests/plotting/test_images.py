@@ -57,6 +57,8 @@ def test_figures_have_labels(tmp_path):
     assert [axis.get_title() for axis in figure.axes] == ["", "", "", "a", "b", "c"]
     save_figure(figure, tmp_path / "x.png")
     assert np.asarray(Image.open(tmp_path / "x.png")).std() > 0
+    narrow, wide = (labelled_grid([shades(2)], title=title) for title in ("", "a title " * 9))
+    assert wide.get_figwidth() > 72 * 0.07 > narrow.get_figwidth()
     with pytest.raises(ValueError, match="row labels: got 1, expected 2"):
         labelled_grid([shades(1), shades(1)], row_labels=["a"])
     with pytest.raises(ValueError, match="image labels: got 1, expected 2"):

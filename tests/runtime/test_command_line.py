@@ -25,6 +25,24 @@ def test_mistakes_and_interruptions_are_one_line(capsys):
     assert stopped(raising(KeyboardInterrupt()), capsys) == (130, "error: interrupted by SIGINT")
 
 
+def test_a_mistake_names_the_option_that_it_came_with(capsys):
+    def command(message):
+        parser = Parser()
+        parser.add_argument("--cut-off", type=int)
+        parser.parse_args([])
+        raise ValueError(message)
+
+    for message, wanted in (
+        ("cut_off: got 7, expected 0 to 3", "--cut-off: got 7, expected 0 to 3"),
+        ("--cut-off: got 7", "--cut-off: got 7"),
+        ("got cut_off=7 and n=2, expected 1", "got --cut-off 7 and n=2, expected 1"),
+        ("z: got 7", "z: got 7"),
+    ):
+        assert stopped(lambda text=message: command(text), capsys) == (1, f"error: {wanted}")
+    # what another command has parsed says nothing about this one
+    assert stopped(raising(ValueError("cut_off: got 7")), capsys)[1] == "error: cut_off: got 7"
+
+
 @pytest.mark.parametrize("arguments", [[], ["a", "b"], ["--number", "x", "a"], ["--nope", "a"]])
 def test_errors_of_arguments_have_no_usage(arguments, capsys):
     parser = Parser(description="Some text.")

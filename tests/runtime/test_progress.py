@@ -4,7 +4,7 @@ import logging
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from rgflow.runtime import progress as module
-from rgflow.runtime.progress import bar, progress, progress_bars
+from rgflow.runtime.progress import bar, progress, progress_bars, still
 
 
 class Terminal(io.StringIO):
@@ -45,6 +45,19 @@ def test_no_bar_where_there_is_no_terminal(monkeypatch):
     with progress_bars():
         assert list(progress(range(3), "states")) == [0, 1, 2]
     assert stream.getvalue() == ""
+
+
+def test_a_log_gets_a_line_after_a_while_of_silence(monkeypatch):
+    stream, clock = io.StringIO(), iter([0, 5, 30, 49, 60, 81])
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    still("outside")
+    with progress_bars():
+        assert list(progress(range(3), "states")) == [0, 1, 2]  # at 5, 30 and 49 seconds
+        assert list(progress(iter("a"), "steps")) == ["a"]
+        still("directions")
+    lines = ["states: 1 of 3, after 30 s", "steps: 0, after 60 s", "directions, after 81 s"]
+    assert stream.getvalue().splitlines() == lines
 
 
 def test_lines_of_a_log_stay_above_the_bar(monkeypatch):

@@ -245,17 +245,17 @@ MISTAKES = {
     "no states of the hybrid": (
         "simulate",
         ["--flow", "flow.ckpt", "--method", "hybrid", "--states", 0],
-        "got states=0, expected at least 1",
+        "got --states 0, expected at least 1",
     ),
     "no states in the first round": (
         "simulate",
         ["energy=gaussian_field", "energy.side=4", "--states", 0, "--precision", "m2=1"],
-        "got states=0 of 64 chains for the first round, expected at least 1",
+        "got --states 0 of 64 chains for the first round, expected at least 1",
     ),
     "one state in the first round": (
         "simulate",
         ["energy=gaussian_field", "--states", 1, "--chains", 1, "--precision", "m2=1"],
-        "got states=1 of 1 chains for the first round, expected at least 1, and two states",
+        "got --states 1 of 1 chains for the first round, expected at least 1, and two states",
     ),
     "precision of latents": (
         "simulate",
@@ -285,7 +285,7 @@ MISTAKES = {
     "no checkpoint": ("evaluate", ["no.ckpt"], "no.ckpt"),
     "damaged": ("evaluate", ["damaged.ckpt"], "truncated"),
     "not a PNG": ("evaluate", ["flow.ckpt", "--out", "x.jpg"], ".png"),
-    "chains": ("evaluate", ["flow.ckpt", "--chains", 0], "chains=0"),
+    "chains": ("evaluate", ["flow.ckpt", "--chains", 0], "got --chains 0"),
     "samples": ("evaluate", ["flow.ckpt", "--samples", 0, "--no-reference"], "--samples: got 0"),
     "one state": ("evaluate", ["flow.ckpt", "--chains", 1, "--states", 1], "two states or more"),
     "one sample": ("evaluate", ["flow.ckpt", "--samples", 1, "--no-reference"], "at least 2"),
@@ -341,7 +341,7 @@ MISTAKES = {
     "its own energy": ("simulate", ["--flow", "flow.ckpt", "energy=xy"], "--flow: got settings"),
     "flow of images": ("simulate", ["--flow", "none.ckpt"], "without energy"),
     "not trusted": ("simulate", ["--flow", "mine.ckpt"], "--trust"),
-    "states": ("simulate", ["--states", 0], "states=0"),
+    "states": ("simulate", ["--states", 0], "--states 0"),
     "picture": ("simulate", ["--out", "x.gif"], ".png"),
     "no report": ("compare", ["no.json", "empty.json"], "no.json"),
     "empty report": ("compare", ["empty.json", "empty.json"], "evaluate.py"),

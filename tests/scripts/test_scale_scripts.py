@@ -126,14 +126,16 @@ def test_walk_from_an_image(files, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--direction", "latent:0,9,0"], "(0, 9, 0)"),
+        (["--direction", "latent:0,9,0"], "--direction: got latent:0,9,0"),
         (["--direction", "latent:0,9"], "latent:C,Y,X"),
         (["--direction", "sideways"], "principal, random or latent:C,Y,X"),
         (["--direction", "latent:0,0,0", "--level", "0"], "expected 1"),
-        (["--level", "2"], "expected 0 to 1"),
+        (["--level", "2"], "--level: got 2, expected 0 to 1"),
         (["--values", "1:2"], "first:last:number"),
         (["--values", "-inf,0"], "finite numbers"),
         (["--rows", "0"], "--rows: got 0"),
+        (["--points", "1"], "--points: got 1"),
+        (["--points-temperature", "nan"], "--points-temperature: got nan"),
         (["--temperature", "-1"], "--temperature: got -1"),
         (["--image", "a.png", "--temperature", "1"], "only without --image"),
     ],
@@ -166,7 +168,7 @@ def test_temperatures_and_broken_samples(files, capsys):
     ("arguments", "expected"),
     [
         (["flat.ckpt"], "no levels"),
-        (["images.ckpt", "--cut", "0"], "cut: got 0"),
+        (["images.ckpt", "--cut", "0"], "--cut: got 0"),
         (["images.ckpt", "--low", "-1"], "--low: got -1"),
         (["images.ckpt", "--by-level", "1", "--cut", "1"], "none with --by-level"),
         (["images.ckpt", "--samples", "0"], "--samples: got 0"),

@@ -80,6 +80,21 @@ def test_mix_of_seeds_and_of_images(run):
         assert np.asarray(Image.open(f"{name}.png")).std() > 0
 
 
+def test_a_picture_of_a_mix_stands_there_once(run, monkeypatch, capsys):
+    four = FLOW | {"side": 16}
+    save_flow(build(four, "flow"), four, "four.ckpt")
+    drawn = []
+    monkeypatch.setattr("rgflow.commands.mix.save_figure", lambda *_: None)
+    monkeypatch.setattr("rgflow.commands.mix.labelled_grid", lambda *given: drawn.append(given))
+    for level, cuts in ((1, ["h = 2"]), (2, ["h = 1"]), (3, ["h = 1", "h = 2"])):
+        assert run("mix", "four.ckpt", "--seeds", 1, 2, "--level", level, "--out", "x.png") == 0
+        rows, _, labels, _ = drawn.pop()
+        assert labels == [["A", "B", "mix"], cuts]
+        assert list(map(len, rows)) == [3, len(cuts)]
+    assert torch.equal(rows[0][1], rows[0][2])  # the cut above all levels gives B
+    assert capsys.readouterr().out.splitlines() == ["x.png"] * 3
+
+
 def test_mixed_images_stand_beside_what_they_decode_to(run, monkeypatch, capsys):
     flow = build(FLOW, "flow")
     with torch.no_grad():
@@ -93,7 +108,7 @@ def test_mixed_images_stand_beside_what_they_decode_to(run, monkeypatch, capsys)
     monkeypatch.setattr("rgflow.commands.mix.labelled_grid", lambda *given: rows.extend(given))
     pair = ["--images", "a.png", "b.png"]
     assert run("mix", "far.ckpt", *pair, "--level", 0, "--out", "x.png") == 0
-    (originals, decoded, _), names, labels, _ = rows
+    (originals, decoded, *_), names, labels, _ = rows
     assert names[0] == "originals"
     assert labels[1][:2] == ["A, decoded", "B, decoded"]
     assert originals[0, :, 0, 0].tolist() == [255, 0, 0]
@@ -169,9 +184,17 @@ MISTAKES = {
         ["flow.ckpt", "--device", "meta", "--out", "x.png"],
         "device: got 'meta'",
     ),
-    "levels": ("sample", ["flow.ckpt", "--temperature", 1, 1, 1, "--out", "x.png"], "2 levels"),
+    "levels": (
+        "sample",
+        ["flow.ckpt", "--temperature", 1, 1, 1, "--out", "x.png"],
+        "--temperature: got 3 numbers, expected one, or one for each of 2 levels",
+    ),
     "not a PNG": ("sample", ["flow.ckpt", "--out", "x.gif"], ".png"),
-    "level": ("mix", ["flow.ckpt", "--seeds", 1, 2, "--level", 3, "--out", "x.png"], "0 to 2"),
+    "level": (
+        "mix",
+        ["flow.ckpt", "--seeds", 1, 2, "--level", 3, "--out", "x.png"],
+        "--level: got 3, expected 0 to 2",
+    ),
     "no image": (
         "mix",
         ["flow.ckpt", "--images", "flow.ckpt", "b.png", "--level", 0, "--out", "x.png"],

@@ -10,14 +10,21 @@ from rgflow.analysis.level_table import LevelTable
 from rgflow.analysis.mixing import mixing_strip
 from rgflow.evaluation.level_factors import level_factors
 from rgflow.evaluation.mixed_ellipses import mixed_ellipses
-from rgflow.evaluation.shown_factors import level_factors_figure, level_name, mixed_figure
+from rgflow.evaluation.shown_factors import (
+    BASE,
+    level_factors_figure,
+    level_name,
+    mixed_figure,
+    pairs_figure,
+)
 from rgflow.evaluation.study.setting import Findings, Setting
 from rgflow.evaluation.summary import shown
-from rgflow.plotting.images import labelled_grid, sample_image
+from rgflow.plotting.images import sample_image
 from rgflow.plotting.page import Section, Table
 from rgflow.runtime.json_text import plain
 
 PAIRS = 6  # in the picture of a flow without known factors
+HEADING = "Mixing of two pictures by level"
 
 
 def factors(setting: Setting) -> Findings:
@@ -36,12 +43,11 @@ def factors(setting: Setting) -> Findings:
         "independent images, 0 that it stays. In the second table a ridge regression tells a "
         "factor of held-out images from the latents of one level alone.",
         "The mean level of a factor is the centre of mass of its column; 0 is the finest level. "
-        "The base is the mean of an image, which in MSDS1 its colours share and in MSDS2 its "
-        "angles; an ellipse's own value is its difference from it.",
+        f"{BASE}",
     ]
     tables = [
         _table("Change of each factor where one level is redrawn.", found.redrawn),
-        _table("R^2 of each factor, told from one level alone.", found.informative),
+        _table("R² of each factor, told from one level alone.", found.informative),
     ]
     picture = setting.picture(
         level_factors_figure(found), "factors.png", "Both tables as pictures."
@@ -75,13 +81,9 @@ def mixing(setting: Setting) -> Findings:
     z = setting.flow.prior.sample(2 * PAIRS, 1.0, setting.generator("mixing"))
     strip = mixing_strip(setting.flow, *z.chunk(2))  # (cuts, N, C, L, L)
     images = sample_image(setting.flow, setting.flow.decode(strip.flatten(0, 1)))
-    rows = list(images.unflatten(0, strip.shape[:2]).transpose(0, 1))
-    heads = [f"h = {h}" for h in range(len(strip))]
-    heads[0], heads[-1] = "A", "B"
-    labels = [heads, *([[""] * len(heads)] * (PAIRS - 1))]
-    figure = labelled_grid(rows, [f"pair {i + 1}" for i in range(PAIRS)], labels)
+    figure = pairs_figure(images.unflatten(0, strip.shape[:2]), "samples")
     picture = setting.picture(figure, "mixing.png", "Pairs of samples at all cut-offs h.")
-    return Findings(Section("Mixing", text, pictures=[picture]), {"pairs": PAIRS})
+    return Findings(Section(HEADING, text, pictures=[picture]), {"pairs": PAIRS})
 
 
 def _mixed_ellipses(setting: Setting, text: list[str]) -> Findings:
@@ -93,7 +95,7 @@ def _mixed_ellipses(setting: Setting, text: list[str]) -> Findings:
     text = [
         *text,
         f"The factors of {pairs} mixtures of test images are measured at each cut-off: 1 is the "
-        "factor of A, 0 that of B.",
+        "factor of A, 0 that of B, and a share outside of that is a factor beyond both.",
     ]
     rows = [
         [f"h = {h}", *_cells(values.tolist(), errors.tolist())]
@@ -102,4 +104,4 @@ def _mixed_ellipses(setting: Setting, text: list[str]) -> Findings:
     table = Table("Share of each factor that comes from A.", ["", *found.factors], rows)
     picture = setting.picture(mixed_figure(mixed, "test images"), "mixing.png", "The first pairs.")
     report = {"dataset": setting.data["dataset"], **plain(found)}
-    return Findings(Section("Mixing", text, [table], [picture]), report)
+    return Findings(Section(HEADING, text, [table], [picture]), report)

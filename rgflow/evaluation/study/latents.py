@@ -7,7 +7,7 @@ import torch
 from rgflow.analysis.completion_search import USUAL
 from rgflow.analysis.independence import latent_independence
 from rgflow.evaluation.held_out import CHAINS, held_out_latents
-from rgflow.evaluation.independence import TITLE, dependence_tables
+from rgflow.evaluation.independence import DRAWN, KINDS, TITLE, dependence_tables
 from rgflow.evaluation.restoration import restoration_cell, restore, rows_of
 from rgflow.evaluation.study.setting import Findings, Setting
 from rgflow.evaluation.summary import shown
@@ -81,7 +81,7 @@ def independence(setting: Setting) -> Findings:
     ]
     names = [f"level {h}" for h in range(found.levels)]
     tables = []
-    for measure, what in (("values", "values"), ("sizes", "sizes")):
+    for measure in DRAWN:
         part = report["nearest"][measure]
         rows = [
             [
@@ -93,7 +93,7 @@ def independence(setting: Setting) -> Findings:
             ]
             for name, values, errors in zip(names, part["mean"], part["error"], strict=True)
         ]
-        caption = f"Information of neighbouring latents, of their {what}, in 1e-3 nats."
+        caption = f"{KINDS[measure]}: information of neighbouring latents, in 1e-3 nats."
         tables.append(Table(caption, ["", *names], rows))
     picture = setting.picture(figure, "independence.png", f"{TITLE}.")
     return Findings(Section("Independence of the latents", text, tables, [picture]), report)

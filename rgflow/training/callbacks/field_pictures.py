@@ -11,7 +11,7 @@ from rgflow.energies import Energy
 from rgflow.evaluation.figure import evaluation_figure
 from rgflow.evaluation.weighted_samples import draw_weighted
 from rgflow.montecarlo.reference import Reference
-from rgflow.training.callbacks.progress import PICTURES, curve_step
+from rgflow.training.callbacks.progress import PICTURES
 from rgflow.training.callbacks.stopwatch import reporting
 
 log = logging.getLogger(__name__)
@@ -63,4 +63,4 @@ class FieldPictures(Callback):
         except ValueError as error:
             log.warning("step %d: no picture of the flow: %s", trainer.global_step, error)
             return
-        logger.experiment.add_figure(f"{PICTURES}/observables", figure, curve_step(trainer))
+        logger.experiment.add_figure(f"{PICTURES}/observables", figure, trainer.global_step)

@@ -11,7 +11,7 @@ from rgflow.analysis.levels import level_reconstructions
 from rgflow.bijectors.pixels import to_image
 from rgflow.plotting.labelled_rows import enlarged_tile, labelled_rows
 from rgflow.runtime.seeds import generator_for
-from rgflow.training.callbacks.progress import PICTURES, curve_step
+from rgflow.training.callbacks.progress import PICTURES
 
 
 class Pictures(Callback):
@@ -49,7 +49,7 @@ class Pictures(Callback):
             or trainer.sanity_checking
         ):
             return
-        writer, step, flow = trainer.logger.experiment, curve_step(trainer), pl_module.flow
+        writer, step, flow = trainer.logger.experiment, trainer.global_step, pl_module.flow
         columns = max(1, round(self.count**0.5))
         for temperature in self.temperatures:
             generator = generator_for("samples", self.seed, device=pl_module.device)

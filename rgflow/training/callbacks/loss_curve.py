@@ -8,7 +8,7 @@ from pathlib import Path
 def draw_loss_curve(folder: Path, monitor: str) -> None:
     """Write ``loss.png``: the monitored number in training and validation, over all sessions.
 
-    Nothing is written before the first finite point. Steps are counted from 1, as in the log.
+    Nothing is written before the first finite point.
 
     Args:
         folder: The run directory, which has the events.
@@ -27,7 +27,7 @@ def draw_loss_curve(folder: Path, monitor: str) -> None:
     name = monitor.partition("/")[2]
     known = events.Tags()["scalars"]
     curves = {
-        part: [(event.step + 1, event.value) for event in events.Scalars(f"{part}/{name}")]
+        part: [(event.step, event.value) for event in events.Scalars(f"{part}/{name}")]
         for part in ("train", "validation")
         if f"{part}/{name}" in known
     }

@@ -66,11 +66,6 @@ class Throughput(Callback):
         self._clock = None
 
 
-def curve_step(trainer: Trainer) -> int:
-    """Where a picture belongs on the axis of the curves: Lightning counts steps from 0 there."""
-    return max(0, trainer.global_step - 1)
-
-
 PICTURES = "validation_pictures"
 """First part of the names of pictures."""
 FINAL = "validation_final"
@@ -81,14 +76,27 @@ class Curves(TensorBoardLogger):
     """TensorBoard's files without ``hparams.yaml``, as ``.hydra`` has all settings.
 
     All names begin with ``test``, ``train``, ``validation`` or what comes behind these in the
-    alphabet, so that TensorBoard shows the losses first. If the disk takes no more of them, a
-    warning says so and the run goes on without.
+    alphabet, so that TensorBoard shows the losses first. A point stands at the number of steps
+    that have been made, as a line of the log does. If the disk takes no more of them, a warning
+    says so and the run goes on without.
     """
+
+    _trainer: Trainer | None = None
+
+    def follow(self, trainer: Trainer) -> None:
+        """Take the numbers of steps from a trainer."""
+        self._trainer = trainer
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log all but Lightning's own count of epochs, which steps tell better."""
-        super().log_metrics({k: v for k, v in metrics.items() if k != "epoch"}, step)
+        """Log all but Lightning's own count of epochs, which steps tell better.
+
+        Args:
+            metrics: Numbers by name.
+            step: The step as Lightning counts it, from 0; that of the trainer counts, from 1.
+        """
+        made = step if self._trainer is None else self._trainer.global_step
+        super().log_metrics({k: v for k, v in metrics.items() if k != "epoch"}, made)
 
     @property
     @rank_zero_experiment
@@ -108,6 +116,21 @@ class Curves(TensorBoardLogger):
         self.experiment.flush()
 
     @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Write what is still in memory, where Lightning ends a training or a test.
+
+        The file stays open: a test and the final numbers go into it as well.
+        """
+        if self._experiment is not None:
+            self.save()
+
+    @rank_zero_only
+    def close(self) -> None:
+        """Write what is still in memory and close the file, at the end of the run."""
+        if self._experiment is not None:
+            self._experiment.close()
+
+    @rank_zero_only
     def describe(self, config: Mapping[str, Any]) -> None:
         """Show the resolved configuration as text."""
         from omegaconf import OmegaConf
@@ -121,7 +144,6 @@ class Curves(TensorBoardLogger):
         config: Mapping[str, Any],
         scores: Mapping[str, Any],
         curves: Iterable[str],
-        step: int,
     ) -> None:
         """Show the final numbers beside the settings, where runs are compared.
 
@@ -129,7 +151,6 @@ class Curves(TensorBoardLogger):
             config: The resolved configuration.
             scores: Final numbers by name, of which the `HEADLINES` are shown.
             curves: What has been drawn already; of these the last point counts.
-            step: Number of steps of the run.
         """
         from torch.utils.tensorboard.summary import hparams
 
@@ -145,7 +166,7 @@ class Curves(TensorBoardLogger):
             for name in HEADLINES
             if scores.get(name) is not None and f"test/{name}" not in drawn
         }
-        self.log_metrics(final, step)
+        self.log_metrics(final)
         for part in hparams(settings, dict.fromkeys((*drawn, *final), 0.0)):
             self.experiment._get_file_writer().add_summary(part)
         self.save()

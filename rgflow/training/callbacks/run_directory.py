@@ -64,7 +64,10 @@ class RunDirectory(Callback):
             for folder in (self.path, self.last.parent):
                 remove_abandoned(folder)
             log.info("run directory: %s", self.path)
+            if self.config["trainer"].get("precision") == "auto":
+                log.info("precision: %s", trainer.precision)
         if isinstance(trainer.logger, Curves):
+            trainer.logger.follow(trainer)
             trainer.logger.describe(self.config)
 
     def on_save_checkpoint(
@@ -148,8 +151,10 @@ class RunDirectory(Callback):
         write_json(self.path / "metrics.json", metrics)
         if isinstance(trainer.logger, Curves) and numbers["status"] == "finished":
             curves = [module.monitor, *trainer.logged_metrics]
-            trainer.logger.conclude(self.config, module.scores(), curves, trainer.global_step)
+            trainer.logger.conclude(self.config, module.scores(), curves)
         trainer.logger.save()
+        if isinstance(trainer.logger, Curves):
+            trainer.logger.close()
         draw_loss_curve(self.path, module.monitor)
         log.info("run directory: %s", self.path)
         if numbers["status"] == "finished":
