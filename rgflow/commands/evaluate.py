@@ -13,7 +13,6 @@ from rgflow.evaluation.figure import rarest_figure
 from rgflow.evaluation.precision import check_name
 from rgflow.evaluation.printed import evaluation_table, images_table
 from rgflow.evaluation.to_precision import evaluate_to_precision
-from rgflow.evaluation.weighted_samples import log_weights_of
 from rgflow.montecarlo.reference import reference_samples
 from rgflow.plotting.images import save_figure
 from rgflow.runtime.command_line import (
@@ -111,6 +110,6 @@ def physics(args: argparse.Namespace, config: dict) -> dict:
         shown = draw_weighted(flow, energy, min(samples, 10_000), seed=args.seed)
         save_figure(evaluation_figure(energy, shown, reference), args.out)
     if args.rarest and reference is not None:
-        log_weights = log_weights_of(flow, reference.samples, reference.energies)
-        save_figure(rarest_figure(energy, reference, log_weights), args.rarest)
+        figure = rarest_figure(energy, reference, report["rarest"]["states"])
+        save_figure(figure, args.rarest)
     return report

@@ -1,5 +1,6 @@
 """Figures of a report: a flow beside Monte Carlo, or Monte Carlo alone."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -8,7 +9,6 @@ from torch import Tensor
 from rgflow.energies import Energy
 from rgflow.evaluation.observables_table import PART, two_point_report
 from rgflow.evaluation.physical_variables import configurations, kind_of, vectors
-from rgflow.evaluation.rarest import rarest_states
 from rgflow.evaluation.weighted_samples import WeightedSamples
 from rgflow.montecarlo.reference import Reference
 from rgflow.observables import magnetization
@@ -92,20 +92,21 @@ def reference_figure(energy: Energy, reference: Reference) -> "Figure":
     return figure
 
 
-def rarest_figure(energy: Energy, reference: Reference, log_weights: Tensor) -> "Figure":
+def rarest_figure(energy: Energy, reference: Reference, which: Sequence[int]) -> "Figure":
     """The states of the target that a flow makes too rare, above as many typical ones.
 
     Args:
         energy: The target.
         reference: States of the target.
-        log_weights: ``-E - log q`` of the states, in the shape of their energies.
+        which: Numbers of the rarest, see `rarest_report`.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 6.5), dpi=110, layout="constrained")
     above, below = figure.subfigures(2, 1)
-    rarest = _pictures(energy, rarest_states(reference, log_weights, 2 * SHOWN))
-    last = _pictures(energy, reference.samples.flatten(0, 1)[-2 * SHOWN :])
+    states = reference.samples.flatten(0, 1)
+    rarest = _pictures(energy, states[list(which[: 2 * SHOWN])])
+    last = _pictures(energy, states[-2 * SHOWN :])
     parts = ((above, rarest, "states that the flow makes too rare"), (below, last, "any states"))
     for part, pictures, title in parts:
         title += _component(pictures)

@@ -18,18 +18,6 @@ COMPARED = 4096
 """About how many of all states they are compared with."""
 
 
-def rarest_states(reference: Reference, log_weights: Tensor, count: int = RAREST) -> Tensor:
-    """The states with the largest weights, rarest first, ``(count, C, L, L)``.
-
-    Args:
-        reference: States of the target.
-        log_weights: ``-E - log q`` of the states, in the shape of their energies.
-        count: Number of states, of which there are fewer if so many were not drawn.
-    """
-    order = log_weights.flatten().topk(min(count, log_weights.numel())).indices
-    return reference.samples.flatten(0, 1)[order]
-
-
 def rarest_report(
     energy: Energy, reference: Reference, log_weights: Tensor, seed: int = 0
 ) -> dict[str, Any]:
@@ -38,21 +26,24 @@ def rarest_report(
     The properties are those of the physical variables, such as spins: ``abs_m`` is the length of
     the magnetization, ``unlike_neighbours`` the share of neighbours with a negative product, and,
     where there is one component, ``winding_walls`` the share of states in which domains of both
-    signs go around the torus.
+    signs go around the torus. ``states`` are the numbers of the rarest, rarest first, among all
+    states of all chains, ``reference.samples.flatten(0, 1)``.
 
     Args:
         energy: The target.
         reference: Its states.
-        log_weights: See `rarest_states`.
+        log_weights: ``-E - log q`` of the states, in the shape of their energies.
         seed: Seed of spins that are drawn given the field.
     """
-    rarest = rarest_states(reference, log_weights)
+    which = log_weights.flatten().topk(min(RAREST, log_weights.numel())).indices
+    rarest = reference.samples.flatten(0, 1)[which]
     others = reference.samples.flatten(0, 1)
     others = others[:: max(1, len(others) // COMPARED)]
     of_rarest, of_others = (_properties(energy, x, seed) for x in (rarest, others))
     return {
         "count": len(rarest),
         "of": log_weights.numel(),
+        "states": which.tolist(),
         "properties": [
             {"name": name, **_mean(values), **_mean(of_others[name], "typical_")}
             for name, values in of_rarest.items()

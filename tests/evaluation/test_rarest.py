@@ -9,7 +9,7 @@ from support import flow_of
 from rgflow.energies import ComplexPhi4, Ising, Phi4
 from rgflow.evaluation import evaluate_energy
 from rgflow.evaluation.figure import rarest_figure
-from rgflow.evaluation.rarest import RAREST, rarest_report, rarest_states
+from rgflow.evaluation.rarest import RAREST, rarest_report
 from rgflow.evaluation.summary import evaluation_summary
 from rgflow.montecarlo.reference import reference_samples
 
@@ -30,10 +30,14 @@ def striped():
 
 def test_the_rarest_states_come_first(striped):
     energy, reference, log_weights = striped
-    states = rarest_states(reference, log_weights, 3)
-    assert torch.equal(states[0], reference.samples[3, 5])
-    assert rarest_states(reference, log_weights, 10**6).shape[0] == log_weights.numel()
-    figure = rarest_figure(energy, reference, log_weights)
+    which = rarest_report(energy, reference, log_weights)["states"]
+    assert len(which) == RAREST
+    assert torch.equal(reference.samples.flatten(0, 1)[which[0]], reference.samples[3, 5])
+    few = reference._replace(
+        samples=reference.samples[:1, :3], energies=reference.energies[:1, :3]
+    )
+    assert len(rarest_report(energy, few, log_weights[:1, :3])["states"]) == 3
+    figure = rarest_figure(energy, reference, which)
     titles = [part.get_suptitle() for part in figure.subfigs]
     assert titles == ["states that the flow makes too rare", "any states"]
 
@@ -41,9 +45,6 @@ def test_the_rarest_states_come_first(striped):
 def test_properties_of_the_rarest_are_those_of_their_spins(striped, monkeypatch):
     monkeypatch.setattr("rgflow.evaluation.rarest.RAREST", 1)
     energy, reference, log_weights = striped
-    monkeypatch.setattr(
-        "rgflow.evaluation.rarest.rarest_states", lambda r, w: rarest_states(r, w, 1)
-    )
     report = rarest_report(energy, reference, log_weights)
     assert (report["count"], report["of"]) == (1, 3200)
     rows = {row["name"]: row for row in report["properties"]}
