@@ -43,7 +43,7 @@ def factors(setting: Setting) -> Findings:
         "independent images, 0 that it stays. In the second table a ridge regression tells a "
         "factor of held-out images from the latents of one level alone.",
         "The mean level of a factor is the centre of mass of its column; 0 is the finest level. "
-        f"{BASE}",
+        + BASE,
     ]
     tables = [
         _table("Change of each factor where one level is redrawn.", found.redrawn),
