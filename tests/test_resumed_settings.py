@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
 from tiny_run import TINY_ENERGY, assert_equal, checkpoint, metrics, stop_after, train
 
 from rgflow.checkpoint import load_config
@@ -151,6 +152,15 @@ def test_a_longer_training_announces_the_jump_of_its_learning_rate(resume):
 def test_a_training_of_the_same_length_has_no_jump_to_announce(resume):
     _, _, lines = resume()
     assert not any("learning rate" in line for line in lines)
+
+
+@pytest.fixture(autouse=True)
+def sessions_in_order(monkeypatch):
+    """Counts the files of events from 0 in each test.
+
+    They are read in the order of their names, in which 10 stands before 9 within a second.
+    """
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
 
 
 def scalars(run, tag):
