@@ -57,7 +57,10 @@ def name_of(path: Path) -> str:
 def pulls(path: str, args: argparse.Namespace) -> dict[str, list[float]]:
     """The pulls of each estimate, over the seeds."""
     trust = trusted_modules(args)
-    flow, energy = load_flow(path, trust=trust), build_energy(load_config(path)["energy"], trust)
+    node = load_config(path).get("energy")
+    if not node:
+        raise ValueError(f"{path}: got a flow of images, expected one of an energy")
+    flow, energy = load_flow(path, trust=trust), build_energy(node, trust)
     found: dict[str, list[float]] = {}
     for seed in progress(range(args.seeds), "seeds"):
         report = evaluate_energy(flow, energy, samples=args.samples, seed=seed)
