@@ -47,6 +47,8 @@ def laws_figure(
 ) -> Figure:
     """Distances against the logarithm of the chord, against r, and against levels, by source.
 
+    A panel without any point says that nothing is resolved.
+
     Args:
         sources: By their names, a row of panels for each.
         unit: What distances are measured in.
@@ -64,7 +66,8 @@ def laws_figure(
                 for axis, x in zip(row, (fit.chord, fit.r), strict=False):
                     drawn = {"color": color, "linewidth": 1, "label": fit.label}
                     axis.plot(x.numpy(), fit.distance.numpy(), style, **drawn)
-        integer_logs(row[0])
+        if any(len(level.r) for level in levels):
+            integer_logs(row[0])
         points = Points(scale.levels, scale.distance, scale.error)
         draw(row[2], points, color="C0", linestyle="none")
         if scale.fit is not None:
@@ -80,6 +83,9 @@ def laws_figure(
             axis.set(xlabel=x_label, ylabel=f"distance ({unit})")
             if axis.get_legend_handles_labels()[1]:
                 axis.legend(frameon=False, fontsize=7)
-        for axis in row[1:]:
-            axis.xaxis.get_major_locator().set_params(integer=True)
+            if axis is not row[0]:
+                axis.xaxis.get_major_locator().set_params(integer=True)
+            if not any(len(line.get_xdata()) for line in axis.lines):
+                axis.text(0.5, 0.5, "nothing resolved", transform=axis.transAxes, ha="center")
+                axis.set(xticks=[], yticks=[])
     return figure

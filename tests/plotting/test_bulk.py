@@ -43,6 +43,15 @@ def test_curves_are_drawn_against_the_chord_and_against_r():
         assert axis.get_legend_handles_labels()[1] == ["log, 1 / 1", "line, 2 / 1", "level 0"]
 
 
+def test_a_panel_without_points_says_so():
+    empty = torch.zeros(0)
+    levels = [LevelDistances(0, empty, empty, empty, empty, [])]
+    axes = laws_figure({"flow": (levels, ScaleDistances(*[empty] * 3, None))}, "nats").axes
+    for axis in axes:
+        assert [text.get_text() for text in axis.texts] == ["nothing resolved"]
+        assert not len(axis.get_xticks()) + len(axis.get_yticks())
+
+
 def test_only_a_disk_has_a_circle():
     points = torch.tensor([[0.0, 0.0], [0.5, 0.0], [0.0, 0.5]])
     one = EmbeddedCells(points, torch.tensor([1, 0, 0]), [(1, 0), (2, 0)], "R = 1", is_flat=False)
