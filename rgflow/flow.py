@@ -100,7 +100,7 @@ class Flow(nn.Module):
         """
         if self.hierarchy is None:
             raise ValueError(
-                "the flow has no hierarchy, expected a MERA without a Fourier map in front: only "
+                "the flow has no levels, expected a MERA without a Fourier map in front: only "
                 "its latents have a place and a scale"
             )
         return self.hierarchy

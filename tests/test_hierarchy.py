@@ -137,7 +137,7 @@ def test_lattices_and_cells_that_do_not_tile_are_refused():
 def test_real_nvp_has_no_hierarchy():
     flow = realnvp_flow(8, 1, RealNVPLayers(2, 1, hidden=4), pixels=True)
     assert flow.hierarchy is None
-    with pytest.raises(ValueError, match="no hierarchy"):
+    with pytest.raises(ValueError, match="no levels"):
         flow.sample(1, temperature=[1.0, 0.5])
 
 

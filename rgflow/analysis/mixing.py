@@ -26,7 +26,7 @@ def mix(flow: Flow, z_a: Tensor, z_b: Tensor, level: int) -> Tensor:
 
     Raises:
         ValueError: If shapes differ or are not the flow's, the level is out of range, or the flow
-            has no hierarchy.
+            has no levels.
     """
     _check_latents(flow, z_a, z_b)
     hierarchy = flow.known_hierarchy()

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 # What Hydra itself has put there before a run starts; the log may exist but is still empty
 _BY_HYDRA = {".hydra", ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"}
 _OF_RUNS = ("checkpoints", "metrics.json", "multirun.yaml")
+_made: set[Path] = set()
 
 
 class RunFolder:
@@ -69,11 +70,11 @@ class RunFolder:
             log.warning("%s cannot be locked: %s", self.path, error.strerror)
 
     def remove_if_fresh(self) -> None:
-        """Remove the folder, and its parents if they are empty then, unless it is to stay."""
+        """Remove the folder, and the parents made with it that are empty, unless it is to stay."""
         if self.begun or not self._was_fresh:
             return
         shutil.rmtree(self.path, ignore_errors=True)
-        remove_empty(*list(self.path.parents)[:2])
+        remove_made(*self.path.parents)
 
 
 def claim(path: Path, *, is_named: bool, mark: str = ".hydra") -> Path:
@@ -94,6 +95,8 @@ def claim(path: Path, *, is_named: bool, mark: str = ".hydra") -> Path:
     """
     for number in count(1):
         folder = path if number == 1 else path.with_name(f"{path.name}_{number}")
+        with_parents = (folder.absolute(), *folder.absolute().parents)
+        _made.update(path for path in with_parents if not path.exists())
         with suppress(FileExistsError, FileNotFoundError):  # another run makes or removes it
             folder.mkdir(parents=True, exist_ok=True)
             if not any((folder / name).exists() for name in _OF_RUNS):
@@ -108,10 +111,10 @@ def claim(path: Path, *, is_named: bool, mark: str = ".hydra") -> Path:
     raise AssertionError("never ends")
 
 
-def remove_empty(*folders: Path) -> None:
-    """Remove those of some folders that are empty, but not the working folder."""
+def remove_made(*folders: Path) -> None:
+    """Remove those of some folders that :func:`claim` has made and that are empty now."""
     for folder in folders:
-        if folder.absolute() != Path.cwd():
+        if folder in _made:
             with suppress(OSError):  # it is not empty
                 folder.rmdir()
 

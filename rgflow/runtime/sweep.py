@@ -15,7 +15,7 @@ from typing import Any, Self
 from rgflow.runtime.command_line import USER_MISTAKES, StoppedError, is_first_process, one_line
 from rgflow.runtime.files import write_atomically, write_stdout
 from rgflow.runtime.json_text import write_json
-from rgflow.runtime.run_folder import remove_empty
+from rgflow.runtime.run_folder import remove_made
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ def _conclude(folder: Path) -> list[str]:
     else:  # no job has begun
         shutil.rmtree(folder / RECORDS, ignore_errors=True)
         (folder / "multirun.yaml").unlink(missing_ok=True)
-        remove_empty(folder, *list(folder.absolute().parents)[:2])
+        remove_made(folder.absolute(), *folder.absolute().parents)
     return [
         f"job {job.name(swept)}: {job.error or job.status}"
         for job in jobs

@@ -8,19 +8,21 @@ from rgflow.runtime.run_folder import RunFolder, claim
 
 
 def made_by_hydra(path):
-    (path / ".hydra").mkdir(parents=True)
+    (path / ".hydra").mkdir(parents=True, exist_ok=True)
     (path / ".hydra/config.yaml").write_text("seed: 0")
     (path / "train.log").touch()
 
 
 def test_a_run_that_came_to_nothing_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    path = tmp_path / "outputs/msds1/now"
-    made_by_hydra(path)
-    folder = RunFolder(path)
-    (path / "train.log").write_text("precision: 32-true")  # since then
-    folder.remove_if_fresh()
-    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "runs").mkdir()
+    for wanted in ("outputs/msds1/now", "runs/first"):
+        path = claim(tmp_path / wanted, is_named=True)
+        made_by_hydra(path)
+        folder = RunFolder(path)
+        (path / "train.log").write_text("precision: 32-true")  # since then
+        folder.remove_if_fresh()
+    assert list(tmp_path.rglob("*")) == [tmp_path / "runs"]  # it was there before
 
 
 @pytest.mark.parametrize("reason", ["older results", "begun"])

@@ -96,7 +96,7 @@ def translation_steps(flow: Flow, x: Tensor) -> list[int]:
         One number for each level: ``2^(level + 1)`` times a power of two, or L.
 
     Raises:
-        ValueError: If the flow has no hierarchy.
+        ValueError: If the flow has no levels.
     """
     check_field(x, "translation_steps")
     hierarchy = flow.known_hierarchy()

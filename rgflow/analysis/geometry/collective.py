@@ -64,7 +64,7 @@ def collective_mode(
         seed: Seed of the draws.
 
     Raises:
-        ValueError: If the flow has no hierarchy, shapes differ, latents of finer levels are not
+        ValueError: If the flow has no levels, shapes differ, latents of finer levels are not
             zero, or there are not two draws.
     """
     hierarchy = flow.known_hierarchy()
@@ -111,7 +111,7 @@ def collective_directions(
         over the points grows.
 
     Raises:
-        ValueError: If the flow has no hierarchy, or there is no point.
+        ValueError: If the flow has no levels, or there is no point.
     """
     hierarchy = flow.known_hierarchy()
     top = hierarchy.level_mask(hierarchy.levels - 1).expand(flow.event_shape).to(flow.device)
