@@ -36,6 +36,7 @@ from rgflow.flow import Flow
 from rgflow.montecarlo.reference import Reference, reference_samples
 from rgflow.objectives import Batch, Loss, Objective, forward_path_gradient
 from rgflow.runtime.command_line import Parser, one_line_errors
+from rgflow.runtime.config import compose_preset
 from rgflow.runtime.json_text import check_json, write_json
 from rgflow.runtime.progress import progress
 
@@ -185,6 +186,12 @@ def main() -> None:
 
 def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     """All runs of all candidates."""
+    config = compose_preset("config", [f"experiment={args.experiment}", *args.settings])
+    if not config.get("energy") or build_energy(config["energy"]).log_z is None:
+        raise ValueError(
+            f"--experiment: got {args.experiment}, expected one of an energy whose ln Z is known, "
+            "such as ising_l8"
+        )
     chosen = {name: list(c) for name, c in CANDIDATES.items() if args.only in name}
     target: Reference | None = None
     steps: dict[str, int] = {}
@@ -200,8 +207,6 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
             train(changes, Path(folder) / "run")
             path = Path(folder) / "run/checkpoints/best.ckpt"
             flow, energy = load_flow(path), build_energy(load_config(path)["energy"])
-        if energy.log_z is None:
-            raise ValueError(f"--experiment: got {args.experiment}, expected a known ln Z")
         if target is None:
             target = reference_samples(energy, chains=128, states=args.states // 128, seed=1)
         judged = judge(flow, energy, target, seed)
