@@ -33,12 +33,14 @@ from rgflow.checkpoint import load_config, load_flow
 from rgflow.energies import Energy
 from rgflow.energies.from_config import build_energy
 from rgflow.flow import Flow
+from rgflow.montecarlo.moves import Moves, moves_of
 from rgflow.montecarlo.reference import Reference, reference_samples
 from rgflow.objectives import Batch, Loss, Objective, forward_path_gradient
 from rgflow.runtime.command_line import Parser, one_line_errors
 from rgflow.runtime.config import compose_preset
 from rgflow.runtime.json_text import check_json, write_json
 from rgflow.runtime.progress import progress
+from rgflow.runtime.seeds import generator_for
 
 WIDE, SHARE = 1.25, 0.05
 """Temperature and share of the guard."""
@@ -62,6 +64,35 @@ class AlphaTwo(Objective):
         return Loss((weights * values).mean(), {"cross_entropy": values.detach().mean()})
 
 
+class HybridStates(Objective):
+    """Learns from chains that go on while it trains: a cluster move, then a proposal of the flow.
+
+    Each of the B chains accepts the proposal by its weight, as `rgflow.montecarlo.hybrid` does.
+    """
+
+    monitor = "cross_entropy"
+    needs_states = True
+
+    def __init__(self) -> None:
+        self.moves: Moves | None = None
+        self.x: Tensor | None = None
+
+    def loss(self, flow: Flow, energy: Energy, batch: Batch) -> Loss:
+        """The path gradient of the forward divergence."""
+        if self.moves is None:
+            self.moves = moves_of(energy, batch.size, generator_for("bench", 0))
+            self.x = self.moves.start.to(flow.dtype)
+        with torch.no_grad():
+            x = self.moves.move(self.x)
+            both = torch.cat([x, flow.sample(batch.size, generator=batch.generator)])
+            log_w = (-energy.energy(both) - flow.log_prob(both)).view(2, -1)
+            uniform = torch.rand(batch.size, generator=batch.generator)
+            accepted = (log_w[1] > log_w[0] + uniform.log()).view(-1, 1, 1, 1)
+            self.x = torch.where(accepted, both[batch.size :], x)
+        values = forward_path_gradient(flow, energy, self.x, batch.generator)
+        return Loss(values.mean(), {"cross_entropy": values.detach().mean()})
+
+
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "path gradient of the reverse KL": ("objective=path",),
     "the same, twice the learning rate": ("objective=path", "training.lr=8e-3"),
@@ -69,6 +100,10 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "path gradient of the forward KL": ("objective=forward_path",),
     "the same, batch 512": ("objective=forward_path", "training.batch_size=512"),
     "half of each path gradient": ("objective=mixture",),
+    "states of hybrid chains": (
+        "objective=forward_path",
+        "objective._target_=both_sides.HybridStates",
+    ),
     "alpha = 2 on states": ("objective=forward_path", "objective._target_=both_sides.AlphaTwo"),
 }
 
