@@ -100,6 +100,7 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "path gradient of the forward KL": ("objective=forward_path",),
     "the same, batch 512": ("objective=forward_path", "training.batch_size=512"),
     "half of each path gradient": ("objective=mixture",),
+    "half of each, twice the learning rate": ("objective=mixture", "training.lr=8e-3"),
     "states of hybrid chains": (
         "objective=forward_path",
         "objective._target_=both_sides.HybridStates",
