@@ -3,8 +3,9 @@
     python benchmarks/both_sides.py [--experiment ising_l8] [--seconds 60] [--seeds 3]
         [--states 65536] [--only TEXT] [--json FILE] [SETTING ...]
 
-Each row is a run of ``python -m rgflow.train`` in a process of its own. A short trial tells how
-long a step takes, and so how many steps fit into the time. All flows are judged on the same states
+Each row is a run of ``python -m rgflow.train`` in a process of its own. Two short trials tell how
+much processor time a step takes, which other work on the machine hardly changes, and so how many
+steps fit into the time. All flows are judged on the same states
 of the target, and on as many samples of their own: by both divergences, both effective sample
 sizes, and by how many nats the rarest state has too little density. Each flow is judged three
 times: one image of the lattice alone; averaged over the eight rotations and mirror images; and
@@ -16,7 +17,6 @@ standard errors over the seeds; of the rarest states the worst of all seeds is g
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import subprocess
@@ -109,27 +109,30 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
 }
 
 
-def train(changes: list[str], folder: Path) -> dict[str, Any]:
-    """One run, which evaluates nothing, and the numbers that it left."""
+def train(changes: list[str], folder: Path) -> float:
+    """One run, which evaluates next to nothing, and its processor time in seconds."""
     command = [sys.executable, "-m", "rgflow.train", f"hydra.run.dir={folder}", *changes]
     command += ["training.report_samples=2", "training.eval_samples=2048"]
     here = str(Path(__file__).parent)
     paths = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+    before = os.times()
     done = subprocess.run(
         command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths}
     )
     if done.returncode:
         raise ValueError(f"{' '.join(changes)}: {done.stderr.strip().splitlines()[-1]}")
-    return json.loads((folder / "metrics.json").read_text())
+    after = os.times()
+    return sum(after[2:4]) - sum(before[2:4])  # of ended child processes
 
 
-def steps_in(seconds: float, changes: list[str], folder: Path) -> int:
-    """As many steps as a trial says that the time allows."""
+def steps_in(seconds: float, changes: list[str]) -> int:
+    """As many steps as two trials say that the processor time allows."""
     took = {}
-    for number, count in enumerate((20, 20, 120)):  # the first fills the caches of the machine
+    for count in (20, 220):
         trial = [*changes, f"max_steps={count}", f"validation_every={count}"]
-        took[count] = train(trial, folder / f"trial{number}")["training_seconds"]
-    return max(100, round(100 * seconds / (took[120] - took[20])))
+        with tempfile.TemporaryDirectory() as folder:
+            took[count] = train(trial, Path(folder) / "run")
+    return max(100, round(200 * seconds / (took[220] - took[20])))
 
 
 @torch.no_grad()
@@ -201,7 +204,9 @@ def row_of(name: str, judged: str, runs: list[dict[str, Any]]) -> dict[str, str]
 def main() -> None:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--experiment", default="ising_l8", help="preset of an energy")
-    parser.add_argument("--seconds", type=float, default=60, help="time of each training")
+    parser.add_argument(
+        "--seconds", type=float, default=60, help="processor time of each training"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="seeds of the trainings, 0, 1, ...")
     parser.add_argument("--states", type=int, default=65_536, help="states of the target")
     parser.add_argument("--only", default="", help="text that the names of the rows contain")
@@ -230,17 +235,19 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
         )
     chosen = {name: list(c) for name, c in CANDIDATES.items() if args.only in name}
     target: Reference | None = None
-    steps: dict[str, int] = {}
+    common = [f"experiment={args.experiment}", *args.settings]
+    steps = {
+        name: steps_in(args.seconds, [*common, *changes])
+        for name, changes in progress(chosen.items(), "trials")
+    }
+    print(steps, file=sys.stderr, flush=True)
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in chosen}
     tasks = [(name, seed) for seed in range(args.seeds) for name in chosen]
     for name, seed in progress(tasks, "trainings"):
         with tempfile.TemporaryDirectory() as folder:
-            common = [f"experiment={args.experiment}", f"seed={seed}", *args.settings]
-            changes = [*common, *chosen[name]]
-            if name not in steps:
-                steps[name] = steps_in(args.seconds, changes, Path(folder))
-            changes += [f"max_steps={steps[name]}", f"validation_every={steps[name]}"]
-            train(changes, Path(folder) / "run")
+            count = steps[name]
+            changes = [*common, *chosen[name], f"seed={seed}", f"max_steps={count}"]
+            train([*changes, f"validation_every={count}"], Path(folder) / "run")
             path = Path(folder) / "run/checkpoints/best.ckpt"
             flow, energy = load_flow(path), build_energy(load_config(path)["energy"])
         if target is None:

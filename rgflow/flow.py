@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -105,9 +104,19 @@ class Flow(nn.Module):
             )
         return self.hierarchy
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Same as ``log_prob``, so that wrappers of modules (DDP) can be used."""
-        return self.log_prob(x)
+    def forward(self, x: Tensor, by_sign: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        """Same as ``log_prob``, or as `by_sign`; what is compiled or wrapped is this call."""
+        return self.by_sign(x) if by_sign else self.log_prob(x)
+
+    def by_sign(self, x: Tensor, temperature: Temperature = 1.0) -> tuple[Tensor, Tensor]:
+        """Latents ``(S, B, *event_shape)`` and log densities ``(S, B)`` of one image, by its sign.
+
+        With ``z2`` S is 2, for x and -x, and the mean of both densities is that of the image.
+        """
+        signs = (x, -x) if self.z2 else (x,)
+        z, log_det = self.bijector(torch.cat(signs))
+        log_prob = self.prior.log_prob(z, temperature) + log_det
+        return z.unflatten(0, (len(signs), -1)), log_prob.view(len(signs), -1)
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Log density in nats, ``(B, *event_shape) -> (B,)``.
@@ -205,9 +214,7 @@ class Flow(nn.Module):
 
     def _both_signs(self, x: Tensor, temperature: Temperature) -> Tensor:
         """The density of one image of the lattice."""
-        if not self.z2:
-            return self._component(x, temperature)
-        return _mean_density(self._component(torch.cat((x, -x)), temperature).chunk(2))
+        return _mean_density(self.by_sign(x, temperature)[1])
 
     def _random_sign(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         if not self.z2:
@@ -227,23 +234,6 @@ class Flow(nn.Module):
         )
 
 
-class HasEvents(Protocol):
-    """Anything that has events of one shape, such as a flow, a bijector or an energy."""
-
-    event_shape: tuple[int, ...]
-
-
-def check_same_events(flow: HasEvents, energy: HasEvents) -> None:
-    """Refuses a flow or bijector whose events are no fields of the energy.
-
-    Raises:
-        ValueError: If the event shapes differ.
-    """
-    got, expected = tuple(energy.event_shape), tuple(flow.event_shape)
-    if got != expected:
-        raise ValueError(f"energy: got fields of shape {got}, expected {expected} as the flow has")
-
-
-def _mean_density(log_probs: Sequence[Tensor]) -> Tensor:
-    """The logarithm of the mean of densities."""
+def _mean_density(log_probs: Tensor | Sequence[Tensor]) -> Tensor:
+    """The logarithm of the mean of densities, one after another."""
     return torch.stack(tuple(log_probs)).logsumexp(0) - math.log(len(log_probs))

@@ -24,7 +24,6 @@ from rgflow.conditioners.lattice import ConvNet
 from rgflow.conditioners.mlp import MLP
 from rgflow.data.msds import generate_msds
 from rgflow.energies import GaussianField
-from rgflow.flow import check_same_events
 from rgflow.lattice.square import square_images
 from rgflow.models import (
     BlockLevels,
@@ -38,8 +37,8 @@ from rgflow.models import (
     conv_flow,
     realnvp_flow,
 )
-from rgflow.objectives import made_again
 from rgflow.priors import Gaussian, Laplace
+from rgflow.runtime.fields import check_same_events
 from rgflow.testing import perturbed
 
 WHOLE = {
@@ -295,33 +294,14 @@ def test_samples_of_an_averaged_flow_are_turned_and_have_its_density(temperature
 
 
 @pytest.mark.parametrize("symmetry", ["none", "mixture"])
-def test_events_are_made_again_from_latents_that_the_flow_may_have_drawn(symmetry):
+def test_latents_and_densities_come_by_sign(symmetry):
     flow = averaged(symmetry)
-    x = flow.sample(2000, generator=torch.Generator().manual_seed(0)).detach()
-    made, given = made_again(flow, x.requires_grad_(), torch.Generator().manual_seed(1))
-    torch.testing.assert_close(made.detach(), given)
-    assert not given.requires_grad
-    (to_weights,) = torch.autograd.grad(made.sum(), next(flow.parameters()), retain_graph=True)
-    assert to_weights.abs().max() > 0
-    with pytest.raises(RuntimeError, match="not have been used"):
-        torch.autograd.grad(made.sum(), x)
-    if symmetry == "mixture":
-        alone = Flow(flow.bijector, flow.prior)
-        share = (alone.log_prob(given) - alone.log_prob(-given)).sigmoid()
-        signs = _drawn_signs(flow, given)
-        pull = (signs - share).sum() / (share * (1 - share)).sum().sqrt()
-        assert pull.abs() < 3
-        assert share.std() > 0.1
-
-
-def _drawn_signs(flow, x):
-    """1 where the latents of x itself were drawn, 0 where those of -x were."""
-    drawn = []
-    original = flow.bijector.inverse
-    flow.bijector.inverse = lambda z: (drawn.append(z), original(z))[1]
-    made_again(flow, x, torch.Generator().manual_seed(1))
-    del flow.bijector.inverse
-    return ((drawn[0] - flow.encode(x)).flatten(1).abs().amax(1) < 1e-6).double()
+    x = torch.randn(5, 1, 4, 4, dtype=torch.float64)
+    z, log_prob = flow(x, by_sign=True)
+    signs = (x, -x) if symmetry == "mixture" else (x,)
+    torch.testing.assert_close(z, torch.stack([flow.encode(image) for image in signs]))
+    mean = log_prob.logsumexp(0) - math.log(len(signs))
+    torch.testing.assert_close(mean, flow.one_image.log_prob(x))
 
 
 def test_an_average_is_for_square_lattices_alone():

@@ -127,6 +127,23 @@ def test_both_gradients_of_the_forward_divergence_have_the_same_mean(symmetry):
     assert mean.norm() > 5 * error.norm()
 
 
+def test_the_forward_path_gradient_draws_the_sign_of_the_latents(monkeypatch):
+    flow = small_flow(average="square")  # of which one image counts
+    x = flow.sample(2000, generator=generator()).detach().requires_grad_()
+    drawn, inverse = [], flow.bijector.inverse
+    monkeypatch.setattr(flow.bijector, "inverse", lambda z: (drawn.append(z), inverse(z))[1])
+    values = forward_path_gradient(flow, Ising(4), x, generator(1))
+    torch.testing.assert_close(values, -flow.one_image.log_prob(x))
+    values.sum().backward()
+    assert x.grad is None
+    (z, z_plus), alone = (drawn[0], flow.encode(x)), Flow(flow.bijector, flow.prior)
+    is_plus = ((z - z_plus).flatten(1).abs().amax(1) < 1e-6).double()
+    share = (alone.log_prob(x) - alone.log_prob(-x)).sigmoid()
+    pull = (is_plus - share).sum() / (share * (1 - share)).sum().sqrt()
+    assert pull.abs() < 3
+    assert share.std() > 0.1
+
+
 def test_parameters_ask_for_gradients_as_before():
     flow = small_flow()
     first = next(flow.parameters())

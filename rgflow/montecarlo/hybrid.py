@@ -4,12 +4,13 @@ import torch
 from torch import Tensor
 
 from rgflow.energies import Energy
-from rgflow.flow import Flow, check_same_events
+from rgflow.flow import Flow
 from rgflow.montecarlo.growing import GrowingChains
 from rgflow.montecarlo.moves import moves_of
 from rgflow.montecarlo.tuned_chains import Advance
 from rgflow.montecarlo.weighted import weighted_samples
 from rgflow.runtime.counts import takes_counts
+from rgflow.runtime.fields import check_same_events
 from rgflow.runtime.seeds import generator_for
 
 BATCH = 1024

@@ -7,11 +7,12 @@ from torch.nn.functional import logsigmoid
 from rgflow.bijectors.base import Bijector
 from rgflow.energies.gradient import minus_gradient
 from rgflow.energies.symmetries import is_even
-from rgflow.flow import Flow, check_same_events
+from rgflow.flow import Flow
 from rgflow.montecarlo.hmc import HMCChains, hmc
 from rgflow.montecarlo.target import Target
 from rgflow.priors import Prior
 from rgflow.runtime.counts import takes_counts
+from rgflow.runtime.fields import check_same_events
 
 
 class LatentTarget:

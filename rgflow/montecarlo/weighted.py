@@ -5,9 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rgflow.flow import Flow, check_same_events
+from rgflow.flow import Flow
 from rgflow.montecarlo.target import Target
 from rgflow.runtime.counts import takes_counts
+from rgflow.runtime.fields import check_same_events
 from rgflow.runtime.progress import progress
 
 

@@ -18,7 +18,6 @@ from rgflow.objectives.base import Batch, Loss, Objective
 from rgflow.objectives.divergences import (
     forward_path_gradient,
     frozen,
-    made_again,
     negative_log_likelihood,
     path_gradient,
     reverse_kl,
@@ -44,7 +43,6 @@ __all__ = [
     "ReverseKL",
     "forward_path_gradient",
     "frozen",
-    "made_again",
     "negative_log_likelihood",
     "path_gradient",
     "reverse_kl",

@@ -1,5 +1,6 @@
 """Both divergences between a flow and its target, and estimates of their gradients."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -72,7 +73,11 @@ def path_gradient(
     Reference: arXiv:1703.09194, arXiv:2207.08219.
     """
     x = flow.sample(n, generator=generator)
-    return _along_paths(flow, energy, x, x.detach())[0]
+    position = x.detach().requires_grad_()
+    with frozen(flow):
+        values = flow(position) + energy.energy(position)
+        (slope,) = torch.autograd.grad(values.sum(), position)
+    return values.detach() + _along(x, slope)
 
 
 def forward_path_gradient(
@@ -84,10 +89,11 @@ def forward_path_gradient(
     ``g_theta(z) = x``: ``d/d theta [log q_theta' + E](g_theta(z))`` at ``theta' = theta``, for
     states of p instead of samples of q. Its mean is the gradient of the cross-entropy. With a
     mixture of both signs, the sign and the latents of a state are drawn from what the flow says
-    about them.
+    about them. One encoding serves the density, its slope and the latents.
 
     Args:
-        flow: q. Its parameters are frozen for a moment and left as they were.
+        flow: q, of one image of the lattice where it is averaged over the square. Its parameters
+            are frozen for a moment and left as they were.
         energy: E, of the target ``p = exp(-E) / Z``.
         x: States of the target, ``(B, C, L, L)``.
         generator: Random numbers of the signs.
@@ -97,61 +103,45 @@ def forward_path_gradient(
 
     Reference: arXiv:2207.08219, arXiv:2403.15881.
     """
-    made, position = made_again(flow, x, generator)
-    values, log_prob = _along_paths(flow, energy, made, position)
-    return values - values.detach() - log_prob
-
-
-def _along_paths(
-    flow: "Flow", energy: "Energy", x: Tensor, position: Tensor
-) -> tuple[Tensor, Tensor]:
-    """``log q + E`` with the gradient through x alone, and ``log q`` without a graph.
-
-    Args:
-        flow: q.
-        energy: E.
-        x: Fields as functions of the flow's parameters.
-        position: The same fields without a graph.
-    """
-    position.requires_grad_()
+    flow, position = flow.one_image, x.detach().requires_grad_()
     with frozen(flow):
-        log_prob = flow(position)
+        z, by_sign = flow(position, by_sign=True)
+        log_prob = by_sign.logsumexp(0) - math.log(len(by_sign))
         values = log_prob + energy.energy(position)
         (slope,) = torch.autograd.grad(values.sum(), position)
+    made = _made_again(flow, z.detach(), by_sign.detach(), generator)
+    return _along(made, slope) - log_prob.detach()
+
+
+def _along(x: Tensor, slope: Tensor) -> Tensor:
+    """Zeros ``(B,)``, whose gradient is that of functions of x with this slope."""
     along = (x * slope).flatten(1).sum(1)
-    return values.detach() + along - along.detach(), log_prob.detach()
+    return along - along.detach()
 
 
-def made_again(
-    flow: "Flow", x: Tensor, generator: torch.Generator | None = None
-) -> tuple[Tensor, Tensor]:
+def _made_again(
+    flow: "Flow", z: Tensor, by_sign: Tensor, generator: torch.Generator | None
+) -> Tensor:
     """Events as functions of the flow's weights, ``g_theta(z)`` at their latents z.
 
-    With ``z2`` an event may come from two latents, of which one is drawn with the
-    probability that the flow gives it. There is one image of the lattice.
+    Of the latents of both signs, one is drawn with the probability that the flow gives it.
 
     Args:
         flow: The flow.
-        x: Events, ``(B, *event_shape)``.
+        z: Latents of the events by sign, ``(S, B, *event_shape)``.
+        by_sign: Their log densities, ``(S, B)``.
         generator: Source of the random numbers; the global one if None.
 
     Returns:
-        The events, up to rounding, differentiable in the weights alone; and as they were
-        given, without a graph.
+        The events, up to rounding, ``(B, *event_shape)``.
     """
-    x = x.detach()
-    with torch.no_grad():
-        if not flow.z2:
-            z, signs = flow.bijector(x)[0], None
-        else:
-            both, log_det = flow.bijector(torch.cat((x, -x)))
-            plus, minus = (flow.prior.log_prob(both, 1.0) + log_det).chunk(2)
-            uniform = torch.rand(len(x), generator=generator, device=x.device, dtype=x.dtype)
-            is_plus = (uniform < (plus - minus).sigmoid()).view(-1, *[1] * (x.dim() - 1))
-            z = torch.where(is_plus, *both.chunk(2))
-            signs = torch.where(is_plus, 1.0, -1.0).to(x)
-    made, _ = flow.bijector.inverse(z)
-    return made if signs is None else signs * made, x
+    if len(z) == 1:
+        return flow.bijector.inverse(z[0])[0]
+    share = (by_sign[0] - by_sign[1]).sigmoid()
+    uniform = torch.rand(len(share), generator=generator, device=share.device, dtype=share.dtype)
+    is_plus = (uniform < share).view(-1, *[1] * (z.dim() - 2))
+    made, _ = flow.bijector.inverse(torch.where(is_plus, *z))
+    return torch.where(is_plus, made, -made)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""The type of fields that enter from outside."""
+"""The type and the shape of fields that enter from outside."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -26,3 +26,20 @@ def check_field(x: Any, name: str) -> None:
             f"{name} got numbers of type {x.dtype}, expected a floating-point type: convert "
             "fields, and dequantize images"
         )
+
+
+class HasEvents(Protocol):
+    """Anything that has events of one shape, such as a flow, a bijector or an energy."""
+
+    event_shape: tuple[int, ...]
+
+
+def check_same_events(flow: HasEvents, energy: HasEvents) -> None:
+    """Refuses a flow or bijector whose events are no fields of the energy.
+
+    Raises:
+        ValueError: If the event shapes differ.
+    """
+    got, expected = tuple(energy.event_shape), tuple(flow.event_shape)
+    if got != expected:
+        raise ValueError(f"energy: got fields of shape {got}, expected {expected} as the flow has")

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from rgflow.energies import Energy
 from rgflow.energies.symmetries import is_phase_invariant
 from rgflow.evaluation.fields import evaluate_energy
-from rgflow.flow import Flow, check_same_events
+from rgflow.flow import Flow
 from rgflow.montecarlo.reference import Reference
 from rgflow.objectives import (
     Batch,
@@ -21,6 +21,7 @@ from rgflow.objectives import (
     PathGradient,
     negative_log_likelihood,
 )
+from rgflow.runtime.fields import check_same_events
 from rgflow.runtime.seeds import generator_for
 from rgflow.training.config_checks import check_objective
 from rgflow.training.energy_setup import Annealing, check_symmetries, find_faults, match_spectrum

@@ -26,8 +26,9 @@ from rgflow.energies.from_config import build_energy
 from rgflow.evaluation.fields import evaluate_energy
 from rgflow.evaluation.held_out import chain_after_chain, latents_of_states
 from rgflow.evaluation.study.setting import Setting
-from rgflow.flow import Flow, check_same_events
+from rgflow.flow import Flow
 from rgflow.montecarlo.reference import Reference, reference_samples
+from rgflow.runtime.fields import check_same_events
 from rgflow.statistics.information.blocks import LEAST_BLOCKS
 
 FLOW, HAAR, FIELD, EXACT = "flow", "Haar", "field", "Haar, exact"
