@@ -113,6 +113,7 @@ class Flow(nn.Module):
 
         With ``z2`` S is 2, for x and -x, and the mean of both densities is that of the image.
         """
+        self._check_type(x)
         signs = (x, -x) if self.z2 else (x,)
         z, log_det = self.bijector(torch.cat(signs))
         log_prob = self.prior.log_prob(z, temperature) + log_det

@@ -120,7 +120,7 @@ def _along(x: Tensor, slope: Tensor) -> Tensor:
 
 
 def _made_again(
-    flow: "Flow", z: Tensor, by_sign: Tensor, generator: torch.Generator | None
+    flow: "Flow", z: Tensor, log_prob: Tensor, generator: torch.Generator | None
 ) -> Tensor:
     """Events as functions of the flow's weights, ``g_theta(z)`` at their latents z.
 
@@ -129,7 +129,7 @@ def _made_again(
     Args:
         flow: The flow.
         z: Latents of the events by sign, ``(S, B, *event_shape)``.
-        by_sign: Their log densities, ``(S, B)``.
+        log_prob: Their log densities, ``(S, B)``.
         generator: Source of the random numbers; the global one if None.
 
     Returns:
@@ -137,7 +137,7 @@ def _made_again(
     """
     if len(z) == 1:
         return flow.bijector.inverse(z[0])[0]
-    share = (by_sign[0] - by_sign[1]).sigmoid()
+    share = (log_prob[0] - log_prob[1]).sigmoid()
     uniform = torch.rand(len(share), generator=generator, device=share.device, dtype=share.dtype)
     is_plus = (uniform < share).view(-1, *[1] * (z.dim() - 2))
     made, _ = flow.bijector.inverse(torch.where(is_plus, *z))

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 # What Hydra itself has put there before a run starts; the log may exist but is still empty
 _BY_HYDRA = {".hydra", ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"}
 _OF_RUNS = ("checkpoints", "metrics.json", "multirun.yaml")
-_made: set[Path] = set()
+_made: set[Path] = set()  # folders that were not there before `claim`
 
 
 class RunFolder:
@@ -95,8 +95,8 @@ def claim(path: Path, *, is_named: bool, mark: str = ".hydra") -> Path:
     """
     for number in count(1):
         folder = path if number == 1 else path.with_name(f"{path.name}_{number}")
-        with_parents = (folder.absolute(), *folder.absolute().parents)
-        _made.update(path for path in with_parents if not path.exists())
+        whole = folder.absolute()
+        _made.update(one for one in (whole, *whole.parents) if not one.exists())
         with suppress(FileExistsError, FileNotFoundError):  # another run makes or removes it
             folder.mkdir(parents=True, exist_ok=True)
             if not any((folder / name).exists() for name in _OF_RUNS):
