@@ -149,6 +149,10 @@ def row(name: str, size: int, result: Restored, images: Tensor, unknown: Tensor)
 
 
 def _with_error(values: Tensor) -> str:
+    """The mean and its standard error; a value ten times all others together stands apart."""
+    order = values.sort().values
+    if len(values) > 2 and order[-1] > 10 * order[:-1].sum():
+        return f"{_with_error(order[:-1])}, and one of {float(order[-1]):.3g}"
     return f"{float(values.mean()):.3g} ± {float(values.std() / len(values) ** 0.5):.2g}"
 
 

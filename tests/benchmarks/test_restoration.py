@@ -96,6 +96,18 @@ def test_factor_errors_are_in_units_of_independent_pictures():
     assert abs(value - 1) < 4 * error < 0.5
 
 
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([3.0, 4.0, 5.0], "4 ± 0.58"),
+        ([3.0, 1300.0, 4.0, 5.0], "4 ± 0.58, and one of 1.3e+03"),
+        ([0.0, 0.0, 0.0], "0 ± 0"),
+    ],
+)
+def test_one_value_far_above_all_others_stands_apart(values, text):
+    assert restoration._with_error(torch.tensor(values)) == text
+
+
 def test_copies_are_of_the_image_nearest_by_known_pixels():
     flow = _blocks(8)
     images = torch.randint(256, (2, 3, 8, 8), dtype=torch.uint8)
