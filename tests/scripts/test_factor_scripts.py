@@ -114,7 +114,7 @@ MISTAKES = {
         ["flow.ckpt", "--pairs", 2, "--level", 1, "--out", "x.png"],
         "--level: got 1, expected none with --pairs",
     ),
-    "pairs without levels": ("mix", ["nvp.ckpt", "--pairs", 2, "--out", "x.png"], "hierarchy"),
+    "pairs without levels": ("mix", ["nvp.ckpt", "--pairs", 2, "--out", "x.png"], "no levels"),
     "pairs of fields": ("mix", ["field.ckpt", "--pairs", 2, "--out", "x.png"], "got none"),
     "temperature of images": (
         "mix",
