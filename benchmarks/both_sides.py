@@ -98,6 +98,7 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "the same, twice the learning rate": ("objective=path", "training.lr=8e-3"),
     "likelihood of states": ("objective=forward",),
     "path gradient of the forward KL": ("objective=forward_path",),
+    "of the forward KL, twice the learning rate": ("objective=forward_path", "training.lr=8e-3"),
     "the same, batch 512": ("objective=forward_path", "training.batch_size=512"),
     "half of each path gradient": ("objective=mixture",),
     "half of each, twice the learning rate": ("objective=mixture", "training.lr=8e-3"),
