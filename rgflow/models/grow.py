@@ -8,19 +8,21 @@ from rgflow.flow import Flow
 
 
 @torch.no_grad()
-def grow(flow: Flow, smaller: Flow) -> None:
+def grow(flow: Flow, smaller: Flow, doubled: int = 0) -> None:
     """Start a flow from a trained one on a lattice of half the side.
 
-    Level h of the smaller flow becomes level h + 1, its finest level becomes level 0 as well. A
-    fixed Fourier spectrum stays that of the larger lattice; of a learnt one, the logarithm of its
-    ratio to the spectrum that the larger flow starts with is interpolated between momenta.
+    One level of the smaller flow becomes two: if it is the finest one, level h becomes level
+    h + 1, and level 0 as well. A fixed Fourier spectrum stays that of the larger lattice; of a
+    learnt one, the logarithm of its ratio to the spectrum that the larger flow starts with is
+    interpolated between momenta.
 
     Args:
         flow: Flow on side 2 L, whose weights are overwritten.
         smaller: Trained flow on side L, with levels of the same architecture and the same top.
+        doubled: The level of the smaller flow that becomes two, 0 for the finest.
 
     Raises:
-        ValueError: If sides, levels or weights do not fit.
+        ValueError: If sides, levels or weights do not fit, or there is no such level.
 
     Reference: the levels of a scale-invariant system are alike, arXiv:1802.02840.
     """
@@ -34,7 +36,9 @@ def grow(flow: Flow, smaller: Flow) -> None:
         )
     if len(given) < 2:
         raise ValueError("grow_from: got a flow of one level, expected at least two")
-    for level, source in zip(levels, (given[0], *given), strict=True):
+    if not 0 <= doubled < len(given):
+        raise ValueError(f"doubled: got {doubled}, expected a level from 0 to {len(given) - 1}")
+    for level, source in zip(levels, (*given[: doubled + 1], *given[doubled:]), strict=True):
         _copy(level, source)
     maps = [[m for m in f.modules() if isinstance(m, CirculantRoot)] for f in (flow, smaller)]
     if len(maps[0]) != len(maps[1]):

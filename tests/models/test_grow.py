@@ -40,6 +40,21 @@ def test_levels_move_up_and_the_finest_is_doubled(make):
     assert all(torch.equal(v, finest[k]) for k, v in levels[0][0].state_dict().items())
 
 
+@pytest.mark.parametrize(("doubled", "sources"), [(0, (0, 0, 1)), (1, (0, 1, 1))])
+def test_any_level_can_be_doubled(doubled, sources):
+    small, large = (perturbed(block_flow(side, 1, BlockLevels(2, 2))) for side in (4, 8))
+    grow(large, small, doubled)
+    given = hierarchical(small).level_bijectors
+    for level, source in zip(hierarchical(large).level_bijectors, sources, strict=True):
+        weights = given[source].state_dict()
+        assert all(torch.equal(v, weights[k]) for k, v in level.state_dict().items())
+
+
+def test_a_level_that_is_not_there_cannot_be_doubled():
+    with pytest.raises(ValueError, match="doubled: got 2, expected a level from 0 to 1"):
+        grow(conv(16), conv(8), 2)
+
+
 def complex_blocks(side, symmetry):
     return block_flow(side, 2, BlockLevels(2, 2), outside=Outside("gaussian", symmetry=symmetry))
 
