@@ -25,6 +25,7 @@ import torch
 from measure import machine, print_table
 from torch import nn
 
+from rgflow.bijectors import MERA
 from rgflow.checkpoint import load_flow
 from rgflow.energies import Energy
 from rgflow.energies.from_config import build_energy
@@ -55,7 +56,7 @@ class Held(Objective):
         if self.steps == 0:
             flow.load_state_dict(torch.load(self.start))
         if self.steps in (0, self.held_steps):
-            free = {id(weight) for weight in finest_level(flow).parameters()}
+            free = {id(weight) for weight in levels_of(flow)[0].parameters()}
             for weight in flow.parameters():
                 weight.requires_grad_(self.steps >= self.held_steps or id(weight) in free)
         self.steps += 1
@@ -63,14 +64,15 @@ class Held(Objective):
         return Loss(nats, {"free_energy_bound": nats.detach()})
 
 
-def finest_level(flow: Flow) -> nn.Module:
-    """Level 0, which is new."""
-    return flow.hierarchy.level_bijectors[0]
+def levels_of(flow: Flow) -> tuple[nn.Module, ...]:
+    """The levels of the only hierarchy, the finest first."""
+    (levels,) = (m.level_bijectors for m in flow.modules() if isinstance(m, MERA))
+    return levels
 
 
 def candidates(smaller: Flow, lr: float, steps: int) -> dict[str, dict[str, Any]]:
     """What each row changes: ``doubled`` and ``held`` for the start, ``steps``, and settings."""
-    levels = len(smaller.hierarchy.level_bijectors)
+    levels = len(levels_of(smaller))
     rows: dict[str, dict[str, Any]] = {"the finest level is doubled": {}}
     for level in range(1, levels - 1):  # the last one has no sub-lattice
         rows[f"level {level} is doubled"] = {"doubled": level}
