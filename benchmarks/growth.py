@@ -115,7 +115,7 @@ def train(settings: list[str], folder: Path) -> Flow:
 
 def measure(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     """KL(q, p) before the first and after the last step of all rows, by seed."""
-    common = [f"experiment={args.experiment}", "flow.average=null", *args.settings]
+    common = [f"experiment={args.experiment}", "flow.average=none", *args.settings]
     config = compose_preset("config", common)
     if not config.get("energy"):
         raise ValueError(f"--experiment: got {args.experiment}, expected one of an energy")
