@@ -13,6 +13,7 @@ image of the lattice in nats, before the first step from 8,192 samples, and afte
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import subprocess
@@ -71,11 +72,12 @@ def levels_of(flow: Flow) -> tuple[nn.Module, ...]:
 
 
 def candidates(smaller: Flow, lr: float, steps: int) -> dict[str, dict[str, Any]]:
-    """What each row changes: ``doubled`` and ``held`` for the start, ``steps``, and settings."""
+    """What each row changes: the start (``doubled``, ``fresh``, ``held``), steps, settings."""
     levels = len(levels_of(smaller))
     rows: dict[str, dict[str, Any]] = {"the finest level is doubled": {}}
     for level in range(1, levels - 1):  # the last one has no sub-lattice
         rows[f"level {level} is doubled"] = {"doubled": level}
+    rows["level 1 begins as the identity"] = {"fresh": 1}
     rows["finest level alone for a quarter of the steps"] = {"held": steps // 4}
     for factor, name in ((0.5, "half of"), (2.0, "twice")):
         rows[f"{name} the learning rate"] = {"settings": [f"training.lr={factor * lr}"]}
@@ -131,9 +133,12 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
         settings += [f"max_steps={steps}", f"validation_every={steps}"]
         with tempfile.TemporaryDirectory() as folder:
             if row.get("grown", True):
+                untrained = [copy.deepcopy(level.state_dict()) for level in levels_of(flow)]
                 grow(flow, smaller, row.get("doubled", 0))
+                if "fresh" in row:
+                    levels_of(flow)[row["fresh"]].load_state_dict(untrained[row["fresh"]])
                 settings.append(f"grow_from={args.checkpoint}")
-            if row.keys() & {"doubled", "held"}:
+            if row.keys() & {"doubled", "fresh", "held"}:
                 start = Path(folder) / "start.pt"
                 torch.save(flow.state_dict(), start)
                 settings += ["objective._target_=growth.Held", f"+objective.start={start}"]
