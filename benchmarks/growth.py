@@ -37,6 +37,7 @@ from rgflow.runtime.command_line import Parser, one_line_errors
 from rgflow.runtime.config import build, compose_preset
 from rgflow.runtime.json_text import check_json, write_json
 from rgflow.runtime.progress import progress, progress_bars
+from rgflow.training.energy_setup import match_spectrum
 
 
 class Held(Objective):
@@ -128,6 +129,7 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     for seed, name in progress([(s, n) for s in range(args.seeds) for n in rows], "trainings"):
         row = rows[name]
         flow: Flow = build(config["flow"], "flow")
+        match_spectrum(flow, energy)  # as a training does
         steps = row.get("steps", args.steps)
         settings = [*common, *row.get("settings", ()), f"seed={seed}"]
         settings += [f"max_steps={steps}", f"validation_every={steps}"]
