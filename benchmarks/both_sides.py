@@ -93,6 +93,9 @@ class HybridStates(Objective):
         return Loss(values.mean(), {"cross_entropy": values.detach().mean()})
 
 
+EQUAL = ("training.lr=4e-3", "training.reference_states=20000")
+"""What is alike in all rows that do not change it, whatever the preset has."""
+
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "path gradient of the reverse KL": ("objective=path",),
     "the same, twice the learning rate": ("objective=path", "training.lr=8e-3"),
@@ -233,7 +236,7 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
         )
     chosen = {name: list(c) for name, c in CANDIDATES.items() if args.only in name}
     target: Reference | None = None
-    common = [f"experiment={args.experiment}", *args.settings]
+    common = [f"experiment={args.experiment}", *EQUAL, *args.settings]
     with tempfile.TemporaryDirectory() as folder:  # compiles what will be used, once
         train([*common, "max_steps=2", "validation_every=2"], Path(folder) / "run")
     steps = {

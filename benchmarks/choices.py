@@ -27,7 +27,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "none": (),
     "reverse KL, no path gradient": ("objective=reverse",),
     "forward KL on Monte-Carlo states": ("objective=forward",),
-    "half forward, half path": ("objective=mixture",),
+    "path gradient of the reverse KL alone": ("objective=path",),
     "coupling annealed from 0.8 in 500 steps": (
         "training.anneal_from=0.8",
         "training.anneal_steps=500",
