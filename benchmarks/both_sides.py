@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import machine, print_table
+from measure import machine, print_table, rows_named
 from torch import Tensor
 
 from rgflow.checkpoint import load_config, load_flow
@@ -215,6 +215,10 @@ def main() -> None:
     parser.add_argument("settings", nargs="*", help="settings of all rows")
     args = parser.parse_args()
     check_json(args)
+    if args.seeds < 1 or args.states < 4096:
+        raise ValueError(
+            f"got --seeds {args.seeds} and --states {args.states}, expected at least 1 and 4096"
+        )
     results = measure(args)
     print_table(
         [
@@ -234,7 +238,7 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
             f"--experiment: got {args.experiment}, expected one of an energy whose ln Z is known, "
             "such as ising_l8"
         )
-    chosen = {name: list(c) for name, c in CANDIDATES.items() if args.only in name}
+    chosen = rows_named(CANDIDATES, args.only)
     target: Reference | None = None
     common = [f"experiment={args.experiment}", *EQUAL, *args.settings]
     with tempfile.TemporaryDirectory() as folder:  # compiles what will be used, once

@@ -17,9 +17,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from measure import machine, print_table
+from measure import machine, print_table, rows_named
 
-from rgflow.runtime.command_line import Parser
+from rgflow.runtime.command_line import Parser, one_line_errors
 from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import write_json
 
@@ -123,15 +123,15 @@ def main() -> None:
     check_output(args.out)
     rows = []
     changes_by_name = BLOCKS if args.experiment.endswith("_block") else FIELDS
-    for name, changes in changes_by_name.items():
-        if args.only in name:
-            overrides = (*args.settings, *changes)
-            numbers = train(args.experiment, args.steps, overrides, args.seed)
-            rows.append({"change": name, **numbers})
-            print(f"{name}: {next(iter(numbers.values()))}", file=sys.stderr, flush=True)
+    for name, changes in rows_named(changes_by_name, args.only).items():
+        overrides = (*args.settings, *changes)
+        numbers = train(args.experiment, args.steps, overrides, args.seed)
+        rows.append({"change": name, **numbers})
+        print(f"{name}: {next(iter(numbers.values()))}", file=sys.stderr, flush=True)
     print_table(rows)
     write_json(args.out, {"machine": machine(), **vars(args), "rows": rows})
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

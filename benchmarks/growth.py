@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import machine, print_table
+from measure import machine, print_table, rows_named
 from torch import nn
 
 from rgflow.bijectors import MERA
@@ -75,8 +75,8 @@ def levels_of(flow: Flow) -> tuple[nn.Module, ...]:
 def candidates(smaller: Flow, lr: float, steps: int) -> dict[str, dict[str, Any]]:
     """What each row changes: the start (``doubled``, ``fresh``, ``held``), steps, settings."""
     levels = len(levels_of(smaller))
-    rows: dict[str, dict[str, Any]] = {"the finest level is doubled": {}}
-    for level in range(1, levels - 1):  # the last one has no sub-lattice
+    rows: dict[str, dict[str, Any]] = {f"level {levels - 2} is doubled": {}}
+    for level in range(levels - 2):
         rows[f"level {level} is doubled"] = {"doubled": level}
     rows["level 1 begins as the identity"] = {"fresh": 1}
     rows["finest level alone for a quarter of the steps"] = {"held": steps // 4}
@@ -124,7 +124,7 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
         raise ValueError(f"--experiment: got {args.experiment}, expected one of an energy")
     smaller, energy = load_flow(args.checkpoint), build_energy(config["energy"])
     rows = candidates(smaller, config["training"]["lr"], args.steps)
-    rows = {name: row for name, row in rows.items() if args.only in name}
+    rows = rows_named(rows, args.only)
     results: dict[str, list[dict[str, float]]] = {name: [] for name in rows}
     for seed, name in progress([(s, n) for s in range(args.seeds) for n in rows], "trainings"):
         row = rows[name]
@@ -136,7 +136,7 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
         with tempfile.TemporaryDirectory() as folder:
             if row.get("grown", True):
                 untrained = [copy.deepcopy(level.state_dict()) for level in levels_of(flow)]
-                grow(flow, smaller, row.get("doubled", 0))
+                grow(flow, smaller, row.get("doubled"))
                 if "fresh" in row:
                     levels_of(flow)[row["fresh"]].load_state_dict(untrained[row["fresh"]])
                 settings.append(f"grow_from={args.checkpoint}")
@@ -173,8 +173,12 @@ def main() -> None:
     parser.add_argument("--only", default="", help="text that the names of the rows contain")
     parser.add_argument("--json", default="growth.json", help="file of the numbers")
     parser.add_argument("settings", nargs="*", help="settings of all rows")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     check_json(args)
+    if args.seeds < 1 or args.steps < 2:
+        raise ValueError(
+            f"got --seeds {args.seeds} and --steps {args.steps}, expected at least 1 and 2"
+        )
     results = measure(args)
     print_table([row_of(name, runs) for name, runs in results.items()])
     write_json(args.json, {"machine": machine(), **vars(args), "results": results})

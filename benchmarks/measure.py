@@ -6,11 +6,13 @@ import multiprocessing
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+
+Row = TypeVar("Row")
 
 PRODUCTS = {
     torch.ops.aten.mm.default,
@@ -39,6 +41,18 @@ class _Recorder(TorchDispatchMode):
             ]
             self.calls.append((function, random_args))
         return function(*args, **(kwargs or {}))
+
+
+def rows_named(rows: dict[str, Row], only: str) -> dict[str, Row]:
+    """The rows whose names contain a text.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    found = {name: row for name, row in rows.items() if only in name}
+    if not found:
+        raise ValueError(f"--only: got {only!r}, expected a part of one of: {'; '.join(rows)}")
+    return found
 
 
 def products_alone(step: Callable[[], None]) -> Callable[[], None]:

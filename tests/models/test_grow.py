@@ -29,7 +29,7 @@ def conv(side, **changes):
 )
 def test_levels_move_up_and_the_finest_is_doubled(make):
     small, large = make(8), make(16)
-    grow(large, small)
+    grow(large, small, 0)
     x = torch.randn(2, 1, 8, 8, dtype=torch.float64)
     levels = [m.level_bijectors for m in (hierarchical(small), hierarchical(large))]
     for source, level in zip(levels[0], levels[1][1:], strict=True):
@@ -40,9 +40,11 @@ def test_levels_move_up_and_the_finest_is_doubled(make):
     assert all(torch.equal(v, finest[k]) for k, v in levels[0][0].state_dict().items())
 
 
-@pytest.mark.parametrize(("doubled", "sources"), [(0, (0, 0, 1)), (1, (0, 1, 1))])
-def test_any_level_can_be_doubled(doubled, sources):
-    small, large = (perturbed(block_flow(side, 1, BlockLevels(2, 2))) for side in (4, 8))
+@pytest.mark.parametrize(
+    ("doubled", "sources"), [(0, (0, 0, 1, 2)), (2, (0, 1, 2, 2)), (None, (0, 1, 1, 2))]
+)
+def test_any_level_can_be_doubled_and_the_last_but_one_is(doubled, sources):
+    small, large = (perturbed(block_flow(side, 1, BlockLevels(2, 2))) for side in (8, 16))
     grow(large, small, doubled)
     given = hierarchical(small).level_bijectors
     for level, source in zip(hierarchical(large).level_bijectors, sources, strict=True):
