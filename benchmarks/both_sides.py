@@ -18,15 +18,13 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
-from measure import machine, print_table, rows_named
+from measure import machine, print_table, rows_named, train_alone
 from torch import Tensor
 
 from rgflow.checkpoint import load_config, load_flow
@@ -113,29 +111,13 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
 }
 
 
-def train(changes: list[str], folder: Path) -> float:
-    """One run, which evaluates next to nothing, and its processor time in seconds."""
-    command = [sys.executable, "-m", "rgflow.train", f"hydra.run.dir={folder}", *changes]
-    command += ["training.report_samples=2", "training.eval_samples=2048"]
-    here = str(Path(__file__).parent)
-    paths = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
-    before = os.times()
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths}
-    )
-    if done.returncode:
-        raise ValueError(f"{' '.join(changes)}: {done.stderr.strip().splitlines()[-1]}")
-    after = os.times()
-    return sum(after[2:4]) - sum(before[2:4])  # of ended child processes
-
-
 def steps_in(seconds: float, changes: list[str]) -> int:
     """As many steps as two trials say that the processor time allows."""
     took = {}
     for count in (20, 220):
         trial = [*changes, f"max_steps={count}", f"validation_every={count}"]
         with tempfile.TemporaryDirectory() as folder:
-            took[count] = train(trial, Path(folder) / "run")
+            took[count] = train_alone(trial, Path(folder) / "run")
     return max(100, round(200 * seconds / (took[220] - took[20])))
 
 
@@ -242,7 +224,7 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     target: Reference | None = None
     common = [f"experiment={args.experiment}", *EQUAL, *args.settings]
     with tempfile.TemporaryDirectory() as folder:  # compiles what will be used, once
-        train([*common, "max_steps=2", "validation_every=2"], Path(folder) / "run")
+        train_alone([*common, "max_steps=2", "validation_every=2"], Path(folder) / "run")
     steps = {
         name: steps_in(args.seconds, [*common, *changes])
         for name, changes in progress(chosen.items(), "trials")
@@ -254,7 +236,7 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
         with tempfile.TemporaryDirectory() as folder:
             count = steps[name]
             changes = [*common, *chosen[name], f"seed={seed}", f"max_steps={count}"]
-            train([*changes, f"validation_every={count}"], Path(folder) / "run")
+            train_alone([*changes, f"validation_every={count}"], Path(folder) / "run")
             path = Path(folder) / "run/checkpoints/best.ckpt"
             flow, energy = load_flow(path), build_energy(load_config(path)["energy"])
         if target is None:

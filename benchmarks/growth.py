@@ -15,15 +15,13 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
-from measure import machine, print_table, rows_named
+from measure import machine, print_table, rows_named, train_alone
 from torch import nn
 
 from rgflow.bijectors import MERA
@@ -102,20 +100,6 @@ def divergence(flow: Flow, energy: Energy, samples: int) -> float:
     return float(torch.cat(values).double().mean()) + (energy.log_z or 0.0)
 
 
-def train(settings: list[str], folder: Path) -> Flow:
-    """The flow of a run which evaluates next to nothing."""
-    settings = [*settings, "training.report_samples=2", "training.eval_samples=2048"]
-    command = [sys.executable, "-m", "rgflow.train", f"hydra.run.dir={folder}", *settings]
-    here = str(Path(__file__).parent)
-    paths = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths}
-    )
-    if done.returncode:
-        raise ValueError(f"{' '.join(settings)}: {done.stderr.strip().splitlines()[-1]}")
-    return load_flow(folder / "checkpoints/best.ckpt")
-
-
 def measure(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     """KL(q, p) before the first and after the last step of all rows, by seed."""
     common = [f"experiment={args.experiment}", "flow.average=none", *args.settings]
@@ -146,7 +130,9 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
                 settings += ["objective._target_=growth.Held", f"+objective.start={start}"]
                 settings.append(f"+objective.held_steps={row.get('held', 0)}")
             before = divergence(flow, energy, 8192)
-            after = divergence(train(settings, Path(folder) / "run"), energy, 32_768)
+            train_alone(settings, Path(folder) / "run")
+            trained = load_flow(Path(folder) / "run/checkpoints/best.ckpt")
+            after = divergence(trained, energy, 32_768)
         results[name].append({"seed": seed, "steps": steps, "before": before, "after": after})
         print(name, json.dumps(results[name][-1]), file=sys.stderr, flush=True)
     return results

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +56,28 @@ def rows_named(rows: dict[str, Row], only: str) -> dict[str, Row]:
     if not found:
         raise ValueError(f"--only: got {only!r}, expected a part of one of: {'; '.join(rows)}")
     return found
+
+
+def train_alone(settings: list[str], folder: Path) -> float:
+    """A run of ``python -m rgflow.train`` that evaluates next to nothing; its processor time.
+
+    Objectives in this folder are found as modules.
+
+    Raises:
+        ValueError: If it fails.
+    """
+    command = [sys.executable, "-m", "rgflow.train", f"hydra.run.dir={folder}", *settings]
+    command += ["training.report_samples=2", "training.eval_samples=2048"]
+    here = str(Path(__file__).parent)
+    paths = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+    before = os.times()
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths}
+    )
+    if done.returncode:
+        raise ValueError(f"{' '.join(settings)}: {done.stderr.strip().splitlines()[-1]}")
+    after = os.times()
+    return sum(after[2:4]) - sum(before[2:4])  # of ended child processes
 
 
 def products_alone(step: Callable[[], None]) -> Callable[[], None]:
