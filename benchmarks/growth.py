@@ -43,7 +43,7 @@ class Held(Objective):
 
     Args:
         start: File of the ``state_dict`` with which training begins.
-        held_steps: For so many steps only the finest level is trained.
+        held_steps: For so many steps only the new level is trained.
     """
 
     monitor = "free_energy_bound"
@@ -56,7 +56,8 @@ class Held(Objective):
         if self.steps == 0:
             flow.load_state_dict(torch.load(self.start))
         if self.steps in (0, self.held_steps):
-            free = {id(weight) for weight in levels_of(flow)[0].parameters()}
+            new = levels_of(flow)[-2]  # the last one is that of the smaller flow
+            free = {id(weight) for weight in new.parameters()}
             for weight in flow.parameters():
                 weight.requires_grad_(self.steps >= self.held_steps or id(weight) in free)
         self.steps += 1
@@ -76,8 +77,8 @@ def candidates(smaller: Flow, lr: float, steps: int) -> dict[str, dict[str, Any]
     rows: dict[str, dict[str, Any]] = {f"level {levels - 2} is doubled": {}}
     for level in range(levels - 2):
         rows[f"level {level} is doubled"] = {"doubled": level}
-    rows["level 1 begins as the identity"] = {"fresh": 1}
-    rows["finest level alone for a quarter of the steps"] = {"held": steps // 4}
+    rows["the new level begins as the identity"] = {"fresh": True}
+    rows["the new level alone for a quarter of the steps"] = {"held": steps // 4}
     for factor, name in ((0.5, "half of"), (2.0, "twice")):
         rows[f"{name} the learning rate"] = {"settings": [f"training.lr={factor * lr}"]}
     rows["half of each path gradient, half the steps"] = {
@@ -119,10 +120,10 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
         settings += [f"max_steps={steps}", f"validation_every={steps}"]
         with tempfile.TemporaryDirectory() as folder:
             if row.get("grown", True):
-                untrained = [copy.deepcopy(level.state_dict()) for level in levels_of(flow)]
+                untrained = copy.deepcopy(levels_of(flow)[-2].state_dict())
                 grow(flow, smaller, row.get("doubled"))
                 if "fresh" in row:
-                    levels_of(flow)[row["fresh"]].load_state_dict(untrained[row["fresh"]])
+                    levels_of(flow)[-2].load_state_dict(untrained)
                 settings.append(f"grow_from={args.checkpoint}")
             if row.keys() & {"doubled", "fresh", "held"}:
                 start = Path(folder) / "start.pt"

@@ -23,20 +23,20 @@ def levels(side=8):
     return flow_of("conv_flow", side=side, channels=1, couplings=2, hidden=4, kernels=(3, 3))
 
 
-def test_only_the_finest_level_learns_at_first_and_all_from_the_given_weights(tmp_path):
-    start, flow = perturbed(levels()), levels()
+def test_only_the_new_level_learns_at_first_and_all_from_the_given_weights(tmp_path):
+    start, flow = perturbed(levels(16)), levels(16)
     torch.save(start.state_dict(), tmp_path / "start.pt")
     objective = growth.Held(str(tmp_path / "start.pt"), held_steps=2)
     for step in range(4):
         flow.zero_grad()
         batch = Batch(8, torch.Generator().manual_seed(step), None)
-        objective.loss(flow, Ising(8), batch).nats.backward()
+        objective.loss(flow, Ising(16), batch).nats.backward()
         if step == 0:
             weights = start.state_dict()
             assert all(torch.equal(v, weights[k]) for k, v in flow.state_dict().items())
-        finest, *others = growth.levels_of(flow)
-        assert all(w.grad.abs().sum() > 0 for w in finest.parameters())
-        learn = [w.grad is not None for level in others for w in level.parameters()]
+        *others, new, top = growth.levels_of(flow)
+        assert all(w.grad.abs().sum() > 0 for w in new.parameters())
+        learn = [w.grad is not None for level in (*others, top) for w in level.parameters()]
         assert learn == [step >= 2] * len(learn)
 
 
