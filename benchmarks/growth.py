@@ -56,8 +56,7 @@ class Held(Objective):
         if self.steps == 0:
             flow.load_state_dict(torch.load(self.start))
         if self.steps in (0, self.held_steps):
-            new = levels_of(flow)[-2]  # the last one is that of the smaller flow
-            free = {id(weight) for weight in new.parameters()}
+            free = {id(weight) for weight in new_level(flow).parameters()}
             for weight in flow.parameters():
                 weight.requires_grad_(self.steps >= self.held_steps or id(weight) in free)
         self.steps += 1
@@ -71,11 +70,18 @@ def levels_of(flow: Flow) -> tuple[nn.Module, ...]:
     return levels
 
 
+def new_level(flow: Flow) -> nn.Module:
+    """The second one of the two levels that `grow` makes of one, unless it is told which."""
+    levels = levels_of(flow)
+    return levels[min(2, len(levels) - 2)]
+
+
 def candidates(smaller: Flow, lr: float, steps: int) -> dict[str, dict[str, Any]]:
     """What each row changes: the start (``doubled``, ``fresh``, ``held``), steps, settings."""
     levels = len(levels_of(smaller))
-    rows: dict[str, dict[str, Any]] = {f"level {levels - 2} is doubled": {}}
-    for level in range(levels - 2):
+    ours = min(1, levels - 2)
+    rows: dict[str, dict[str, Any]] = {f"level {ours} is doubled": {}}
+    for level in set(range(levels - 1)) - {ours}:
         rows[f"level {level} is doubled"] = {"doubled": level}
     rows["the new level begins as the identity"] = {"fresh": True}
     rows["the new level alone for a quarter of the steps"] = {"held": steps // 4}
@@ -120,10 +126,10 @@ def measure(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
         settings += [f"max_steps={steps}", f"validation_every={steps}"]
         with tempfile.TemporaryDirectory() as folder:
             if row.get("grown", True):
-                untrained = copy.deepcopy(levels_of(flow)[-2].state_dict())
+                untrained = copy.deepcopy(new_level(flow).state_dict())
                 grow(flow, smaller, row.get("doubled"))
                 if "fresh" in row:
-                    levels_of(flow)[-2].load_state_dict(untrained)
+                    new_level(flow).load_state_dict(untrained)
                 settings.append(f"grow_from={args.checkpoint}")
             if row.keys() & {"doubled", "fresh", "held"}:
                 start = Path(folder) / "start.pt"

@@ -11,17 +11,18 @@ from rgflow.flow import Flow
 def grow(flow: Flow, smaller: Flow, doubled: int | None = None) -> None:
     """Start a flow from a trained one on a lattice of half the side.
 
-    One level of the smaller flow becomes two; it should be one that is near the fixed point. The
-    finest level also undoes the lattice, or what a Fourier map has left, and the last one emits
-    all that is left, so that the one before the last is the default. A fixed Fourier spectrum
-    stays that of the larger lattice; of a learnt one, the logarithm of its ratio to the spectrum
-    that the larger flow starts with is interpolated between momenta.
+    One level of the smaller flow becomes two; it should be one that is near the fixed point.
+    Level 1 is, by default: the finest level also undoes the lattice, or what a Fourier map has
+    left, and coarser levels see the finite size, which they go on to see at the same distance
+    from the top. A fixed Fourier spectrum stays that of the larger lattice; of a learnt one, the
+    logarithm of its ratio to the spectrum that the larger flow starts with is interpolated between
+    momenta.
 
     Args:
         flow: Flow on side 2 L, whose weights are overwritten.
         smaller: Trained flow on side L, with levels of the same architecture and the same top.
-        doubled: The level of the smaller flow that becomes two, 0 for the finest; None for the
-            last but one.
+        doubled: The level of the smaller flow that becomes two, 0 for the finest; None for level
+            1, or level 0 of a flow of two levels.
 
     Raises:
         ValueError: If sides, levels or weights do not fit, or there is no such level.
@@ -38,7 +39,7 @@ def grow(flow: Flow, smaller: Flow, doubled: int | None = None) -> None:
         )
     if len(given) < 2:
         raise ValueError("grow_from: got a flow of one level, expected at least two")
-    doubled = len(given) - 2 if doubled is None else doubled
+    doubled = min(1, len(given) - 2) if doubled is None else doubled
     if not 0 <= doubled < len(given):
         raise ValueError(f"doubled: got {doubled}, expected a level from 0 to {len(given) - 1}")
     for level, source in zip(levels, (*given[: doubled + 1], *given[doubled:]), strict=True):

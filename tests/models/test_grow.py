@@ -41,10 +41,11 @@ def test_levels_move_up_and_the_finest_is_doubled(make):
 
 
 @pytest.mark.parametrize(
-    ("doubled", "sources"), [(0, (0, 0, 1, 2)), (2, (0, 1, 2, 2)), (None, (0, 1, 1, 2))]
+    ("doubled", "sources"),
+    [(0, (0, 0, 1, 2, 3)), (3, (0, 1, 2, 3, 3)), (None, (0, 1, 1, 2, 3))],
 )
-def test_any_level_can_be_doubled_and_the_last_but_one_is(doubled, sources):
-    small, large = (perturbed(block_flow(side, 1, BlockLevels(2, 2))) for side in (8, 16))
+def test_any_level_can_be_doubled_and_level_1_is(doubled, sources):
+    small, large = (perturbed(block_flow(side, 1, BlockLevels(2, 2))) for side in (16, 32))
     grow(large, small, doubled)
     given = hierarchical(small).level_bijectors
     for level, source in zip(hierarchical(large).level_bijectors, sources, strict=True):
