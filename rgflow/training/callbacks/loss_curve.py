@@ -1,14 +1,21 @@
 """The picture of a run's curve, from what it has written for TensorBoard."""
 
 import logging
-from math import isfinite
 from pathlib import Path
+
+_NAMES = {
+    "free_energy_bound": "free energy bound (nats)",
+    "kl_nats": "KL(q, p) (nats)",
+    "cross_entropy": "cross-entropy (nats)",
+    "loss_nats": "loss (nats)",
+}
 
 
 def draw_loss_curve(folder: Path, monitor: str) -> None:
     """Write ``loss.png``: the monitored number in training and validation, over all sessions.
 
-    Nothing is written before the first finite point.
+    Of a number that training does not log, such as the mixture of two divergences, it shows the
+    parts that both log. Nothing is written before the first finite point.
 
     Args:
         folder: The run directory, which has the events.
@@ -24,13 +31,18 @@ def draw_loss_curve(folder: Path, monitor: str) -> None:
     )  # it tells of each file and resumed step
     events = EventAccumulator(str(folder), {"scalars": 0, "images": 1, "tensors": 1})
     events.Reload()
-    name = monitor.partition("/")[2]
     known = events.Tags()["scalars"]
-    curves = {
-        part: [(event.step, event.value) for event in events.Scalars(f"{part}/{name}")]
-        for part in ("train", "validation")
-        if f"{part}/{name}" in known
+    shown = [monitor.removeprefix("validation/")]
+    if f"train/{shown[0]}" not in known:
+        logged = [tag.removeprefix("train/") for tag in known if tag.startswith("train/")]
+        shown = [name for name in logged if f"validation/{name}" in known] or shown
+    panels = {
+        _NAMES.get(name, name.replace("_", " ")): {
+            part: [(event.step, event.value) for event in events.Scalars(f"{part}/{name}")]
+            for part in ("train", "validation")
+            if f"{part}/{name}" in known
+        }
+        for name in shown
     }
-    if any(isfinite(value) for points in curves.values() for _, value in points):
-        label = name.replace("_", " ")
-        save_figure(curves_figure(curves, label, folder.name), folder / "loss.png")
+    if figure := curves_figure(panels, folder.name):
+        save_figure(figure, folder / "loss.png")
