@@ -1,4 +1,4 @@
-"""Draw the picture of the README: samples of a flow, and pairs of samples mixed by scale.
+"""Draw the pictures of samples in benchmarks/README.md: samples, and pairs mixed by scale.
 
 python benchmarks/pictures.py CHECKPOINT --out FILE.png
 """

@@ -60,7 +60,8 @@ class Flow(nn.Module):
         super().__init__()
         if tuple(bijector.event_shape) != prior.event_shape:
             raise ValueError(
-                f"the bijector acts on {bijector.event_shape}, the prior on {prior.event_shape}"
+                f"prior: got events {prior.event_shape}, expected {tuple(bijector.event_shape)} "
+                "as the bijector"
             )
         if square and prior.event_shape[-2] != prior.event_shape[-1]:
             raise ValueError(f"square: got events {prior.event_shape}, expected a square lattice")

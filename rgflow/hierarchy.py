@@ -95,7 +95,10 @@ class Hierarchy:
         if side > LARGEST_SIDE:
             raise ValueError(f"side: got {side}, expected at most {LARGEST_SIDE}")
         if levels < 1 or side % 2 ** (levels - 1):
-            raise ValueError(f"a lattice of side {side} cannot be halved {levels - 1} times")
+            raise ValueError(
+                f"side: got {side} and {levels} levels, expected one level or more and a multiple "
+                f"of {2 ** max(0, levels - 1)}"
+            )
         for level, layers in enumerate(reaches):
             for reach in layers:
                 if (side >> level) % reach.cell:

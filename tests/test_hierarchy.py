@@ -130,7 +130,7 @@ def test_lattices_and_cells_that_do_not_tile_are_refused():
     cell = Reach(4, full_pattern(4), full_pattern(4))
     with pytest.raises(ValueError, match="do not tile"):
         Hierarchy(8, [[cell], [cell], [cell]])
-    with pytest.raises(ValueError, match="halved"):
+    with pytest.raises(ValueError, match="expected one level or more and a multiple of 4"):
         Hierarchy(6, [[], [], []])
 
 

@@ -253,7 +253,9 @@ def _check(
     if not 0 <= tolerance < float("inf"):
         raise ValueError(f"tolerance: got {tolerance}, expected a finite number, 0 or more")
     if method == "prior" and tolerance:
-        raise ValueError("tolerance: got one for the prior, which holds no pixels")
+        raise ValueError(
+            f"tolerance: got {tolerance:g} with method 'prior', which holds no pixels; expected 0"
+        )
     if latents is not None and method != "prior" and not tolerance:
         raise ValueError(
             "latents: got a mask with known pixels that are held exactly, expected a tolerance: "

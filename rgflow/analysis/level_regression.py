@@ -39,9 +39,9 @@ def regression_table(
 
         1 - sum |f - f_predicted|^2 / sum |f - mean f|^2
 
-    over the last fifth of the images, which the fit has not seen; for nothing it is 0, and a
-    little below where the fit took noise for something. The errors are those of these images, not
-    those of another fit.
+    over the last fifth of the images, which the fit has not seen. It is 0 if the latents tell
+    nothing, and slightly negative if the fit followed noise. The errors are those of these
+    images, not those of another fit.
 
     Args:
         flow: The flow, for the places of its latents.

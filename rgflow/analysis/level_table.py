@@ -18,7 +18,8 @@ class LevelTable(NamedTuple):
     Attributes:
         blocks: Names of the H blocks of latents, fine to coarse.
         factors: Names of the F factors.
-        importance: ``(H, F)``, in what sense says the function that makes the table.
+        importance: ``(H, F)``, defined by the function that makes the table: `redraw_table` or
+            `regression_table`.
         mean_level: ``(F,)``, the centre of mass ``sum_h h R_hf / sum_h R_hf`` of each factor's
             importances R; 0 is the finest block.
         completeness: ``(F,)``, 1 if one block alone has the factor, 0 if all have it alike:

@@ -54,7 +54,9 @@ class BlockLayer(Bijector):
     ) -> None:
         super().__init__((channels, side, side))
         if side % block:
-            raise ValueError(f"blocks of side {block} do not tile a lattice of side {side}")
+            raise ValueError(
+                f"side: got {side}, expected a multiple of the side {block} of the blocks"
+            )
         if couplings < 1 or block < 2:
             raise ValueError(
                 f"got {couplings} couplings on blocks of side {block}, "

@@ -81,7 +81,10 @@ class RealNVP(Bijector):
     ) -> None:
         super().__init__((channels, side, side))
         if scales < 1 or side % 2**scales:
-            raise ValueError(f"a side of {side} cannot be squeezed {scales} times")
+            raise ValueError(
+                f"side: got {side} and {scales} scales, expected one scale or more and a multiple "
+                f"of {2 ** max(0, scales)}"
+            )
         if couplings < 1:
             raise ValueError(f"got {couplings} couplings a scale, expected at least one")
         self.scales = scales

@@ -18,7 +18,8 @@ def add_precision(parser: argparse.ArgumentParser | argparse._ArgumentGroup, exa
     parser.add_argument(
         "--precision",
         metavar="NAME=ERROR",
-        help=f"draw until the standard error of that row is below it, such as {example}",
+        help="draw until the standard error of that row of the table is below it, such as "
+        f"{example}",
     )
     parser.add_argument(
         "--max-seconds",

@@ -16,7 +16,10 @@ def main() -> None:
     parser.add_argument("--out", required=True, help="PNG file")
     parser.add_argument("--block", type=int, default=2, help="side K of the blocks")
     parser.add_argument(
-        "--levels", type=int, default=4, help="of a lattice of side K 2^(levels-1)"
+        "--levels",
+        type=int,
+        default=4,
+        help="number of levels; the lattice has side K 2^(levels-1)",
     )
     parser.add_argument(
         "--pixel", type=int, help="column of the pixel; near the middle if not given"

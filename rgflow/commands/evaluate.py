@@ -37,7 +37,7 @@ def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="seed of noise and samples")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     add_json(parser)
     add_trust(parser)
     images = parser.add_argument_group("images")

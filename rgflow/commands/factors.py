@@ -37,7 +37,7 @@ def main() -> None:
     )
     add_data_root(parser)
     parser.add_argument("--seed", type=int, default=0, help="seed of the random numbers")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     add_json(parser)
     add_trust(parser)
     with one_line_errors(), progress_bars():

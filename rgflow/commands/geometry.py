@@ -20,9 +20,7 @@ CHAINS, STATES = 64, 256
 def main() -> None:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_page_options(parser, "the number of states and draws")
-    parser.add_argument(
-        "--chains", type=int, default=CHAINS, help=f"Monte-Carlo chains, {CHAINS} if not given"
-    )
+    parser.add_argument("--chains", type=int, default=CHAINS, help="number of Monte-Carlo chains")
     parser.add_argument(
         "--states", type=int, help=f"states of each chain, {STATES} times the effort if not given"
     )

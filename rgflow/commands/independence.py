@@ -28,11 +28,14 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=10_000, help="images or states, at most")
     parser.add_argument("--latents", type=int, default=1024, help="latents looked at, at most")
     parser.add_argument(
-        "--split", choices=["train", "validation", "test"], default="test", help="of the images"
+        "--split",
+        choices=["train", "validation", "test"],
+        default="test",
+        help="split of the images",
     )
     add_data_root(parser)
     parser.add_argument("--seed", type=int, default=0, help="seed of noise and samples")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     add_json(parser)
     add_trust(parser)
     with one_line_errors(), progress_bars():

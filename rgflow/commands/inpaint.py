@@ -48,8 +48,17 @@ def main() -> None:
         help="what is unknown: left,top,width,height in pixels, or a PNG file of the flow's side "
         "in which the unknown pixels are white",
     )
-    parser.add_argument("--method", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--temperature", type=float, default=1.0, help="of the prior's latents")
+    parser.add_argument(
+        "--method",
+        nargs="+",
+        choices=METHODS,
+        default=list(METHODS),
+        help="latents redrawn from the prior, the most probable completion (mode), samples of the "
+        "unknown pixels given the known ones (posterior)",
+    )
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, help="temperature of redrawn latents"
+    )
     parser.add_argument(
         "--tolerance",
         type=float,
@@ -66,9 +75,9 @@ def main() -> None:
         ("trajectories", "trajectories of HMC after that"),
     ):
         default = getattr(effort, name)
-        parser.add_argument(f"--{name}", type=int, default=default, help=f"{what}, {default}")
+        parser.add_argument(f"--{name}", type=int, default=default, help=what)
     parser.add_argument("--seed", type=int, default=0, help="seed of all randomness")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     add_data_root(parser)
     add_json(parser)
     add_trust(parser)
@@ -83,7 +92,10 @@ def restored(args: argparse.Namespace) -> dict[str, Any]:
     if not 0 <= args.temperature < math.inf:
         raise ValueError(f"--temperature: got {args.temperature:g}, expected a finite number >= 0")
     if args.tolerance and args.method == ["prior"]:
-        raise ValueError("--tolerance: got one for the prior, which holds no pixels")
+        raise ValueError(
+            f"--tolerance: got {args.tolerance:g} with --method prior, which holds no pixels; "
+            "expected none"
+        )
     if args.test is None:
         refuse_options(args, ("data_root",), "expected --test with it")
     trust = trusted_modules(args)

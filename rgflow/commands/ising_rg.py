@@ -1,4 +1,8 @@
-"""Real-space renormalization of the Ising model: rgflow-ising-rg [--out DIR]."""
+"""Real-space renormalization of the Ising model: rgflow-ising-rg [--out DIR].
+
+Prints exact and sampled results of the block RBM (the map J -> J', its exponent, learned filters)
+and of Monte-Carlo RG, and draws them.
+"""
 
 import argparse
 import tempfile

@@ -34,7 +34,11 @@ def main() -> None:
     parser.add_argument(
         "--out", required=True, help="PNG file: A, B, the mix at level h, and at all others"
     )
-    parser.add_argument("--level", type=int, help="level h; 0 gives A")
+    parser.add_argument(
+        "--level",
+        type=int,
+        help="cut-off level h, needed without --pairs: 0 gives A, the number of levels gives B",
+    )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--seeds", type=int, nargs=2, metavar=("A", "B"), help="seeds of two samples"
@@ -43,7 +47,9 @@ def main() -> None:
     source.add_argument(
         "--pairs", type=int, metavar="N", help="number of pairs, which are mixed at all levels"
     )
-    parser.add_argument("--temperature", type=float, help="temperature of two samples, default 1")
+    parser.add_argument(
+        "--temperature", type=float, help="temperature of two samples, 1 if not given"
+    )
     add_pairs(parser)
     add_trust(parser)
     with one_line_errors(), progress_bars():

@@ -29,10 +29,10 @@ def add_page_options(parser: argparse.ArgumentParser, effort: str) -> None:
         "--effort",
         type=float,
         default=1.0,
-        help=f"factor on {effort}, above 0: 0.1 for a first look, 1 if not given",
+        help=f"factor on {effort}, above 0: 0.1 for a first look",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     add_trust(parser)
 
 

@@ -35,7 +35,9 @@ def main() -> None:
     parser.add_argument("checkpoints", nargs="+", help="checkpoints of the flows")
     parser.add_argument("--out", help="folder for all figures, or PNG file for that of the levels")
     parser.add_argument("--points", type=int, default=16, help="points z of the mean, 2 or more")
-    parser.add_argument("--temperature", type=float, default=1.0, help="of these points")
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, help="temperature of these points"
+    )
     parser.add_argument(
         "--space",
         choices=SPACES,
@@ -52,7 +54,7 @@ def main() -> None:
     add_data_root(parser)
     parser.add_argument("--features", type=int, default=12, help="features of a level on a sheet")
     parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     add_json(parser)
     add_trust(parser)
     with one_line_errors(), progress_bars():

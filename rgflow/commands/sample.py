@@ -40,7 +40,7 @@ def main() -> None:
         help="NumPy file that also gets the samples: images, uint8 (count, C, L, L), or fields "
         "with their log_prob (count,) in nats at this temperature",
     )
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     add_trust(parser)
     with one_line_errors(), progress_bars():
         draw(parser.parse_args())

@@ -42,7 +42,13 @@ Result = tuple[Energy, dict[str, Any], Reference]
 def main() -> None:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("overrides", nargs="*", help="energy=NAME energy.FIELD=VALUE ...")
-    parser.add_argument("--method", choices=METHODS + METHODS_OF_FLOWS, default="auto")
+    parser.add_argument(
+        "--method",
+        choices=METHODS + METHODS_OF_FLOWS,
+        default="auto",
+        help="auto takes exact samples where the energy has them, else clusters, else HMC; "
+        "metropolis, latent_hmc and hybrid need --flow",
+    )
     parser.add_argument("--flow", help="checkpoint of a flow, for the methods of flows")
     parser.add_argument("--chains", type=int, default=64, help="number of chains")
     add_trust(parser)
@@ -51,7 +57,7 @@ def main() -> None:
     budget.add_argument("--states", type=int, default=256, help="states of each chain")
     budget.add_argument("--seconds", type=float, help="draw states for so long after the warm-up")
     add_precision(parser, "m2=0.0005")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
     add_json(parser)
     parser.add_argument("--out", help="PNG file for the figure")
     with one_line_errors(), progress_bars():

@@ -45,10 +45,15 @@ def main() -> None:
     parser.add_argument("--high", **factors, help="temperatures from the cut on: rows")
     parser.add_argument("--cut", type=int, help="the cut-off level; the middle if not given")
     parser.add_argument("--by-level", **factors, help="temperatures of one level after another")
-    parser.add_argument("--samples", type=int, default=256, help="for the share of broken ones")
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=256,
+        help="samples of each cell, for the share of broken ones",
+    )
     parser.add_argument("--shown", type=int, default=3, help="samples that a cell shows")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random numbers")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     add_json(parser)
     add_trust(parser)
     with one_line_errors(), progress_bars():

@@ -63,10 +63,12 @@ def main() -> None:
         default=0.8,
         help="temperature of these points; at 1 single ones with huge responses may decide alone",
     )
-    parser.add_argument("--temperature", type=float, help="of the sample, 1 if not given")
+    parser.add_argument(
+        "--temperature", type=float, help="temperature of the sample, 1 if not given"
+    )
     parser.add_argument("--image", help="image file to start from in place of a sample")
     parser.add_argument("--seed", type=int, default=0, help="seed of samples and directions")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     add_trust(parser)
     with one_line_errors(), progress_bars():
         draw(parser.parse_args(joined(sys.argv[1:])))

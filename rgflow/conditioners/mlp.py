@@ -68,7 +68,10 @@ class MLP(HasFasterWay, nn.Module):
             [nonlinearities] * len(hidden) if isinstance(nonlinearities, str) else nonlinearities
         )
         if len(names) != len(hidden):
-            raise ValueError(f"got {len(names)} activations for {len(hidden)} hidden layers")
+            raise ValueError(
+                f"nonlinearities: got {len(names)}, expected one, or one for each of "
+                f"{len(hidden)} hidden layers"
+            )
         for name in names:
             check_activation(name)
         self.widths = (inputs, *hidden, outputs)

@@ -38,7 +38,7 @@ def move_clusters(angles: Tensor, generator: torch.Generator, hopping: float) ->
 def tuned_angles(
     energy: Energy, chains: int, generator: torch.Generator, hopping: float | None = None
 ) -> TunedChains:
-    """HMC of the angles of an energy made ready; the arguments are those of `hmc_of_angles`."""
+    """HMC of the angles of an energy, tuned; the arguments are those of `hmc_of_angles`."""
     shape = (chains, *energy.event_shape)
     # in float64, since in float32 some angles would round to the cut, where the field is infinite
     start = math.pi * (2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1)
@@ -55,7 +55,7 @@ def tuned_angles(
 def hmc_of_angles(
     energy: Energy, chains: int, generator: torch.Generator, hopping: float | None = None
 ) -> Advance:
-    """Makes HMC ready that moves the angles of an energy, such as the XY model.
+    """HMC that moves the angles of an energy such as the XY model, tuned and in equilibrium.
 
     Args:
         energy: The model, whose physical variables are angles that give the field; the states are

@@ -48,7 +48,8 @@ class GrowingChains:
         energy: The target; it is copied to the CPU.
         chains: B.
         method: The name of the sampler.
-        prepare: Makes it ready, from the energy on the CPU.
+        prepare: Builds the sampler from a copy of the energy on the CPU, and brings it to
+            equilibrium.
         device: Where it draws, as the report says.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The sampler that is best for an energy, or that is asked for, made ready."""
+"""The sampler that is best for an energy, or that is asked for, in equilibrium."""
 
 from collections.abc import Callable
 from functools import partial
@@ -37,7 +37,7 @@ def usable_hopping(energy: Energy) -> float | None:
 
 
 def prepared(energy: Energy, method: str, chains: int, generator: torch.Generator) -> Advance:
-    """Makes a sampler ready, in equilibrium.
+    """A sampler of the energy, tuned and in equilibrium.
 
     Args:
         energy: The target, on the CPU.
@@ -73,7 +73,7 @@ def prepared(energy: Energy, method: str, chains: int, generator: torch.Generato
 def tuned_fields(
     energy: Energy, chains: int, generator: torch.Generator, hopping: float | None
 ) -> TunedChains:
-    """HMC of the field made ready, with embedded clusters in between where there is a hopping."""
+    """HMC of the field, tuned, with embedded clusters in between where there is a hopping."""
     noise = torch.randn(chains, *energy.event_shape, generator=generator)
     start = scaled_start(energy, noise)
     move = None if hopping is None else partial(embedded_clusters, hopping=hopping)

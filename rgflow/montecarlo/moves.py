@@ -1,4 +1,4 @@
-"""Moves of fields under which the law of an energy does not change, made ready for it."""
+"""Moves of fields under which the law of an energy does not change, tuned for it."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -122,7 +122,7 @@ def flow_chains(
     """
     _check_more_than_one(chains, states)
     if method == "hybrid":
-        if states < 1:  # before the moves are made ready
+        if states < 1:  # before the moves are tuned
             raise ValueError(f"got states={states}, expected at least 1")
         run = hybrid_chains(flow, energy, chains=chains, seed=seed)
         run.extend(states)

@@ -15,7 +15,7 @@ any lattice of this package."""
 def clusters_of_spins(
     energy: Energy, chains: int, generator: torch.Generator, hopping: float
 ) -> Advance:
-    """Makes cluster updates ready that move the spins of an energy, such as the Ising model.
+    """Cluster updates that move the spins of an energy such as the Ising model, in equilibrium.
 
     Args:
         energy: The model, whose physical variables are spins that give the field; the states are

@@ -77,7 +77,7 @@ def tuned_chains(
     longest_step: float = math.inf,
     move: Move | None = None,
 ) -> TunedChains:
-    """HMC made ready: tuned, in equilibrium, keeping about one state in an autocorrelation time.
+    """HMC, tuned and in equilibrium, keeping about one state in an autocorrelation time.
 
     If there is a spectrum and chains with its reciprocals as masses decorrelate at once, these are
     taken. Otherwise a first run measures the variances of the modes, and several choices compete:
@@ -100,7 +100,7 @@ def tuned_chains(
         ValueError: If the chains do not move, or only with absurdly short steps.
     """
 
-    def ready(
+    def tuned(
         x: Tensor, masses: Tensor | None, length: float, step_size: float, warmup: int
     ) -> TunedChains:
         chains = TunedChains(energy, x, generator, masses, length, move)
@@ -112,9 +112,9 @@ def tuned_chains(
 
     candidates = []
     if longest_step < math.inf:
-        candidates.append(ready(start, None, LENGTH, 0.1, WARMUP))
+        candidates.append(tuned(start, None, LENGTH, 0.1, WARMUP))
     elif spectrum is not None:
-        candidates.append(ready(start, 1 / spectrum, LENGTH, 0.1, WARMUP))
+        candidates.append(tuned(start, 1 / spectrum, LENGTH, 0.1, WARMUP))
     if longest_step == math.inf and not (candidates and candidates[0].cost <= CHEAP):
         half = WARMUP // 2
         first = hmc(
@@ -132,9 +132,9 @@ def tuned_chains(
         widths = [variances.max()] if move is None else [variances.max(), variances.median()]
         for width in widths:
             length = LENGTH * float(width.sqrt())
-            candidates.append(ready(x, None, length, first.step_size, half))
+            candidates.append(tuned(x, None, length, first.step_size, half))
         if is_translation_invariant(energy):
-            candidates.append(ready(x, 1 / variances, LENGTH, 0.1, half))
+            candidates.append(tuned(x, 1 / variances, LENGTH, 0.1, half))
     chosen = min(candidates, key=lambda chains: chains.cost)
     if chosen.error is not None:
         raise chosen.error

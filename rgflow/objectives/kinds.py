@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 @final
 class PathGradient(Objective):
-    """Minimises ``KL(q || p)`` by the gradient along the paths of samples, `path_gradient`."""
+    """Minimises ``KL(q || p) = E_q[log q + E] + ln Z`` along the paths of samples of q.
+
+    The gradient is that of `path_gradient`, which has no noise where q is p (arXiv:1703.09194,
+    arXiv:2207.08219).
+    """
 
     monitor = "free_energy_bound"
 
@@ -32,7 +36,11 @@ class PathGradient(Objective):
 
 @final
 class ReverseKL(Objective):
-    """Minimises ``KL(q || p)`` by the gradient of its reparametrised estimate, `reverse_kl`."""
+    """Minimises ``KL(q || p) = E_q[log q + E] + ln Z`` by differentiating the mean over samples.
+
+    Its gradient, that of `reverse_kl`, has more noise than that of `PathGradient`
+    (arXiv:1802.02840).
+    """
 
     monitor = "free_energy_bound"
 
@@ -43,7 +51,10 @@ class ReverseKL(Objective):
 
 @final
 class ForwardKL(Objective):
-    """Minimises ``KL(p || q)``: the cross-entropy ``-mean(log q)`` over states of the target."""
+    """Minimises ``KL(p || q) = -E_p[log q] - H(p)`` over states of the target.
+
+    Without the entropy H(p) of the target, which is a constant, it is the cross-entropy.
+    """
 
     monitor = "cross_entropy"
     needs_states = True
@@ -56,13 +67,17 @@ class ForwardKL(Objective):
 
 @final
 class ForwardPath(Objective):
-    """Minimises ``KL(p || q)`` by the gradient along paths, `forward_path_gradient`."""
+    """Minimises ``KL(p || q)`` over states of the target, along their paths.
+
+    The gradient is that of `forward_path_gradient`, which has no noise where q is p
+    (arXiv:2207.08219).
+    """
 
     monitor = "cross_entropy"
     needs_states = True
 
     def loss(self, flow: "Flow", energy: "Energy", batch: Batch) -> Loss:
-        """The cross-entropy, as in `ForwardKL`, whose gradient has more noise."""
+        """The cross-entropy ``-mean(log q)``, with less noise in its gradient than `ForwardKL`."""
         values = forward_path_gradient(flow, energy, batch.states(), batch.generator)
         return Loss(values.mean(), {"cross_entropy": values.detach().mean()})
 

@@ -28,7 +28,7 @@ class DivergedError(StoppedError):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line as well, with exit status 2.
+    """An argument parser whose help tells the defaults, and whose errors are one line, status 2.
 
     >>> Parser().parse_args(["--nope"])
     Traceback (most recent call last):
@@ -40,6 +40,17 @@ class Parser(argparse.ArgumentParser):
         _OPTIONS.set(self._option_string_actions.keys())
         given = sys.argv[1:] if args is None else args
         return super().parse_known_args([_expanded(value) for value in given], namespace)
+
+    def format_help(self) -> str:
+        """The help, which says of an option with a default what holds if it is not given."""
+        for action in self._actions:
+            if action.option_strings and not (action.help or "").endswith("if not given"):
+                default = action.default if isinstance(action.default, list) else [action.default]
+                if any(value not in (None, False, "", argparse.SUPPRESS) for value in default):
+                    shown = " ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in default)
+                    parts = filter(None, (action.help, f"{shown} if not given"))
+                    action.help = "; ".join(parts)
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         """End the program without the usage, which is several lines.

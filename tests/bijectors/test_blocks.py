@@ -43,7 +43,7 @@ def test_order_of_the_layers():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((1, 6, 4), "do not tile"),
+        ((1, 6, 4), "expected a multiple of the side 4"),
         ((1, 6, 3), "expected an even side"),
         ((1, 8, 4, 0), "at least one coupling"),
     ],

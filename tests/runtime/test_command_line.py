@@ -25,6 +25,24 @@ def test_mistakes_and_interruptions_are_one_line(capsys):
     assert stopped(raising(KeyboardInterrupt()), capsys) == (130, "error: interrupted by SIGINT")
 
 
+def test_help_tells_the_defaults():
+    parser = Parser()
+    parser.add_argument("--count", type=int, default=64, help="number of samples")
+    parser.add_argument("--low", type=float, nargs="+", default=[0.5, 1.0], help="temperatures")
+    parser.add_argument("--cut", type=int, help="the cut-off; the middle if not given")
+    parser.add_argument("--device", default="cpu")
+    for _ in range(2):  # asking twice says it once
+        text = " ".join(parser.format_help().split())
+        for told in (
+            "--count COUNT number of samples; 64 if not given",
+            "temperatures; 0.5 1 if not given",
+            "--cut CUT the cut-off; the middle if not given",
+            "--device DEVICE cpu if not given",
+        ):
+            assert told in text
+    assert text.count("if not given") == 4
+
+
 def test_a_mistake_names_the_option_that_it_came_with(capsys):
     def command(message):
         parser = Parser()

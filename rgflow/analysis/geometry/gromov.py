@@ -57,7 +57,9 @@ def gromov_delta(distances: Tensor, quadruples: int = 200_000, seed: int = 0) ->
     m = distances.double()
     sets = known_fours(m, quadruples, seed)
     if not len(sets):
-        raise ValueError("distances: got no four points whose distances are all known")
+        raise ValueError(
+            "distances: got no four points whose distances are all known, expected some"
+        )
     a, b, c, d = sets.T
     sums = torch.stack((m[a, b] + m[c, d], m[a, c] + m[b, d], m[a, d] + m[b, c])).sort(0).values
     deltas = (sums[2] - sums[1]) / 2
@@ -108,6 +110,6 @@ def check_distances(distances: Tensor, least: int) -> None:
         and distances.diagonal().abs().max() <= 1e-6 * scale
     ):
         raise ValueError(
-            "distances: expected a symmetric matrix of finite numbers, zero on its diagonal and "
-            "not negative elsewhere"
+            "distances: got another matrix, expected a symmetric one of finite numbers, zero on "
+            "its diagonal and not negative elsewhere"
         )
