@@ -5,12 +5,15 @@ events, ``samples.png`` or ``observables.png``, ``loss.png``, ``metrics.json``, 
 the configuration in ``.hydra/``.
 """
 
+import logging
 from typing import Any
 
 from rgflow.runtime.config import build
 from rgflow.runtime.hydra_command import run_hydra_command
 from rgflow.runtime.run_folder import RunFolder
 from rgflow.runtime.signals import handling_signals
+
+log = logging.getLogger(__name__)
 
 
 def train(config: dict[str, Any], folder: RunFolder) -> None:
@@ -54,7 +57,10 @@ def train(config: dict[str, Any], folder: RunFolder) -> None:
     if config["grow_from"] and config["ckpt_path"] is None:
         # the small flow may come from the module that the large one comes from
         origin = config["flow"]["_target_"].rpartition(".")[0]
-        grow(module.flow, load_flow(config["grow_from"], trust=[origin]))
+        smaller = load_flow(config["grow_from"], trust=[origin])
+        grow(module.flow, smaller)
+        side, large = smaller.event_shape[-1], module.flow.event_shape[-1]
+        log.info("grown from %s, side %d to %d", config["grow_from"], side, large)
     has_data = "_target_" in (config.get("data") or {})
     data = build(config["data"], "data") if has_data else None
     check_shapes(module.flow, data)

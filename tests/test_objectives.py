@@ -211,7 +211,7 @@ def test_an_objective_has_to_monitor_what_a_validation_gives():
         check_objective(objective, of_energies)
     check_objective(Likelihood(), ["bits_per_dim"])
     for objective, numbers in ((Likelihood(), of_energies), (ForwardKL(), ["bits_per_dim"])):
-        with pytest.raises(ValueError, match=r"got the monitor .* expected a number of this"):
+        with pytest.raises(ValueError, match=r"which is judged by .* expected one that"):
             check_objective(objective, numbers)
     with pytest.raises(ValueError, match="got a str, expected a class derived from"):
         check_objective("forward", of_energies)

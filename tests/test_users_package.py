@@ -220,7 +220,7 @@ def test_a_saved_flow_needs_trust_on_both_ways(package):
     ("objective", "words"),
     [
         ("mypackage.Springs", "objective: got <mypackage.Springs object"),
-        ("mypackage.Lost", "expected a number of this training's validation"),
+        ("mypackage.Lost", "expected one that is judged by what this training measures"),
     ],
 )
 def test_an_objective_that_cannot_be_used_is_one_line(objective, words, package, capsys):

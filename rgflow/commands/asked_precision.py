@@ -17,14 +17,16 @@ def add_precision(parser: argparse.ArgumentParser | argparse._ArgumentGroup, exa
     """
     parser.add_argument(
         "--precision",
+        action="append",
         metavar="NAME=ERROR",
-        help="draw until the standard error of that row of the table is below it, such as "
-        f"{example}",
+        help="draw until the standard error of NAME, a row of the table, is at most ERROR, such "
+        f"as {example}",
     )
     parser.add_argument(
         "--max-seconds",
         type=float,
-        help=f"draw no longer for --precision, {MAX_SECONDS:g} if not given",
+        help="draw no longer for --precision, not counting warm-up, reference and the report; "
+        f"{MAX_SECONDS:g} if not given",
     )
 
 
@@ -40,4 +42,6 @@ def asked_precision(args: argparse.Namespace) -> tuple[Precision, float] | None:
     seconds = MAX_SECONDS if args.max_seconds is None else args.max_seconds
     if not 0 < seconds < float("inf"):
         raise ValueError(f"--max-seconds: got {seconds}, expected a positive number")
-    return Precision.of_text(args.precision), seconds
+    if len(args.precision) > 1:
+        raise ValueError(f"--precision: got {' and '.join(args.precision)}, expected one of them")
+    return Precision.of_text(args.precision[0]), seconds

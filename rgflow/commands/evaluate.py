@@ -7,6 +7,7 @@ import argparse
 from rgflow.checkpoint import load_config, load_flow
 from rgflow.commands.asked_precision import add_precision, asked_precision
 from rgflow.commands.data_root import add_data_root, data_node
+from rgflow.commands.strict import add_strict, heed_strict
 from rgflow.energies.from_config import build_energy
 from rgflow.evaluation import draw_weighted, evaluate_energy, evaluate_split, evaluation_figure
 from rgflow.evaluation.figure import rarest_figure
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of noise and samples")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     add_json(parser)
+    add_strict(parser)
     add_trust(parser)
     images = parser.add_argument_group("images")
     splits = ["train", "validation", "test"]
@@ -58,6 +60,7 @@ def main() -> None:
     with one_line_errors(), progress_bars():
         args = parser.parse_args()
         check_json(args)
+        heed_strict(args)
         check_output(args.out, ".png")
         check_output(args.rarest, ".png")
         config = load_config(args.checkpoint)

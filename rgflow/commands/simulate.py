@@ -4,17 +4,20 @@ The energies are those of conf/energy; your own is energy=user energy._target_=m
 With --flow CHECKPOINT the chains are on the energy of that training, and the flow makes them fast:
 its samples are the proposals (--method metropolis), Hamiltonian Monte Carlo moves its latents
 (--method latent_hmc), or its proposals alternate with cluster moves, or HMC where there are none
-(--method hybrid, which draws chains by either alone as well and prints the autocorrelation times,
-what an independent sample costs, and when the flow's training is paid for).
+(--method hybrid). Without --precision, the hybrid draws chains by either alone as well, and prints
+the autocorrelation times, what an independent sample costs in wall time on this machine, and when
+the flow's training is paid for.
 """
 
 import argparse
+import copy
 import os
 import sys
 from typing import Any
 
 from rgflow.checkpoint import load_config, load_flow
 from rgflow.commands.asked_precision import add_precision, asked_precision
+from rgflow.commands.strict import add_strict, heed_strict
 from rgflow.energies import Energy, as_energy
 from rgflow.energies.from_config import build_energy
 from rgflow.evaluation.beside import numbers_beside
@@ -32,6 +35,7 @@ from rgflow.runtime.command_line import Parser, add_trust, one_line_errors, refu
 from rgflow.runtime.config import build, compose_preset
 from rgflow.runtime.files import check_output
 from rgflow.runtime.json_text import add_json, check_json, write_report
+from rgflow.runtime.package_warnings import about
 from rgflow.runtime.progress import progress_bars
 
 METHODS = ("auto", "exact", "cluster", "hmc")
@@ -47,14 +51,20 @@ def main() -> None:
         choices=METHODS + METHODS_OF_FLOWS,
         default="auto",
         help="auto takes exact samples where the energy has them, else clusters, else HMC; "
-        "metropolis, latent_hmc and hybrid need --flow",
+        "metropolis (auto with --flow), latent_hmc and hybrid need --flow",
     )
     parser.add_argument("--flow", help="checkpoint of a flow, for the methods of flows")
     parser.add_argument("--chains", type=int, default=64, help="number of chains")
+    add_strict(parser)
     add_trust(parser)
     parser.add_argument("--device", help="device of a flow's chains, cpu if not given")
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--states", type=int, default=256, help="states of each chain")
+    budget.add_argument(
+        "--states",
+        type=int,
+        default=256,
+        help="states of each chain; with --precision those of the first round",
+    )
     budget.add_argument("--seconds", type=float, help="draw states for so long after the warm-up")
     add_precision(parser, "m2=0.0005")
     parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers")
@@ -67,6 +77,7 @@ def main() -> None:
 def simulate(args: argparse.Namespace) -> None:
     check_output(args.out, ".png")
     check_json(args)
+    heed_strict(args)
     sys.path.insert(0, os.getcwd())  # as for python -m rgflow.train: what a user names is trusted
     precision = asked_precision(args)
     if precision is not None:
@@ -98,11 +109,14 @@ def by_flow(args: argparse.Namespace, asked: tuple[Precision, float] | None) -> 
     if method not in METHODS_OF_FLOWS:
         raise ValueError(f"--method {method}: got a flow, expected one of {METHODS_OF_FLOWS}")
     if asked is not None and method != "hybrid":
-        raise ValueError(f"--precision: got --method {method} with it, expected --method hybrid")
-    if args.overrides or args.seconds is not None:
         raise ValueError(
-            "--flow: got settings of an energy or --seconds, expected --states alone: the energy "
-            "is that of the flow's training"
+            f"--precision: got chains of a flow by {method}, expected --method hybrid"
+        )
+    refuse_options(args, ("seconds",), "expected --states with --flow")
+    if args.overrides:
+        raise ValueError(
+            f"--flow: got {' '.join(args.overrides)} with it, expected no settings: the energy is "
+            "that of the flow's training"
         )
     node = load_config(args.flow).get("energy")
     if not node:
@@ -114,17 +128,20 @@ def by_flow(args: argparse.Namespace, asked: tuple[Precision, float] | None) -> 
     if asked is not None:
         check_name(asked[0], energy, of_flow=False)
         chains = hybrid_chains(flow, energy, chains=args.chains, seed=args.seed)
-        energy = energy.cpu()
-        report, states = simulate_to_precision(chains, energy, *asked, **counts)
-        return energy, report, states
+        on_cpu = copy.deepcopy(energy).cpu()  # the chains need it where it is
+        report, states = simulate_to_precision(chains, on_cpu, *asked, **counts)
+        return on_cpu, report, states
     counts["chains"] = args.chains
     states = flow_chains(flow, energy, method, **counts)
-    beside = [flow_chains(flow, energy, "metropolis", **counts)] if method == "hybrid" else []
+    if method != "hybrid":
+        energy = energy.cpu()
+        return energy, reference_report(energy, states, seed=args.seed), states
+    proposals = flow_chains(flow, energy, "metropolis", **counts)
     energy = energy.cpu()
-    report = reference_report(energy, states, seed=args.seed)
-    if method == "hybrid":
-        alone = method_of_moves(energy)
-        beside.append(reference_samples(energy, method=alone, **counts))
-        others = {one.method: reference_report(energy, one, seed=args.seed) for one in beside}
-        report["beside"] = {name: numbers_beside(other) for name, other in others.items()}
-    return energy, report, states
+    moves = reference_samples(energy, method=method_of_moves(energy), **counts)
+    reports = {}
+    for one in (states, proposals, moves):
+        with about(one.method):
+            reports[one.method] = reference_report(energy, one, seed=args.seed)
+    beside = {name: numbers_beside(report) for name, report in reports.items()}
+    return energy, reports[method] | {"beside": beside}, states

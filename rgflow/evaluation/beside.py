@@ -21,7 +21,7 @@ COLUMNS = {
     "tau_m2": "tau of m2",
     "tau_energy": "tau of energy",
     "acceptance": "acceptance",
-    "seconds_per_independent_sample": "s / independent",
+    "seconds_per_independent_sample": "s per ind. sample",
 }
 """Numbers of a row of the table, and their titles."""
 
@@ -61,17 +61,17 @@ def samples_per_training_second(cost: float, alone: float) -> float:
 
 
 def lines_beside(report: Report) -> Iterator[str]:
-    """The chains of a report and those beside it as lines of a table; none if there are none.
+    """Chains by several methods as lines of a table; none if there is nothing to compare.
 
     Below the table it says of all chains that need the flow when its training is paid for, by the
     time that they save against those that do not.
 
     Args:
-        report: With an entry ``beside`` of `numbers_beside` by method.
+        report: With an entry ``beside`` of `numbers_beside` by method, its own among them.
     """
     if not report.get("beside"):
         return
-    rows = {report["method"]: numbers_beside(report), **report["beside"]}
+    rows = report["beside"]
     yield ""
     yield _line("method", COLUMNS.values())
     for method, row in rows.items():
@@ -80,8 +80,13 @@ def lines_beside(report: Report) -> Iterator[str]:
     for alone in (method for method in rows if not needs_flow(method)):
         for method in (method for method in rows if needs_flow(method)):
             samples = samples_per_training_second(costs[method], costs[alone])
-            paid = "never" if math.isinf(samples) else f"{samples:.4g} independent samples"
-            yield f"a second of training is paid for by {method} against {alone}: {paid}"
+            if math.isinf(samples):
+                yield f"{method} saves no time against {alone}: its training is never paid for"
+            else:
+                yield (
+                    f"{method} pays for each second of its training after {samples:.4g} "
+                    f"independent samples, against {alone}"
+                )
 
 
 def _shown(value: float | None) -> str:
@@ -89,4 +94,4 @@ def _shown(value: float | None) -> str:
 
 
 def _line(method: str, columns: Iterable[str]) -> str:
-    return f"{method:<16}" + "".join(f"{column:>17}" for column in columns)
+    return f"{method:<16}" + "".join(f"{column:>19}" for column in columns)

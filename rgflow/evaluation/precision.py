@@ -22,7 +22,7 @@ and chains know their autocorrelation."""
 BLIND_GROWTH = 2.0
 """The factor while an error is not to be trusted."""
 LEAST_INDEPENDENT = 1000
-"""Fewest independent samples from which an error may count as small enough, see `grow`."""
+"""Fewest independent samples from which an error counts as small enough, see `draw_in_rounds`."""
 LEAST_GROWTH = 1.05
 """Least factor of a last round that the time still allows."""
 
@@ -84,8 +84,11 @@ def check_name(precision: Precision, energy: Energy, *, of_flow: bool) -> None:
         of_flow: Whether it is the report on a flow, which has ln Z.
 
     Raises:
-        ValueError: If there is no such row; it lists those that there are.
+        ValueError: If there is no such row, which lists those that there are, or the error that is
+            asked for is not a positive number.
     """
+    if not 0 < precision.error < math.inf:
+        raise ValueError(f"precision: got {precision.error}, expected a positive error")
     x, zeros = torch.randn(4, *energy.event_shape, generator=torch.Generator()), torch.zeros(4)
     points = points_by_name(two_point_report(energy, x, zeros))
     names = [*([LOG_Z] if of_flow else []), *energy_report(energy, x, zeros, zeros), *points]
@@ -93,8 +96,8 @@ def check_name(precision: Precision, energy: Energy, *, of_flow: bool) -> None:
         raise ValueError(f"precision: got {precision.name!r}, expected one of {', '.join(names)}")
 
 
-def grow(
-    draw: Callable[[int], int],
+def draw_in_rounds(
+    draw: Callable[[int, float], int],
     measure: Callable[[], Estimate],
     precision: Precision,
     first: int,
@@ -109,8 +112,8 @@ def grow(
     Stopping when an error is small biases the average: that of a skewed quantity comes out low
     where its error comes out small, which for weights is where heavy ones have not been met. The
     bias is of the order of the error for a few samples, so that errors count only from 1000
-    independent ones. Above, it is largest where the first round is just enough or just not, as
-    chance decides then whether another follows; elsewhere the fifth decides. In units of the
+    independent ones. With more samples it is largest where the first round is about enough, so
+    that chance decides whether another one follows. In units of the
     quoted error it is as follows, with the fractions of the intervals of one and of two errors
     that hold the exact value. These are the mean of squares of normal numbers (skewness 2.8, first
     round 2048) and a mean reweighted by log-normal weights of effective sample size 0.37 (first
@@ -127,11 +130,12 @@ def grow(
     Without the limit of 1000, a first round of 16 squares would give -0.66, 55%, 84%.
 
     Args:
-        draw: Draws about so many further samples and gives their number.
+        draw: Draws about so many further samples, and no further batch once `time.perf_counter`
+            is past its second argument; gives their number.
         measure: Gives the error from all samples so far, and what it rests on.
         precision: What is asked.
         first: Samples of the first round.
-        max_seconds: Time within which all rounds should end.
+        max_seconds: Time within which all rounds end, but for the batch that is being drawn.
         most: Most samples.
 
     Raises:
@@ -142,7 +146,7 @@ def grow(
     start = time.perf_counter()
     samples, rounds, count = 0, 0, min(first, most)
     while True:
-        samples += draw(count)
+        samples += draw(count, start + max_seconds)
         rounds += 1
         error, independent, is_trusted = measure()
         seconds = time.perf_counter() - start
@@ -160,6 +164,7 @@ def grow(
         "name": precision.name,
         "asked": precision.error,
         "error": number(error),
+        "trusted": is_trusted and independent >= LEAST_INDEPENDENT,
         "reached": reached,
         "independent": number(independent),
         "stopped_by": stopped_by,
@@ -177,10 +182,11 @@ def precision_line(outcome: Mapping[str, Any]) -> str:
     """
     end = "reached" if outcome["reached"] else f"not reached, {_LIMITS[outcome['stopped_by']]}"
     error = "?" if outcome["error"] is None else f"{outcome['error']:.2g}"
-    if not outcome["reached"] and outcome["error"] is not None:
+    if not outcome["trusted"] and outcome["error"] is not None:
         # too few independent samples, or weights or chains that are warned of
-        error += " (not to be trusted)" if outcome["error"] <= outcome["asked"] else ""
-    effort = f"{outcome['samples']} samples in {outcome['rounds']} rounds"
+        error += " (not to be trusted)"
+    rounds = "1 round" if outcome["rounds"] == 1 else f"{outcome['rounds']} rounds"
+    effort = f"{outcome['samples']} samples in {rounds}"
     return f"precision {outcome['name']} to {outcome['asked']:.2g}: {end}, {error} after {effort}"
 
 

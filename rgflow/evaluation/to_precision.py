@@ -1,7 +1,6 @@
 """Samples until an error is small enough: of a flow, or of Markov chains."""
 
 import time
-import warnings
 from typing import Any
 
 import torch
@@ -14,16 +13,17 @@ from rgflow.evaluation.precision import (
     Estimate,
     Precision,
     check_name,
-    grow,
+    draw_in_rounds,
     points_by_name,
 )
 from rgflow.flow import Flow
 from rgflow.montecarlo.growing import GrowingChains, Reference
 from rgflow.montecarlo.weighted import WeightedSamples, weighted_samples
 from rgflow.runtime.counts import takes_counts
+from rgflow.runtime.progress import progress
 from rgflow.runtime.seeds import generator_for
-from rgflow.statistics import UNTRUSTED, ChainWarning, Measured, log_z_estimates, pareto_k
-from rgflow.statistics.chains import few_warnings
+from rgflow.statistics import UNTRUSTED, Measured, log_z_estimates, pareto_k
+from rgflow.statistics.chains import collected_warnings, few_warnings
 
 FIRST = 10_240
 """Samples of a flow in the first round."""
@@ -45,21 +45,22 @@ def evaluate_to_precision(
 ) -> dict[str, Any]:
     r"""The report of `evaluate_energy` on as many samples as an error asks for.
 
-    Samples are drawn in rounds, see `grow`, which says by how much this biases. All samples of all
-    rounds are in the report, whose numbers are those of so many samples drawn at once. The error
-    is that of the named row as the report has it: reweighted, or that of the importance estimate
-    of ln Z. While the tail of the weights is not to be trusted (Pareto k of 0.7 and more), or the
-    samples are worth fewer than 1000 independent ones, no error counts as small enough.
+    Samples are drawn in rounds, see `draw_in_rounds`, which says by how much this biases. All
+    samples of all rounds are in the report, whose numbers are those of so many samples drawn at
+    once. The error is that of the named row as the report has it: reweighted, or that of the
+    importance estimate of ln Z. While the tail of the weights is not to be trusted (Pareto k of
+    0.7 and more), or the samples are worth fewer than 1000 independent ones, no error counts as
+    small enough.
 
-    ``precision`` in the report says what was asked, what was ``reached``, in how many ``samples``
-    and ``rounds``, how many ``independent`` samples they are worth, and what it was
-    ``stopped_by``: ``precision``, ``time`` or ``memory``.
+    ``precision`` in the report says what was asked, whether it was ``reached`` and the error can
+    be ``trusted``, in how many ``samples`` and ``rounds``, how many ``independent`` samples they
+    are worth, and what it was ``stopped_by``: ``precision``, ``time`` or ``memory``.
 
     Args:
         flow: The flow.
         energy: The target.
         precision: What is asked.
-        max_seconds: Time after which no further round begins; a last one is cut to fit into it.
+        max_seconds: Time of the rounds, after which no further batch is drawn.
         first: Samples of the first round, rounded up to whole batches.
         reference: States of the target.
         seed: Seed of the random numbers that draw the samples.
@@ -75,17 +76,20 @@ def evaluate_to_precision(
     generator = generator_for("evaluation", seed, device=flow.device)
     drawing, parts = 0.0, []
 
-    def draw(count: int) -> int:
+    def draw(count: int, end: float) -> int:
         nonlocal drawing
-        count = -(-count // batch_size) * batch_size
-        start = time.perf_counter()
-        part = weighted_samples(
-            flow, energy, count, batch_size=batch_size, generator=generator, device="cpu"
-        )
+        drawn, start = 0, time.perf_counter()
+        for _ in progress(range(0, count, batch_size), "batches of samples"):
+            part = weighted_samples(
+                flow, energy, batch_size, batch_size=batch_size, generator=generator, device="cpu"
+            )
+            check_finite_weights(part)
+            parts.append(part._replace(samples=part.samples.float()))
+            drawn += batch_size
+            if time.perf_counter() > end and drawn > 1:
+                break
         drawing += time.perf_counter() - start
-        check_finite_weights(part)
-        parts.append(part._replace(samples=part.samples.float()))
-        return count
+        return drawn
 
     def together() -> WeightedSamples:
         whole = WeightedSamples(*(torch.cat(column) for column in zip(*parts, strict=True)))
@@ -100,7 +104,7 @@ def evaluate_to_precision(
         error = _of_weighted(energy, weighted, precision.name, seed).error
         return Estimate(error, independent, is_trusted)
 
-    outcome = grow(draw, measure, precision, first, max_seconds, most_samples(energy))
+    outcome = draw_in_rounds(draw, measure, precision, first, max_seconds, most_samples(energy))
     report = report_on_samples(
         flow,
         energy,
@@ -125,18 +129,18 @@ def simulate_to_precision(
 ) -> tuple[dict[str, Any], Reference]:
     """The report of `reference_report` on chains as long as an error asks for, and the states.
 
-    The chains grow in rounds, see `grow`, which says by how much this biases, and all their states
-    are in the report. The errors know the autocorrelation. While there is a `ChainWarning` about
-    any row, such as one of chains of fewer than 50 autocorrelation times, or the states are worth
-    fewer than 1000 independent ones for the named row, no error counts as small enough.
-    ``precision`` in the report is that of `evaluate_to_precision`, with states of all chains as
-    samples.
+    The chains grow in rounds, see `draw_in_rounds`, which says by how much this biases, and all
+    their states are in the report. The errors know the autocorrelation. While there is a
+    `ChainWarning` about a row of the same table, such as one of chains of fewer than 50
+    autocorrelation times, or the states are worth fewer than 1000 independent ones for the named
+    row, no error counts as small enough. ``precision`` in the report is that of
+    `evaluate_to_precision`, with states of all chains as samples.
 
     Args:
         chains: The chains; those that have states already go on.
         energy: Their target.
         precision: What is asked.
-        max_seconds: Time after the warm-up in which the rounds should end.
+        max_seconds: Time of the rounds, after the warm-up; after it no further states are drawn.
         states: States of each chain in the first round.
         seed: Seed of the random numbers that draw spins given the field.
 
@@ -150,22 +154,18 @@ def simulate_to_precision(
             "1, and two states in all"
         )
 
-    def draw(count: int) -> int:
-        steps = max(1, round(count / chains.count))
-        chains.extend(steps)
-        return steps * chains.count
+    def draw(count: int, end: float) -> int:
+        return chains.count * chains.extend(max(1, round(count / chains.count)), end)
 
     def measure() -> Estimate:
         reference = chains.reference()
-        with warnings.catch_warnings(record=True) as issued:
-            warnings.simplefilter("always")
+        with collected_warnings() as issued:
             row = _of_chains(energy, reference, precision.name, seed)
         independent = reference.energies.numel() / (2 * row.tau)
-        is_trusted = not any(issubclass(one.category, ChainWarning) for one in issued)
-        return Estimate(row.error, independent, is_trusted)
+        return Estimate(row.error, independent, not issued)
 
     first = states * chains.count
-    outcome = grow(draw, measure, precision, first, max_seconds, most_samples(energy))
+    outcome = draw_in_rounds(draw, measure, precision, first, max_seconds, most_samples(energy))
     reference = chains.reference()
     return reference_report(energy, reference, seed=seed) | {"precision": outcome}, reference
 

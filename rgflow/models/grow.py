@@ -13,10 +13,10 @@ def grow(flow: Flow, smaller: Flow, doubled: int | None = None) -> None:
 
     One level of the smaller flow becomes two; it should be one that is near the fixed point.
     Level 1 is, by default: the finest level also undoes the lattice, or what a Fourier map has
-    left, and coarser levels see the finite size, which they go on to see at the same distance
-    from the top. A fixed Fourier spectrum stays that of the larger lattice; of a learnt one, the
-    logarithm of its ratio to the spectrum that the larger flow starts with is interpolated between
-    momenta.
+    left, and the coarsest ones see the finite size of the lattice. All of them keep their place,
+    counted from the bottom or from the top. A fixed Fourier spectrum stays that of the larger
+    lattice; of a learnt one, the logarithm of its ratio to the spectrum that the larger flow
+    starts with is interpolated between momenta.
 
     Args:
         flow: Flow on side 2 L, whose weights are overwritten.
@@ -44,6 +44,15 @@ def grow(flow: Flow, smaller: Flow, doubled: int | None = None) -> None:
         raise ValueError(f"doubled: got {doubled}, expected a level from 0 to {len(given) - 1}")
     for level, source in zip(levels, (*given[: doubled + 1], *given[doubled:]), strict=True):
         _copy(level, source)
+    for name, kinds in (
+        ("prior", [type(f.prior).__name__ for f in (smaller, flow)]),
+        ("z2", [f.z2 for f in (smaller, flow)]),
+    ):
+        if kinds[0] != kinds[1]:
+            raise ValueError(
+                f"grow_from: got a flow of {name} {kinds[0]}, expected {kinds[1]} as in the "
+                "larger flow"
+            )
     maps = [[m for m in f.modules() if isinstance(m, CirculantRoot)] for f in (flow, smaller)]
     if len(maps[0]) != len(maps[1]):
         raise ValueError(
@@ -86,7 +95,8 @@ def _copy(level: nn.Module, source: nn.Module) -> None:
     if wrong:
         raise ValueError(
             f"grow_from: got levels of another architecture, which differ in {sorted(wrong)[0]}, "
-            "expected the same settings but for the side"
+            "expected the same settings but for the side, the same number of couplings in all "
+            "levels, and no parameters of single sites (site_bias, site_affine)"
         )
     level.load_state_dict(weights)
 

@@ -1,8 +1,9 @@
 """Markov chains of a target that can be made longer."""
 
 import copy
+import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,14 @@ from rgflow.runtime.seeds import generator_for
 
 PART = 16
 """States of each chain that are drawn between two looks at the clock."""
+
+
+def until(end: float, sizes: Iterable[int]) -> Iterator[int]:
+    """The first size, and the next ones as long as `time.perf_counter` is not past the end."""
+    for i, size in enumerate(sizes):
+        if i > 0 and time.perf_counter() > end:
+            return
+        yield size
 
 
 class Reference(NamedTuple):
@@ -86,19 +95,27 @@ class GrowingChains:
         generator = generator_for("reference", seed)
         return cls(energy, chains, method, lambda e: prepared(e, method, chains, generator))
 
-    def extend(self, states: int) -> None:
+    def extend(self, states: int, end: float = math.inf) -> int:
         """Make each chain longer by that number of states.
+
+        Args:
+            states: Number of states.
+            end: No further part is drawn once `time.perf_counter` is past it.
+
+        Returns:
+            The number of states that were drawn.
 
         Raises:
             ValueError: If the number is not positive, or states have energies that are not finite.
         """
         if states < 1:
             raise ValueError(f"got states={states}, expected at least 1")
-        self.extend_in_parts([min(PART, states - done) for done in range(0, states, PART)])
+        sizes = [min(PART, states - done) for done in range(0, states, PART)]
+        return self.extend_in_parts(sizes if math.isinf(end) else until(end, sizes))
 
     @torch.no_grad()
-    def extend_in_parts(self, sizes: Iterable[int]) -> None:
-        """The same, by numbers of states that are drawn at a time.
+    def extend_in_parts(self, sizes: Iterable[int]) -> int:
+        """The same, by numbers of states that are drawn at a time; gives their sum.
 
         Raises:
             ValueError: If states have energies that are not finite.
@@ -117,6 +134,7 @@ class GrowingChains:
         if bad:
             raise ValueError(f"got {bad} of {energies.numel()} states whose energy is not finite")
         self._parts.append((samples, energies))
+        return len(samples)
 
     def reference(self) -> Reference:
         """All states so far."""

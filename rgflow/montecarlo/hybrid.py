@@ -21,8 +21,9 @@ BATCH = 1024
 def hybrid_chains(flow: Flow, energy: Energy, *, chains: int = 64, seed: int = 0) -> GrowingChains:
     r"""Chains that alternate a local move with a proposal of a flow, exact for any flow.
 
-    Each state follows from the last one by a move that keeps the law, of `moves_of`, and then by
-    independence Metropolis: a sample x' of the flow is accepted with probability
+    Each state follows from the last one by a move that keeps the law, of `moves_of` (of HMC as
+    many trajectories as decorrelate one kept state from the next), and then by independence
+    Metropolis: a sample x' of the flow is accepted with probability
     ``min(1, w(x') / w(x))``, ``w = exp(-E) / q``, where q is the density that the flow really
     samples, with ``z2`` the mixture of both signs. A flow that is averaged over the square
     proposes single images, whose density takes an eighth of the time. The proposals bring fields
@@ -77,6 +78,7 @@ def hybrid_chains(flow: Flow, energy: Energy, *, chains: int = 64, seed: int = 0
                 states[t], accepted = x, accepted + int(accept.sum())
             return states, accepted / (count * chains)
 
+        advance(1)  # what is only loaded for the first state does not count as its cost
         return advance
 
     return GrowingChains(energy, chains, "hybrid", prepare, str(flow.device))

@@ -2,14 +2,14 @@
 
 import math
 import time
-from collections.abc import Iterator
+from itertools import repeat
 from typing import Literal, get_args
 
 import torch
 
 from rgflow.energies import Energy
 from rgflow.flow import Flow
-from rgflow.montecarlo.growing import PART, GrowingChains, Reference
+from rgflow.montecarlo.growing import PART, GrowingChains, Reference, until
 from rgflow.montecarlo.hybrid import hybrid_chains
 from rgflow.montecarlo.latent import latent_hmc
 from rgflow.montecarlo.metropolis import independence_metropolis
@@ -81,16 +81,8 @@ def reference_samples(
     if seconds is None:
         run.extend(states)
     else:
-        run.extend_in_parts(_sizes_within(seconds))
+        run.extend_in_parts(until(time.perf_counter() + seconds, repeat(PART)))
     return run.reference()
-
-
-def _sizes_within(seconds: float) -> Iterator[int]:
-    """Numbers of states that are drawn at a time, until that time has passed; at least once."""
-    end = time.perf_counter() + seconds
-    yield PART
-    while time.perf_counter() < end:
-        yield PART
 
 
 @takes_counts

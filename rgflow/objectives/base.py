@@ -82,7 +82,7 @@ class Objective(ABC):
         """
         if self.monitor not in numbers:
             raise ValueError(
-                f"objective: got the monitor {self.monitor!r} of {type(self).__name__}, expected "
-                f"a number of this training's validation: {', '.join(numbers)}"
+                f"objective: got {type(self).__name__}, which is judged by {self.monitor}, "
+                f"expected one that is judged by what this training measures: {', '.join(numbers)}"
             )
         return numbers[self.monitor]

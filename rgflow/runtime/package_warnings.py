@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from rgflow.runtime.progress import above_bars
 
 log = logging.getLogger(__name__)
 
-PACKAGE = str(Path(__file__).parents[1])
+PACKAGE = str(Path(__file__).parents[1]) + os.sep
 
 
 class PackageWarning(UserWarning):
@@ -71,6 +72,25 @@ def said_elsewhere(*kinds: type[PackageWarning]) -> Iterator[None]:
         def showwarning(message: Warning | str, category: type[Warning], *where: Any) -> None:
             if not issubclass(category, kinds):
                 others(message, category, *where)
+
+        warnings.showwarning = showwarning
+        yield
+
+
+@contextmanager
+def about(subject: str) -> Iterator[None]:
+    """Inside, warnings of the package are shown with what they are about in front of their text.
+
+    Args:
+        subject: What they are about, such as one of several methods.
+    """
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def showwarning(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if issubclass(category, PackageWarning):
+                message = f"{subject}: {message}"
+            others(message, category, *where)
 
         warnings.showwarning = showwarning
         yield

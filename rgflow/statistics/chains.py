@@ -40,6 +40,7 @@ from rgflow.statistics.warning_classes import ChainWarning, ShortChainWarning, S
 TIMES = 50
 """Autocorrelation times, as they are estimated, that all chains together should have."""
 _LIMITS: ContextVar[tuple[list[int], ...]] = ContextVar("rgflow_chain_warnings", default=())
+_COLLECTED: ContextVar[list[ChainWarning] | None] = ContextVar("rgflow_collected", default=None)
 
 
 class Measured(NamedTuple):
@@ -157,7 +158,24 @@ def few_warnings(most: int) -> Iterator[None]:
         _LIMITS.reset(token)
 
 
+@contextmanager
+def collected_warnings() -> Iterator[list[ChainWarning]]:
+    """Gives a list of the warnings about chains that arise inside; none of them is shown.
+
+    Limits of `few_warnings` and filters outside do not count: what is not shown is collected too.
+    """
+    found: list[ChainWarning] = []
+    token = _COLLECTED.set(found)
+    try:
+        yield found
+    finally:
+        _COLLECTED.reset(token)
+
+
 def _warn(warning: ChainWarning) -> None:
+    if (found := _COLLECTED.get()) is not None:
+        found.append(warning)
+        return
     limits = _LIMITS.get()
     if all(left > 0 for (left,) in limits):
         for limit in limits:

@@ -17,15 +17,15 @@ def report(method, rate, tau=1.0):
 
 
 def test_lines_say_what_is_paid_for_against_chains_without_a_flow():
-    others = {"metropolis": numbers_beside(report("metropolis", 1.0))}
-    others["cluster"] = numbers_beside(report("cluster", 2.0, tau=3.0))
-    lines = list(lines_beside(report("hybrid", 4.0) | {"beside": others}))
+    reports = [report("hybrid", 4.0), report("metropolis", 1.0), report("cluster", 2.0, tau=3.0)]
+    beside = {one["method"]: numbers_beside(one) for one in reports}
+    lines = list(lines_beside(reports[0] | {"beside": beside}))
     assert lines[0] == ""
     assert lines[2].split() == ["hybrid", "1", "0.5", "1", "0.25"]
     assert lines[4].split() == ["cluster", "3", "1.5", "1", "0.5"]
     assert lines[5:] == [
-        "a second of training is paid for by hybrid against cluster: 4 independent samples",
-        "a second of training is paid for by metropolis against cluster: never",
+        "hybrid pays for each second of its training after 4 independent samples, against cluster",
+        "metropolis saves no time against cluster: its training is never paid for",
     ]
     assert list(lines_beside(report("hybrid", 4.0))) == []
 

@@ -10,7 +10,13 @@ from rgflow.bijectors import CirculantRoot
 from rgflow.energies import GaussianField, Ising
 from rgflow.evaluation import evaluate_energy, reference_report
 from rgflow.evaluation import precision as precision_module
-from rgflow.evaluation.precision import Estimate, Precision, check_name, grow, precision_line
+from rgflow.evaluation.precision import (
+    Estimate,
+    Precision,
+    check_name,
+    draw_in_rounds,
+    precision_line,
+)
 from rgflow.evaluation.to_precision import evaluate_to_precision, simulate_to_precision
 from rgflow.montecarlo.growing import GrowingChains
 from rgflow.montecarlo.reference import reference_samples
@@ -32,6 +38,12 @@ def without_times(report):
 def test_what_is_no_name_with_an_error_is_refused(text):
     with pytest.raises(ValueError, match="expected a name and a positive error such as"):
         Precision.of_text(text)
+
+
+@pytest.mark.parametrize("error", [0.0, -0.1, math.nan, math.inf])
+def test_an_error_that_cannot_be_reached_is_refused(error):
+    with pytest.raises(ValueError, match="expected a positive error"):
+        evaluate_to_precision(flow_of_width(1.2), FIELD, Precision("m2", error))
 
 
 def test_names_are_those_of_the_report():
@@ -80,7 +92,7 @@ def pulls_of_stopped_runs(first, factor, seeds=600):
     for _ in range(seeds):
         parts = []
 
-        def draw(count, parts=parts):
+        def draw(count, end, parts=parts):
             parts.append(torch.randn(count, generator=generator, dtype=torch.float64).square())
             return count
 
@@ -88,7 +100,7 @@ def pulls_of_stopped_runs(first, factor, seeds=600):
             x = torch.cat(parts)
             return Estimate(float(x.std()) / math.sqrt(len(x)), len(x), True)
 
-        outcome = grow(draw, measure, asked, first, 1e6, 10**6)
+        outcome = draw_in_rounds(draw, measure, asked, first, 1e6, 10**6)
         sizes.append(outcome["samples"])
         pulls.append((float(torch.cat(parts).mean()) - 1) / outcome["error"])
     return torch.tensor(pulls, dtype=torch.float64), sizes
@@ -125,7 +137,7 @@ def test_without_time_it_ends_and_says_so():
     assert (outcome["reached"], outcome["stopped_by"]) == (False, "time")
     assert (outcome["samples"], outcome["rounds"]) == (512, 1)
     assert "not reached, the time was up" in precision_line(outcome)
-    assert "trusted" not in precision_line(outcome)
+    assert "(not to be trusted) after 512 samples in 1 round" in precision_line(outcome)
     with pytest.raises(ValueError, match="max_seconds: got 0, expected a positive number"):
         evaluate_to_precision(flow_of_width(1.2), FIELD, Precision("m2", 1.0), 0)
 
@@ -143,12 +155,12 @@ def rounds_of(estimate, error=0.1, first=100, most=10**6):
     """Numbers of samples that are drawn, and the outcome; the estimate is one of their sum."""
     drawn = []
 
-    def draw(count):
+    def draw(count, end):
         drawn.append(count)
         return count
 
     asked = Precision("m2", error)
-    return drawn, grow(draw, lambda: estimate(sum(drawn)), asked, first, 1e6, most)
+    return drawn, draw_in_rounds(draw, lambda: estimate(sum(drawn)), asked, first, 1e6, most)
 
 
 def test_rounds_aim_at_what_is_needed_and_a_fifth_more():
@@ -198,6 +210,16 @@ def test_chains_grow_until_the_error_with_their_autocorrelation_is_small():
     whole = reference_samples(energy, chains=16, states=report["states"], seed=1)
     assert torch.equal(whole.samples, states.samples)
     assert reference_report(energy, whole, seed=1)["observables"] == report["observables"]
+
+
+def test_a_round_ends_when_the_time_is_up():
+    asked = Precision("m2", 1e-9)
+    counts = {"first": 10**6, "batch_size": 512}
+    outcome = evaluate_to_precision(flow_of_width(1.2), FIELD, asked, 1e-6, **counts)["precision"]
+    assert (outcome["samples"], outcome["rounds"], outcome["stopped_by"]) == (512, 1, "time")
+    chains = GrowingChains.by_method(FIELD, 2, 1, "exact")
+    report, _ = simulate_to_precision(chains, FIELD, asked, 1e-6, states=10**6)
+    assert (report["states"], report["precision"]["samples"]) == (16, 32)
 
 
 def test_chains_that_are_too_short_for_their_error_reach_nothing():

@@ -103,6 +103,9 @@ def test_spectra_of_the_energies_stay_exact():
         (lambda: conv(16), lambda: conv(8, fourier="none"), "one without"),
         (lambda: conv(16), lambda: conv(8, fourier="fixed"), "one with a learnt"),
         (lambda: realnvp_flow(16, 1), lambda: conv(8), "0 hierarchies"),
+        (lambda: conv(16), lambda: conv(8, symmetry="mixture"), "z2 True, expected False"),
+        (lambda: conv(16), lambda: conv(8, prior="gaussian"), "prior Gaussian, expected Laplace"),
+        (lambda: conv(16, site_bias=True), lambda: conv(8, site_bias=True), "of single sites"),
         (lambda: complex_blocks(8, "phase"), lambda: complex_blocks(4, "none"), "'phase' and one"),
         (
             lambda: block_flow(8, 1, BlockLevels(4, 2)),

@@ -118,14 +118,15 @@ def test_the_hybrid_stands_beside_what_it_is_made_of(run, capsys):
     assert run("simulate", *flow, "--states", 32, "--json", "chains.json") == 0
     table = capsys.readouterr().out.splitlines()
     start = next(n for n, line in enumerate(table) if line.startswith("method "))
-    assert table[start].endswith("s / independent")
+    assert table[start].endswith("s per ind. sample")
     names = [line.split()[0] for line in table[start + 1 : start + 4]]
     assert names == ["hybrid", "metropolis", "hmc"]
-    paid = [line.partition(": ")[0] for line in table[start + 4 :]]
-    by = "a second of training is paid for by"
-    assert paid == [f"{by} hybrid against hmc", f"{by} metropolis against hmc"]
+    paid = table[start + 4 :]
+    assert [line.split()[0] for line in paid] == ["hybrid", "metropolis"]
+    assert all("hmc" in line and "training" in line for line in paid)
     report = json.loads(Path("chains.json").read_text())
     assert report["method"] == "hybrid"
+    assert list(report["beside"]) == ["hybrid", "metropolis", "hmc"]
     assert {"tau_m2", "tau_energy", "acceptance"} <= report["beside"]["metropolis"].keys()
     assert report["beside"]["hmc"]["tau"] >= 0.5
     row = report["beside"]["hmc"]
@@ -224,6 +225,17 @@ def test_a_warning_that_a_filter_raises_ends_a_command_in_one_line(run, capsys):
     assert captured.out == ""
     (line,) = captured.err.splitlines()
     assert line.startswith("error: the importance estimate")
+    assert run("evaluate", *flow, "--strict", "--json", "strict.json") == 1
+    assert capsys.readouterr().err.splitlines() == [line]
+    assert not Path("strict.json").exists()
+
+
+def test_warnings_of_the_hybrid_say_which_chains_they_are_about(run, capsys):
+    flow = ["--flow", "flow.ckpt", "--method", "hybrid", "--chains", 2, "--states", 4]
+    assert run("simulate", *flow) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert {line.split(": ")[1] for line in lines} <= {"hybrid", "metropolis", "hmc"}
+    assert any(line.startswith("warning: metropolis: ") for line in lines)
 
 
 def test_samples_until_an_error_is_small_enough(run, capsys):
@@ -265,6 +277,11 @@ MISTAKES = {
     "no such row": ("evaluate", ["flow.ckpt", "--precision", "m3=1"], "one of log_z, abs_m, m2,"),
     "no such row of chains": ("simulate", ["--precision", "log_z=1"], "expected one of abs_m, m2"),
     "no error": ("simulate", ["--precision", "m2"], "a name and a positive error"),
+    "two precisions": (
+        "simulate",
+        ["energy=gaussian_field", "--precision", "m2=1", "--precision", "m4=1"],
+        "got m2=1 and m4=1, expected one of them",
+    ),
     "samples and precision": (
         "evaluate",
         ["flow.ckpt", "--samples", 9, "--precision", "m2=1"],
@@ -338,7 +355,7 @@ MISTAKES = {
     "device without flow": ("simulate", ["--device", "cuda"], "--flow"),
     "no flow": ("simulate", ["--method", "latent_hmc"], "--flow"),
     "not of flows": ("simulate", ["--flow", "flow.ckpt", "--method", "hmc"], "metropolis"),
-    "its own energy": ("simulate", ["--flow", "flow.ckpt", "energy=xy"], "--flow: got settings"),
+    "its own energy": ("simulate", ["--flow", "flow.ckpt", "energy=xy"], "got energy=xy with it"),
     "flow of images": ("simulate", ["--flow", "none.ckpt"], "without energy"),
     "not trusted": ("simulate", ["--flow", "mine.ckpt"], "--trust"),
     "states": ("simulate", ["--states", 0], "--states 0"),

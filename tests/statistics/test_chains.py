@@ -15,7 +15,7 @@ from rgflow.statistics import (
     integrated_autocorrelation_time,
     mean_with_error,
 )
-from rgflow.statistics.chains import few_warnings
+from rgflow.statistics.chains import collected_warnings, few_warnings
 
 
 def ar1(steps, chains, phi, generator):
@@ -132,6 +132,13 @@ def test_a_table_warns_once_and_a_pilot_never(recwarn):
             mean_with_error(drift)
     assert len(recwarn) == 1
     assert recwarn[0].filename == __file__  # whose line called the package
+
+
+def test_warnings_are_collected_whatever_is_shown(recwarn):
+    with few_warnings(0), collected_warnings() as found:
+        mean_with_error(torch.linspace(0, 1, 50))
+    assert [type(one) for one in found] == [ShortChainWarning]
+    assert not len(recwarn)
 
 
 def test_warnings_about_chains_can_be_filtered_and_raised(recwarn):

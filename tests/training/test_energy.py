@@ -196,7 +196,7 @@ def test_samples_that_are_not_finite_are_reported_beside_the_last_scores(tmp_pat
             "expected objective.forward_weight=1",
         ),
         (["objective=mixture", "objective.forward_weight=2"], "objective.forward_weight: got 2"),
-        (["objective=likelihood"], "got the monitor 'bits_per_dim' of Likelihood, expected"),
+        (["objective=likelihood"], "got Likelihood, which is judged by bits_per_dim, expected"),
         (["objective._target_=rgflow.priors.Gaussian", "+objective.event_shape=[1]"], "objective"),
         (["flow.side=8"], "energy: got fields of shape (1, 4, 4), expected (1, 8, 8)"),
         (["training.anneal_from=0"], "anneal_from: got 0"),
