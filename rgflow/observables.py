@@ -165,12 +165,23 @@ def helicity_modulus(x: Tensor, hopping: float) -> Tensor:
 
 
 def susceptibility(m2: Tensor, sites: int) -> Tensor:
-    """``chi = N <m^2>`` of the symmetric phase, without a subtraction of ``<|m|>``."""
+    """``chi = N <m^2>`` of the symmetric phase, without a subtraction of ``<|m|>``.
+
+    Args:
+        m2: ``<m^2>``, of the magnetization per site.
+        sites: N.
+    """
     return sites * m2
 
 
 def connected_susceptibility(abs_m: Tensor, m2: Tensor, sites: int) -> Tensor:
-    """``chi' = N (<m^2> - <|m|>^2)``, finite in the ordered phase as well."""
+    """``chi' = N (<m^2> - <|m|>^2)``, finite in the ordered phase as well.
+
+    Args:
+        abs_m: ``<|m|>``, of the magnetization per site.
+        m2: ``<m^2>``.
+        sites: N.
+    """
     return sites * (m2 - abs_m**2)
 
 
@@ -184,6 +195,11 @@ def specific_heat(energy: Tensor, energy_squared: Tensor, sites: int) -> Tensor:
 
     E includes the inverse temperature. For Ising it is the energy of the spins, not that of the
     continuous dual, which fluctuates differently.
+
+    Args:
+        energy: ``<E>`` of the whole lattice.
+        energy_squared: ``<E^2>``.
+        sites: N.
     """
     return (energy_squared - energy**2) / sites
 

@@ -15,6 +15,8 @@ def mix(flow: Flow, z_a: Tensor, z_b: Tensor, level: int) -> Tensor:
     ``z^(h) = z_A^(h)`` for ``h >= level`` and ``z_B^(h)`` for ``h < level``: level 0 gives A, and
     the number of levels gives B.
 
+    Reference: arXiv:2010.00029, section 4.3.
+
     Args:
         flow: A hierarchical flow.
         z_a: Latents ``(B, C, L, L)``, as `Flow.encode` makes them.

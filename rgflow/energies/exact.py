@@ -99,6 +99,11 @@ def ising_specific_heat(height: int, width: int, coupling: float) -> float:
 def ising_brute_force(height: int, width: int, coupling: float) -> IsingMoments:
     """Averages over all ``2**N`` configurations, for a coupling of either sign.
 
+    Args:
+        height: Rows, at least 1.
+        width: Columns, at least 1; at most 16 sites in all.
+        coupling: J in units of the temperature.
+
     Raises:
         ValueError: For more than 16 sites, an empty lattice or a coupling that is not finite.
 

@@ -20,7 +20,7 @@ from rgflow.montecarlo.weighted import WeightedSamples
 from rgflow.runtime.counts import takes_counts
 from rgflow.runtime.package_warnings import issue
 from rgflow.statistics import Measured
-from rgflow.statistics.chains import few_warnings
+from rgflow.statistics.chain_warnings import few_warnings
 
 
 @takes_counts

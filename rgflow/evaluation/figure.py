@@ -14,7 +14,7 @@ from rgflow.montecarlo.reference import Reference
 from rgflow.observables import magnetization
 from rgflow.plotting import fields as plots
 from rgflow.runtime.seeds import generator_for
-from rgflow.statistics.chains import few_warnings
+from rgflow.statistics.chain_warnings import few_warnings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase

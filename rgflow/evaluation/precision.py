@@ -11,7 +11,7 @@ from rgflow.energies import Energy
 from rgflow.evaluation.observables_table import energy_report, two_point_report
 from rgflow.evaluation.weight_numbers import number
 from rgflow.statistics import Measured
-from rgflow.statistics.chains import few_warnings
+from rgflow.statistics.chain_warnings import few_warnings
 
 LOG_Z = "log_z"
 MARGIN = 1.2

@@ -23,7 +23,7 @@ from rgflow.runtime.counts import takes_counts
 from rgflow.runtime.progress import progress
 from rgflow.runtime.seeds import generator_for
 from rgflow.statistics import UNTRUSTED, Measured, log_z_estimates, pareto_k
-from rgflow.statistics.chains import collected_warnings, few_warnings
+from rgflow.statistics.chain_warnings import collected_warnings, few_warnings
 
 FIRST = 10_240
 """Samples of a flow in the first round."""

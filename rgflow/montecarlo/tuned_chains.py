@@ -9,7 +9,7 @@ from torch import Tensor
 from rgflow.montecarlo.hmc import HMCChains, Move, hmc
 from rgflow.montecarlo.target import Target
 from rgflow.statistics import integrated_autocorrelation_time
-from rgflow.statistics.chains import few_warnings
+from rgflow.statistics.chain_warnings import few_warnings
 
 Advance = Callable[[int], tuple[Tensor, float]]
 """Gives the next T states of all chains, ``(T, B, *event_shape)``, and their acceptance, for T."""

@@ -26,21 +26,17 @@ tau       states         covers   warns
 """
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from rgflow.runtime.package_warnings import issue
-from rgflow.statistics.warning_classes import ChainWarning, ShortChainWarning, StuckChainWarning
+from rgflow.statistics.chain_warnings import warn_of_chains
+from rgflow.statistics.warning_classes import ShortChainWarning, StuckChainWarning
 
 TIMES = 50
 """Autocorrelation times, as they are estimated, that all chains together should have."""
-_LIMITS: ContextVar[tuple[list[int], ...]] = ContextVar("rgflow_chain_warnings", default=())
-_COLLECTED: ContextVar[list[ChainWarning] | None] = ContextVar("rgflow_collected", default=None)
 
 
 class Measured(NamedTuple):
@@ -144,45 +140,6 @@ def derived_with_error(
     return Measured(float(value.detach()), error, time.tau)
 
 
-@contextmanager
-def few_warnings(most: int) -> Iterator[None]:
-    """Lets at most ``most`` warnings about chains through, see `ChainWarning`.
-
-    Tables use it with 1, since all their rows are measured on the same chains; pilot runs with 0.
-    Inside another one the stricter of the two decides.
-    """
-    token = _LIMITS.set((*_LIMITS.get(), [most]))
-    try:
-        yield
-    finally:
-        _LIMITS.reset(token)
-
-
-@contextmanager
-def collected_warnings() -> Iterator[list[ChainWarning]]:
-    """Gives a list of the warnings about chains that arise inside; none of them is shown.
-
-    Limits of `few_warnings` and filters outside do not count: what is not shown is collected too.
-    """
-    found: list[ChainWarning] = []
-    token = _COLLECTED.set(found)
-    try:
-        yield found
-    finally:
-        _COLLECTED.reset(token)
-
-
-def _warn(warning: ChainWarning) -> None:
-    if (found := _COLLECTED.get()) is not None:
-        found.append(warning)
-        return
-    limits = _LIMITS.get()
-    if all(left > 0 for (left,) in limits):
-        for limit in limits:
-            limit[0] -= 1
-        issue(warning)
-
-
 def real_numbers(values: Tensor, name: str) -> Tensor:
     """The values in float64 on the CPU, without a graph; ValueError if they are complex.
 
@@ -220,7 +177,7 @@ def _gamma_method(chains: Tensor, s: float) -> tuple[float, AutocorrelationTime]
             f"the series never moved: all of its {count} values are {float(chains[0, 0]):.6g}, "
             "so that error 0 and time 1/2 say nothing unless it is a constant"
         )
-        _warn(StuckChainWarning(text))
+        warn_of_chains(StuckChainWarning(text))
         return 0.0, AutocorrelationTime(0.5, 0.0, 0)
     sums = 2 * gamma.cumsum(0) - gamma[0]  # variance of the mean, times count, by window
     window = _window(sums / (2 * gamma[0]), count, s)
@@ -230,7 +187,7 @@ def _gamma_method(chains: Tensor, s: float) -> tuple[float, AutocorrelationTime]
             f"the autocorrelation is still {float(gamma[window] / gamma[0]):.2f} after {window} "
             f"of {steps} steps, so that the error cannot be trusted: run longer chains"
         )
-        _warn(ShortChainWarning(text))
+        warn_of_chains(ShortChainWarning(text))
     # subtracting the estimated mean instead of the true one shifts every gamma by -sums / count
     corrected = gamma + sums[window] / count
     total = float(2 * corrected[: window + 1].sum() - corrected[0])
@@ -243,7 +200,7 @@ def _gamma_method(chains: Tensor, s: float) -> tuple[float, AutocorrelationTime]
             f"{count} values are fewer than {TIMES} autocorrelation times of {tau:.3g}, so that "
             "the error may be too small: run longer chains"
         )
-        _warn(ShortChainWarning(text))
+        warn_of_chains(ShortChainWarning(text))
     return math.sqrt(total / count), AutocorrelationTime(tau, tau_error, window)
 
 

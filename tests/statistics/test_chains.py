@@ -15,7 +15,7 @@ from rgflow.statistics import (
     integrated_autocorrelation_time,
     mean_with_error,
 )
-from rgflow.statistics.chains import collected_warnings, few_warnings
+from rgflow.statistics.chain_warnings import collected_warnings, few_warnings
 
 
 def ar1(steps, chains, phi, generator):

@@ -102,7 +102,12 @@ def coupling_of_weight(w: float) -> float:
 
 
 def flow_slope(J: float, beta: float = 0.0) -> float:
-    """Slope of the map, ``dJ'/dJ = tanh(2w) dw/dJ``, by the implicit function theorem."""
+    """Slope of the map, ``dJ'/dJ = tanh(2w) dw/dJ``, by the implicit function theorem.
+
+    Args:
+        J: Coupling in units of the temperature.
+        beta: Weight of the mutual information with the environment.
+    """
     w = coupling_weight(J, beta)
     by_coupling, by_weight = torch.func.grad(loss_slope, (0, 1))(_number(J), _number(w), beta)
     return math.tanh(2 * w) * -(by_coupling / by_weight).item()
@@ -228,7 +233,12 @@ def loss_slope(J: Tensor, w: Tensor, beta: float = 0.0) -> Tensor:
 
 
 def information_slope(J: Tensor, w: Tensor) -> Tensor:
-    """Slope ``dI(s_env : t)/dw`` of the mutual information, ``()``; differentiable."""
+    """Slope ``dI(s_env : t)/dw`` of the mutual information in nats, ``()``; differentiable.
+
+    Args:
+        J: Coupling in units of the temperature, ``()``.
+        w: Uniform weight of the block RBM, ``()``.
+    """
     return torch.func.grad(environment_mutual_information, 1)(J, w)
 
 
