@@ -1,16 +1,11 @@
-"""Checks for your own bijectors and energies: what they promise, or an AssertionError that says
-what was got, where, and what was expected.
-
-They work on copies in double precision and need no test framework. Bijectors are checked with
-noise added to all parameters, as layers that start as the identity would pass any test.
-"""
+"""Checks of bijectors: round trip, log_det, and the cones that they declare."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +13,11 @@ from torch import Tensor, nn
 from rgflow.bijectors.base import Bijector, Event, EventShape
 from rgflow.bijectors.pixels import acts_on_pixels
 from rgflow.hierarchy import Hierarchy
+from rgflow.testing.compare import SAMPLES, compare
 
 Module = TypeVar("Module", bound=nn.Module)
 NOISE = 0.1
 """Standard deviation of the noise on parameters; more saturates activations, whose slope is 0."""
-SAMPLES = 4
-"""Events in the random batch of a check."""
 
 
 def perturbed(module: Module, scale: float = NOISE, seed: int = 0) -> Module:
@@ -69,10 +63,10 @@ def assert_round_trip(
     name = type(bijector).__name__
     z, log_det = bijector(x)
     back, inverse_log_det = bijector.inverse(z)
-    _compare(flat(back), flat(x), tolerance, 0.0, f"{name}.inverse of forward", "the entry of x")
+    compare(flat(back), flat(x), tolerance, 0.0, f"{name}.inverse of forward", "the entry of x")
     what, wanted = f"sum of the log_dets of {name}", "as those of inverse maps cancel"
     zeros = flat(x).new_zeros(len(flat(x)))
-    _compare(log_det + inverse_log_det, zeros, tolerance, 0.0, what, wanted)
+    compare(log_det + inverse_log_det, zeros, tolerance, 0.0, what, wanted)
     if not (flat(z) - flat(x)).abs().max() > 1e-3:
         raise AssertionError(
             f"{name}.forward: got the identity, expected a map that changes x, as the check says "
@@ -105,7 +99,7 @@ def assert_log_det(
         jacobians = [_jacobian(apply, bijector, vector) for vector in flat(event)]
         expected = torch.linalg.slogdet(torch.stack(jacobians)).logabsdet
         what, wanted = f"log_det of {type(bijector).__name__}.{direction}", "that of the Jacobian"
-        _compare(apply(event)[1], expected, tolerance, tolerance, what, wanted)
+        compare(apply(event)[1], expected, tolerance, tolerance, what, wanted)
 
 
 def assert_cones(
@@ -155,74 +149,6 @@ def assert_cones(
                 f"{divmod(target, side)} that {got} on the input at site {divmod(source, side)}, "
                 f"expected {expected}, as the reaches say; {int(wrong.sum())} pairs are wrong"
             )
-
-
-def assert_symmetry(
-    energy: Any,
-    transform: Callable[[Tensor], Tensor],
-    x: Tensor | None = None,
-    tolerance: float = 1e-11,
-) -> None:
-    """Checks that an energy is invariant under a map of its fields: ``E(T x) = E(x)``.
-
-    Args:
-        energy: Object with ``event_shape`` and ``energy(x)``.
-        transform: The map T of a batch of fields, such as ``lambda x: -x``.
-        x: Batch of fields, ``(B, *event_shape)``; normal ones if None.
-        tolerance: Largest difference allowed, relative where the number is above 1.
-
-    Raises:
-        AssertionError: If E(T x) differs from E(x), or if T leaves every field unchanged, so that
-            nothing is tested.
-
-    >>> from rgflow.energies import Ising
-    >>> assert_symmetry(Ising(4), lambda x: -x)
-    >>> assert_symmetry(Ising(4), lambda x: x.roll(1, -1))
-    """
-    energy, x = _energy_and_fields(energy, x)
-    moved = transform(x)
-    if torch.equal(moved, x):
-        raise AssertionError(
-            "transform: got the same fields back, expected a map that changes them, as the check "
-            "says nothing otherwise"
-        )
-    what, wanted = f"{type(energy).__name__}.energy(transform(x))", "the energy of x"
-    _compare(energy.energy(moved), energy.energy(x), tolerance, tolerance, what, wanted)
-
-
-def assert_force(energy: Any, x: Tensor | None = None, tolerance: float = 1e-10) -> None:
-    """Checks that the force is ``-dE/dx``, by automatic differentiation and by finite differences.
-
-    The finite difference is ``E(x + h n) - E(x - h n) = -2 h F(x) n`` along a random direction n,
-    with ``h = 1e-5``; the two sides agree to ``1e-6`` of themselves, or to ``1e-9``.
-
-    Args:
-        energy: Object with ``event_shape`` and ``energy(x)``. Without a ``force(x)`` of its own,
-            the derivative by automatic differentiation is checked against finite differences.
-        x: Batch of fields, ``(B, *event_shape)``; normal ones if None.
-        tolerance: Largest difference allowed of the force from minus the derivative by automatic
-            differentiation, relative where that is above 1.
-
-    Raises:
-        AssertionError: If the force or the derivative is another.
-
-    >>> from rgflow.energies import Phi4
-    >>> assert_force(Phi4(4, -4.0, 6.0))
-    """
-    energy, x = _energy_and_fields(energy, x)
-    name = type(energy).__name__
-    leaf = x.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(energy.energy(leaf).sum(), leaf)
-    force = energy.force(x) if hasattr(energy, "force") else -gradient
-    expected = "-dE/dx by automatic differentiation"
-    _compare(force, -gradient, tolerance, tolerance, f"{name}.force", expected)
-    direction = torch.randn(x.shape, generator=torch.Generator().manual_seed(2), dtype=x.dtype)
-    step = 1e-5 * direction
-    with torch.no_grad():
-        difference = energy.energy(x + step) - energy.energy(x - step)
-    work = -2 * (force * step).flatten(1).sum(1)
-    expected = "that of the force along this step"
-    _compare(difference, work, 1e-9, 1e-6, f"change of {name}.energy by a step", expected)
 
 
 def random_events(bijector: Bijector, count: int = SAMPLES, seed: int = 0) -> Event:
@@ -284,33 +210,3 @@ def _hierarchy(bijector: Bijector) -> Hierarchy:
         name = type(bijector).__name__
         raise ValueError(f"{name} is not local, expected a bijector that declares its reaches")
     return Hierarchy(bijector.event_shape[-1], [bijector.reaches])
-
-
-def _energy_and_fields(energy: Any, x: Tensor | None) -> tuple[Any, Tensor]:
-    """The energy and the fields of a check, in double precision."""
-    if isinstance(energy, nn.Module):
-        energy = deepcopy(energy).double()
-    if x is None:
-        generator = torch.Generator().manual_seed(1)
-        shape = (SAMPLES, *energy.event_shape)
-        x = torch.randn(shape, generator=generator, dtype=torch.float64) * 1.3
-    return energy, x.detach().double()
-
-
-def _compare(
-    got: Tensor, expected: Tensor, absolute: float, relative: float, what: str, wanted: str
-) -> None:
-    """Raises AssertionError at the first entry that is off by more than both, or not a number."""
-    if got.shape != expected.shape:
-        raise AssertionError(
-            f"{what}: got the shape {tuple(got.shape)}, expected {tuple(expected.shape)}"
-        )
-    got, expected = got.detach(), expected.detach()
-    wrong = ~((got - expected).abs() <= (relative * expected.abs()).clamp_min(absolute))
-    if wrong.any():
-        sample, *entry = place = tuple(wrong.nonzero()[0].tolist())
-        at = f"sample {sample}" + (f", entry {entry}" if entry else "")
-        raise AssertionError(
-            f"{what}: got {float(got[place]):.10g} at {at}, expected {float(expected[place]):.10g}"
-            f", {wanted}"
-        )
