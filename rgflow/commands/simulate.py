@@ -107,7 +107,7 @@ def by_energy(args: argparse.Namespace, asked: tuple[Precision, float] | None) -
 def by_flow(args: argparse.Namespace, asked: tuple[Precision, float] | None) -> Result:
     method = METHODS_OF_FLOWS[0] if args.method == "auto" else args.method
     if method not in METHODS_OF_FLOWS:
-        raise ValueError(f"--method {method}: got a flow, expected one of {METHODS_OF_FLOWS}")
+        raise ValueError(f"--method {method}: got a flow, expected {', '.join(METHODS_OF_FLOWS)}")
     if asked is not None and method != "hybrid":
         raise ValueError(
             f"--precision: got chains of a flow by {method}, expected --method hybrid"
