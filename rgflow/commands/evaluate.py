@@ -9,7 +9,8 @@ from rgflow.commands.asked_precision import add_precision, asked_precision
 from rgflow.commands.data_root import add_data_root, data_node
 from rgflow.commands.strict import add_strict, heed_strict
 from rgflow.energies.from_config import build_energy
-from rgflow.evaluation import draw_weighted, evaluate_energy, evaluate_split, evaluation_figure
+from rgflow.evaluation import evaluate_split, evaluation_figure
+from rgflow.evaluation.fields import evaluate_with_samples
 from rgflow.evaluation.figure import rarest_figure
 from rgflow.evaluation.precision import check_name
 from rgflow.evaluation.printed import evaluation_table, images_table
@@ -105,13 +106,11 @@ def physics(args: argparse.Namespace, config: dict) -> dict:
     with said_elsewhere(*in_table):
         given = {"reference": reference, "seed": args.seed}
         if precision is None:
-            report = evaluate_energy(flow, energy, samples=samples, **given)
+            report, drawn = evaluate_with_samples(flow, energy, samples=samples, **given)
         else:
-            report = evaluate_to_precision(flow, energy, *precision, **given)
-            samples = report["samples"]
+            report, drawn = evaluate_to_precision(flow, energy, *precision, **given)
     if args.out:
-        shown = draw_weighted(flow, energy, min(samples, 10_000), seed=args.seed)
-        save_figure(evaluation_figure(energy, shown, reference), args.out)
+        save_figure(evaluation_figure(energy, drawn, reference), args.out)
     if args.rarest and reference is not None:
         figure = rarest_figure(energy, reference, report["rarest"]["states"])
         save_figure(figure, args.rarest)

@@ -73,18 +73,25 @@ def evaluate_energy(
         ValueError: If a number is not positive, shapes differ, or samples of the flow have an
             energy or a density that is not finite.
     """
+    counts = {"reference": reference, "seed": seed, "batch_size": batch_size}
+    return evaluate_with_samples(flow, energy, samples=samples, **counts)[0]
+
+
+def evaluate_with_samples(
+    flow: Flow,
+    energy: Energy,
+    *,
+    samples: int = 100_000,
+    reference: Reference | None = None,
+    seed: int = 0,
+    batch_size: int = 2048,
+) -> tuple[dict[str, Any], WeightedSamples]:
+    """The report of `evaluate_energy`, and the samples behind it, such as for a figure."""
     start = time.perf_counter()
-    weighted = draw_weighted(flow, energy, samples, seed=seed, batch_size=batch_size)
+    drawn = draw_weighted(flow, energy, samples, seed=seed, batch_size=batch_size)
+    counts = {"reference": reference, "seed": seed, "batch_size": batch_size}
     seconds = time.perf_counter() - start
-    return report_on_samples(
-        flow,
-        energy,
-        weighted,
-        seconds=seconds,
-        reference=reference,
-        seed=seed,
-        batch_size=batch_size,
-    )
+    return report_on_samples(flow, energy, drawn, seconds=seconds, **counts), drawn
 
 
 def check_finite_weights(weighted: WeightedSamples) -> None:

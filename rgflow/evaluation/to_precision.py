@@ -42,8 +42,8 @@ def evaluate_to_precision(
     reference: Reference | None = None,
     seed: int = 0,
     batch_size: int = 2048,
-) -> dict[str, Any]:
-    r"""The report of `evaluate_energy` on as many samples as an error asks for.
+) -> tuple[dict[str, Any], WeightedSamples]:
+    r"""The report of `evaluate_energy` on as many samples as an error asks for, and the samples.
 
     Samples are drawn in rounds, see `draw_in_rounds`, which says by how much this biases. All
     samples of all rounds are in the report, whose numbers are those of so many samples drawn at
@@ -105,16 +105,10 @@ def evaluate_to_precision(
         return Estimate(error, independent, is_trusted)
 
     outcome = draw_in_rounds(draw, measure, precision, first, max_seconds, most_samples(energy))
-    report = report_on_samples(
-        flow,
-        energy,
-        together(),
-        seconds=drawing,
-        reference=reference,
-        seed=seed,
-        batch_size=batch_size,
-    )
-    return report | {"precision": outcome}
+    weighted = together()
+    counts = {"reference": reference, "seed": seed, "batch_size": batch_size}
+    report = report_on_samples(flow, energy, weighted, seconds=drawing, **counts)
+    return report | {"precision": outcome}, weighted
 
 
 @takes_counts

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from rgflow.energies import Energy
 from rgflow.energies.symmetries import is_phase_invariant
-from rgflow.evaluation.fields import evaluate_energy
+from rgflow.evaluation.fields import evaluate_with_samples
 from rgflow.flow import Flow
 from rgflow.montecarlo.reference import Reference
 from rgflow.objectives import (
@@ -243,17 +243,16 @@ class EnergyModule(FlowTraining):
         ``report_error`` beside them; where Monte Carlo failed, there is a ``reference_error``.
         """
         from rgflow.evaluation.figure import evaluation_figure
-        from rgflow.evaluation.weighted_samples import draw_weighted
         from rgflow.plotting.images import save_figure
 
         arguments = {"samples": self.report_samples, "seed": self.seed}
         reference = self.reference()
         missing = {} if self.states.error is None else {"reference_error": self.states.error}
         try:
-            scores = evaluate_energy(self.flow, self.energy, reference=reference, **arguments)
-            count = min(self.report_samples, 10_000)
-            shown = draw_weighted(self.flow, self.energy, count, seed=self.seed)
-            figure = evaluation_figure(self.energy, shown, reference)
+            scores, drawn = evaluate_with_samples(
+                self.flow, self.energy, reference=reference, **arguments
+            )
+            figure = evaluation_figure(self.energy, drawn, reference)
         except ValueError as error:
             log.warning("no final evaluation: %s", error)
             self._scores = self._scores | missing | {"report_error": str(error)}

@@ -8,7 +8,7 @@ import torch
 from rgflow import Flow
 from rgflow.bijectors import CirculantRoot
 from rgflow.energies import GaussianField, Ising
-from rgflow.evaluation import evaluate_energy, reference_report
+from rgflow.evaluation import draw_weighted, evaluate_energy, reference_report
 from rgflow.evaluation import precision as precision_module
 from rgflow.evaluation.precision import (
     Estimate,
@@ -71,7 +71,7 @@ def test_the_report_is_that_of_so_many_samples_at_once(name):
     flow, counts = flow_of_width(1.2), {"seed": 3, "batch_size": 512}
     first = error_of(evaluate_energy(flow, FIELD, samples=512, **counts), name)
     asked = Precision(name, 0.6 * first)
-    report = evaluate_to_precision(flow, FIELD, asked, first=500, **counts)
+    report, drawn = evaluate_to_precision(flow, FIELD, asked, first=500, **counts)
     outcome = report["precision"]
     assert outcome["reached"]
     assert outcome["rounds"] == 2
@@ -80,6 +80,7 @@ def test_the_report_is_that_of_so_many_samples_at_once(name):
     assert samples == report["samples"] == 512 * math.ceil(1.2 / 0.6**2)
     whole = evaluate_energy(flow, FIELD, samples=samples, **counts)
     assert without_times(report) == without_times(whole)
+    assert torch.equal(drawn.samples, draw_weighted(flow, FIELD, samples, **counts).samples)
     assert outcome["error"] == error_of(whole, name) <= asked.error
     assert ": reached, " in precision_line(outcome)
 
@@ -130,7 +131,7 @@ def test_errors_of_a_few_samples_would_not_cover_and_do_not_count(monkeypatch):
 
 
 def test_without_time_it_ends_and_says_so():
-    report = evaluate_to_precision(
+    report, _ = evaluate_to_precision(
         flow_of_width(1.2), FIELD, Precision("m2", 1e-9), 1e-6, first=512, batch_size=512
     )
     outcome = report["precision"]
@@ -143,7 +144,7 @@ def test_without_time_it_ends_and_says_so():
 
 
 def test_weights_that_are_not_to_be_trusted_reach_nothing():
-    report = evaluate_to_precision(
+    report, _ = evaluate_to_precision(
         flow_of_width(0.2), FIELD, Precision("m2", 100.0), 0.001, first=4096
     )
     assert report["pareto_k"] > 0.7
@@ -215,7 +216,9 @@ def test_chains_grow_until_the_error_with_their_autocorrelation_is_small():
 def test_a_round_ends_when_the_time_is_up():
     asked = Precision("m2", 1e-9)
     counts = {"first": 10**6, "batch_size": 512}
-    outcome = evaluate_to_precision(flow_of_width(1.2), FIELD, asked, 1e-6, **counts)["precision"]
+    outcome = evaluate_to_precision(flow_of_width(1.2), FIELD, asked, 1e-6, **counts)[0][
+        "precision"
+    ]
     assert (outcome["samples"], outcome["rounds"], outcome["stopped_by"]) == (512, 1, "time")
     chains = GrowingChains.by_method(FIELD, 2, 1, "exact")
     report, _ = simulate_to_precision(chains, FIELD, asked, 1e-6, states=10**6)
