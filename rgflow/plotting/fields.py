@@ -114,7 +114,8 @@ def magnetization_histogram(
                 raise ValueError(f"{name}: got {len(share)} weights for {len(m)} values")
         heights = torch.histogram(m, edges, weight=share, density=True).hist
         label = f"{name}, reweighted" if name in log_weights else name
-        axis.stairs(heights.numpy(), edges.numpy(), label=label, linewidth=1.3)
+        steps = axis.stairs(heights.numpy(), edges.numpy(), label=label, linewidth=1.3)
+        steps.set_zorder(2 - 0.1 * len(axis.patches))  # the first source is on top
         tops[name in log_weights].append(float(heights.max()))
     if exact is not None:
         axis.plot(*exact.cpu().unbind(1), "k--", linewidth=1, label="exact")
