@@ -101,7 +101,10 @@ def test_blocks_that_do_not_tile_are_refused(side, block):
             ),
             "separate_heads: got true with coupling='spline'",
         ),
-        (lambda: realnvp_flow(12, 1, RealNVPLayers(3)), "squeezed 3 times"),
+        (
+            lambda: realnvp_flow(12, 1, RealNVPLayers(3)),
+            "3 scales, expected one scale or more and a multiple of 8",
+        ),
         (
             lambda: conv_flow(
                 8, 1, ConvLevels(1), LatticeNet(kernels=(7, 3)), top=DenseTop(smallest_side=2)
