@@ -37,7 +37,7 @@ ENERGY_OPTIONS = (*DRAWN, "no_reference", "out", "rarest", "precision", "max_sec
 
 def main() -> None:
     parser = Parser(description=__doc__)
-    parser.add_argument("checkpoint")
+    parser.add_argument("checkpoint", help="checkpoint of the flow")
     parser.add_argument("--seed", type=int, default=0, help="seed of noise and samples")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     add_json(parser)

@@ -45,7 +45,9 @@ Result = tuple[Energy, dict[str, Any], Reference]
 
 def main() -> None:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("overrides", nargs="*", help="energy=NAME energy.FIELD=VALUE ...")
+    parser.add_argument(
+        "overrides", nargs="*", help="energy=NAME energy.FIELD=VALUE ..., without --flow"
+    )
     parser.add_argument(
         "--method",
         choices=METHODS + METHODS_OF_FLOWS,

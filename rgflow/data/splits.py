@@ -46,7 +46,9 @@ def taken(order: Tensor, size: int | None, what: str) -> Tensor:
         ValueError: If there are fewer.
     """
     if size is not None and size > len(order):
-        raise ValueError(f"{what}: got {size}, expected at most the {len(order)} images there are")
+        raise ValueError(
+            f"{what}: got {size}, expected at most the {len(order)} images that are left for it"
+        )
     return order if size is None else order[:size]
 
 

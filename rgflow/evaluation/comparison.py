@@ -171,10 +171,14 @@ def _speeds(rates: Rates) -> list[str]:
     if rates.flow_with_training is not None:
         trained = rates.chains_with_training
         chains = "" if trained is None else f"{trained:.4g}"
-        lines.append(_line("the same with training", f"{rates.flow_with_training:.4g}", chains))
+        lines.append(
+            _line("the same, training included", f"{rates.flow_with_training:.4g}", chains)
+        )
     if rates.break_even is not None:
-        paid = "never" if math.isinf(rates.break_even) else f"{rates.break_even:.4g} samples"
-        lines.append(_line("training is paid for after", paid))
+        if math.isinf(rates.break_even):
+            lines.append("the flow's training is never paid for: chains are faster")
+        else:
+            lines.append(_line("training is paid for after", f"{rates.break_even:.4g} samples"))
     return [line.rstrip() for line in lines]
 
 

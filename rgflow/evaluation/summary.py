@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rgflow.statistics import (
+    LEAST_FOR_ESS,
     UNTRUSTED,
     ExactValueWarning,
     FewSamplesWarning,
@@ -147,8 +148,8 @@ def _heavy_tail(report: Mapping[str, Any]) -> list[StatisticsWarning]:
         return []
     if k < UNTRUSTED:
         text = (
-            f"the squares of the weights have a tail of Pareto k = {2 * k:.2f}: the ESS "
-            f"is not to be trusted, the limit is {UNTRUSTED}"
+            f"the weights have a tail of Pareto k = {k:.2f}: the ESS is not to be trusted, "
+            f"the limit for it is {UNTRUSTED / 2:g}"
         )
     else:
         text = (
@@ -207,6 +208,8 @@ def _divergences(report: Mapping[str, Any]) -> list[str]:
 def _weights(report: Mapping[str, Any]) -> str:
     parts = {"acceptance": report["acceptance"], "largest share": report["largest_share"]}
     sizes = f"ESS {_of(report, 'ess')}"
+    if report["samples"] < LEAST_FOR_ESS:
+        sizes = f"ESS - (it takes {LEAST_FOR_ESS} samples)"
     if report["forward_ess"] is not None:
         sizes += f", forward ESS {_of(report, 'forward_ess')}"
     if report.get("pareto_k") is not None:

@@ -122,7 +122,7 @@ class GrowingChains:
         """
         begin = time.perf_counter()
         fields = []
-        for size in progress(sizes, "states"):
+        for size in progress(sizes, "batches of states"):
             part, acceptance = self._advance(size)
             fields.append(part.float())
             self._acceptance += acceptance * len(part)

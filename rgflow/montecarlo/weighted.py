@@ -55,7 +55,7 @@ def weighted_samples(
         raise ValueError(f"got samples={n} and batch_size={batch_size}, expected at least 1 and 1")
     check_same_events(flow, energy)
     parts = []
-    for start in progress(range(0, n, batch_size), "samples"):
+    for start in progress(range(0, n, batch_size), "batches of samples"):
         x, log_q = flow.sample_and_log_prob(min(batch_size, n - start), generator=generator)
         energies = energy.energy(x).double()
         part = WeightedSamples(x, energies, -energies - log_q.double())

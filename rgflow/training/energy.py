@@ -247,6 +247,9 @@ class EnergyModule(FlowTraining):
 
         arguments = {"samples": self.report_samples, "seed": self.seed}
         reference = self.reference()
+        states = 0 if reference is None else reference.energies.numel()
+        text = "final evaluation on %d samples of the flow and %d states of the target"
+        log.info(text, self.report_samples, states)
         missing = {} if self.states.error is None else {"reference_error": self.states.error}
         try:
             scores, drawn = evaluate_with_samples(

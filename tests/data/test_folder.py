@@ -274,7 +274,9 @@ def test_too_few_images(tmp_path, pictures):
         loaded(pictures, test_size=40)
     with pytest.raises(ValueError, match="expected more than validation_size=30"):
         loaded(pictures, test_size=10, validation_size=30)
-    with pytest.raises(ValueError, match="train_size: got 34, expected at most the 33 images"):
+    with pytest.raises(
+        ValueError, match="train_size: got 34, expected at most the 33 images that are left"
+    ):
         loaded(pictures, train_size=34)
     with pytest.raises(ValueError, match=r"too few training images: got 33, .* 34 x 1 x 1"):
         loaded(pictures, batch_size=34).train_dataloader()

@@ -130,7 +130,7 @@ def test_rows_of_the_auxiliary_field_are_told_once():
 def test_the_column_of_the_chains_is_named_by_their_method(method, title):
     lines = comparison_table(FLOW, changed(CHAINS, method=method), 96.0).splitlines()
     assert title in lines[0]
-    (trained,) = (line.split() for line in lines if line.startswith("the same with training"))
+    (trained,) = (line.split() for line in lines if line.startswith("the same, training included"))
     assert (trained[-1] == "40") == title.startswith("flow")
 
 

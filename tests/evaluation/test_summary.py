@@ -133,7 +133,7 @@ QUIET = {
         ({"two_point": [{"r": 2, "sigmas": -4.0}]}, "G(r = 2) by -4.0", ExactValueWarning),
         (
             {"pareto_k": 0.36, "ess_error": None},
-            "0.72: the ESS is not to be trusted",
+            "0.36: the ESS is not to be trusted",
             HeavyTailWarning,
         ),
         (
