@@ -193,6 +193,9 @@ def test_after_ctrl_c_the_printed_command_goes_on_in_the_same_folder(tmp_path, m
     assert curve == [point for point in whole if point[0] != 3]  # the step of the signal
     assert [step for step, _ in scalars(run, "validation/bits_per_dim")] == [2, 4, 6]
     assert "resumed at step 3 of 6" in (run / "train.log").read_text()
+    finished = f"ckpt_path={tmp_path}/whole/checkpoints/last.ckpt"
+    assert train(finished, f"hydra.run.dir={tmp_path}/again", tiny=False) == 0
+    assert "resumed at step 6 of 6" in (tmp_path / "again" / "train.log").read_text()
     parts = metrics(run), metrics(tmp_path / "whole")
     assert parts[0]["bits_per_dim"] == parts[1]["bits_per_dim"]
     assert parts[0]["validation_bits_per_dim"] == parts[1]["validation_bits_per_dim"]

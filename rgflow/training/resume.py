@@ -60,7 +60,7 @@ class Resume(Callback):
 
     def __init__(self, flow: "Flow", config: dict[str, Any]) -> None:
         self.path: str | None = config["ckpt_path"]
-        self.step = 0
+        self.step, self.last_step = 0, config["max_steps"]
         self.remeasured: list[str] = []
         if self.path is None:
             return
@@ -108,7 +108,7 @@ class Resume(Callback):
         if self.path is None:
             return
         check_training_state(trainer, pl_module, self.step)
-        _say("resumed at step %d of %d from %s", self.step, trainer.max_steps, self.path)
+        _say("resumed at step %d of %d from %s", self.step, self.last_step, self.path)
         schedule = trainer.lr_scheduler_configs[0].scheduler
         before = schedule.get_last_lr()[0]
         after = schedule.base_lrs[0] * schedule.lr_lambdas[0](schedule.last_epoch)
@@ -117,7 +117,7 @@ class Resume(Callback):
                 "learning rate: it jumps from %.3g to %.3g, as it falls until step %d now",
                 before,
                 after,
-                trainer.max_steps,
+                self.last_step,
             )
 
 
