@@ -31,12 +31,14 @@ def curves_figure(
     finite = {label: curves for label, curves in finite.items() if any(curves.values())}
     if not finite:
         return None
+    names = list(dict.fromkeys(name for curves in finite.values() for name in curves))
     figure = Figure(figsize=(6, 1 + 3 * len(finite)), dpi=120, layout="constrained")
     axes = figure.subplots(len(finite), sharex=True, squeeze=False)[:, 0]
     for axis, (label, curves) in zip(axes, finite.items(), strict=True):
-        for i, (name, pairs) in enumerate(curves.items()):
+        for name, pairs in curves.items():
             if pairs:
-                style = {"linewidth": 1, "markersize": 3 + 2 * i, "label": name}
+                i = names.index(name)  # each name has its colour in all panels
+                style = {"color": f"C{i}", "linewidth": 1, "markersize": 3 + 2 * i, "label": name}
                 axis.plot(*zip(*pairs, strict=True), "o-", **style)
         values = sorted(value for pairs in curves.values() for _, value in pairs)
         low, high = values[0], values[min(len(values) - 1, int(0.9 * len(values)))]

@@ -18,3 +18,10 @@ def test_each_number_has_a_panel_and_one_without_a_finite_value_has_none():
     panels = {"bound": {"train": [(1, 2.0)]}, "lost": lost, "cross-entropy": {"train": [(1, 9.0)]}}
     assert [axis.get_ylabel() for axis in curves_figure(panels).axes] == ["bound", "cross-entropy"]
     assert curves_figure({"lost": lost}) is None
+
+
+def test_a_name_has_its_colour_in_all_panels():
+    both = {"train": [(1, 2.0)], "validation": [(1, 1.0)]}
+    panels = {"bound": both, "KL(q, p)": {"validation": [(1, 0.1)]}}
+    above, below = curves_figure(panels).axes
+    assert below.lines[0].get_color() == above.lines[1].get_color() != above.lines[0].get_color()

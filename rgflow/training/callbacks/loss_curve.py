@@ -15,7 +15,9 @@ def draw_loss_curve(folder: Path, monitor: str) -> None:
     """Write ``loss.png``: the monitored number in training and validation, over all sessions.
 
     Of a number that training does not log, such as the mixture of two divergences, it shows the
-    parts that both log. Nothing is written before the first finite point.
+    parts that both log. Where ln Z is known, KL(q, p) of the validations stands below: it says how
+    far there is to go, where bounds and cross-entropies are noise about a constant. Nothing is
+    written before the first finite point.
 
     Args:
         folder: The run directory, which has the events.
@@ -36,6 +38,8 @@ def draw_loss_curve(folder: Path, monitor: str) -> None:
     if f"train/{shown[0]}" not in known:
         logged = [tag.removeprefix("train/") for tag in known if tag.startswith("train/")]
         shown = [name for name in logged if f"validation/{name}" in known] or shown
+    if "validation/kl_nats" in known and "kl_nats" not in shown:
+        shown.append("kl_nats")
     panels = {
         _NAMES.get(name, name.replace("_", " ")): {
             part: [(event.step, event.value) for event in events.Scalars(f"{part}/{name}")]

@@ -31,7 +31,8 @@ def test_a_mixture_is_shown_by_its_parts(tmp_path):
     values = {f"train__{name}": 2.0 for name in names}
     values |= {f"validation__{name}": 1.0 for name in ("mixture", "kl_nats", *names[:2])}
     found = panels(tmp_path, "mixture", **values)
-    assert list(found) == ["free energy bound (nats)", "cross-entropy (nats)"]
+    names = ["free energy bound (nats)", "cross-entropy (nats)", "KL(q, p) (nats)"]
+    assert list(found) == names
 
 
 def test_a_number_of_validation_alone_is_shown(tmp_path):
