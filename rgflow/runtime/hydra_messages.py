@@ -36,11 +36,13 @@ def told_by_hydra(error: Exception) -> str:
         missing = error.__cause__
     if missing is not None and missing.parent_node is not None:
         known = [key for key in missing.parent_node if not key.startswith("_")]
-        listed = f"one of {', '.join(sorted(known))}" if known else "no setting of its own"
+        if not known:
+            return (
+                f"got no setting {missing.full_key}, expected +{missing.full_key}= for a new one"
+            )
         return (
-            f"got no setting {missing.full_key}, expected {listed}"
-            f"{_nearest(str(missing.key), known)}; a new one, such as an argument of a class of "
-            f"yours, is given as +{missing.full_key}="
+            f"got no setting {missing.full_key}, expected one of {', '.join(sorted(known))}"
+            f"{_nearest(str(missing.key), known)}; a new one is given as +{missing.full_key}="
         )
     if isinstance(error, MissingMandatoryValue):
         example = "mymodule.MyClass" if error.key == "_target_" else "VALUE"

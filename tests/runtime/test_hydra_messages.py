@@ -16,6 +16,12 @@ MISTAKES = {
 }
 
 
+def test_an_argument_of_a_class_of_ones_own_needs_a_plus():
+    own = ["experiment=energy", "energy._target_=wells.Wells", "energy.side=8"]
+    with pytest.raises(ValueError, match=r"got no setting energy\.side, expected \+energy\.side="):
+        compose_preset("config", own)
+
+
 @pytest.mark.parametrize(("override", "message"), MISTAKES.values(), ids=MISTAKES)
 def test_what_hydra_refuses_comes_with_what_is_right(override, message):
     with pytest.raises(ValueError, match=r"(?s)" + message) as caught:
