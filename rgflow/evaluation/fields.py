@@ -86,7 +86,10 @@ def evaluate_with_samples(
     seed: int = 0,
     batch_size: int = 2048,
 ) -> tuple[dict[str, Any], WeightedSamples]:
-    """The report of `evaluate_energy`, and the samples behind it, such as for a figure."""
+    """The report of `evaluate_energy`, and the samples behind it, such as for a figure.
+
+    Arguments and errors are those of `evaluate_energy`.
+    """
     start = time.perf_counter()
     drawn = draw_weighted(flow, energy, samples, seed=seed, batch_size=batch_size)
     counts = {"reference": reference, "seed": seed, "batch_size": batch_size}

@@ -14,6 +14,8 @@ from rgflow.runtime.progress import above_bars
 
 log = logging.getLogger(__name__)
 
+Show = Callable[..., None]
+"""Shows a warning: message, class, file name, line number."""
 PACKAGE = str(Path(__file__).parents[1]) + os.sep
 
 
@@ -46,34 +48,28 @@ def plain_warnings() -> Iterator[None]:
     """Inside, each warning of the package is one plain line on stderr, once."""
     seen = set()
 
-    def show(text: str) -> None:
+    def show(others: Show, message: Warning | str, *where: Any) -> None:
+        text = _one_line(message)
         if text not in seen:
             seen.add(text)
             with above_bars():
                 sys.stderr.write(f"warning: {text}\n")
 
-    with _shown_by(show):
+    with _shown_by(show, PackageWarning):
         yield
 
 
 @contextmanager
 def logged_warnings() -> Iterator[None]:
     """Inside, warnings of the package go to the log, as a training's file has them."""
-    with _shown_by(lambda text: log.warning("%s", text)):
+    with _shown_by(lambda _, message, *__: log.warning("%s", _one_line(message)), PackageWarning):
         yield
 
 
 @contextmanager
 def said_elsewhere(*kinds: type[PackageWarning]) -> Iterator[None]:
     """Inside, warnings of these kinds are not shown; filters may still make errors of them."""
-    with warnings.catch_warnings():
-        others = warnings.showwarning
-
-        def showwarning(message: Warning | str, category: type[Warning], *where: Any) -> None:
-            if not issubclass(category, kinds):
-                others(message, category, *where)
-
-        warnings.showwarning = showwarning
+    with _shown_by(lambda *_: None, *kinds):
         yield
 
 
@@ -84,29 +80,33 @@ def about(subject: str) -> Iterator[None]:
     Args:
         subject: What they are about, such as one of several methods.
     """
-    with warnings.catch_warnings():
-        others = warnings.showwarning
 
-        def showwarning(message: Warning | str, category: type[Warning], *where: Any) -> None:
-            if issubclass(category, PackageWarning):
-                message = f"{subject}: {message}"
-            others(message, category, *where)
+    def show(others: Show, message: Warning | str, *where: Any) -> None:
+        others(f"{subject}: {message}", *where)
 
-        warnings.showwarning = showwarning
+    with _shown_by(show, PackageWarning):
         yield
 
 
 @contextmanager
-def _shown_by(show: Callable[[str], None]) -> Iterator[None]:
-    """Shows the package's warnings, as filters let them through; others look as ever."""
+def _shown_by(show: Callable[..., None], *kinds: type[PackageWarning]) -> Iterator[None]:
+    """Warnings of these kinds, as filters let them through, are shown by a function.
+
+    It is given what would show them otherwise, the message, its class and its place. Other
+    warnings look as ever.
+    """
     with warnings.catch_warnings():
         others = warnings.showwarning
 
         def showwarning(message: Warning | str, category: type[Warning], *where: Any) -> None:
-            if issubclass(category, PackageWarning):
-                show(" ".join(str(message).split()))
+            if issubclass(category, kinds):
+                show(others, message, category, *where)
             else:
                 others(message, category, *where)
 
         warnings.showwarning = showwarning
         yield
+
+
+def _one_line(message: Warning | str) -> str:
+    return " ".join(str(message).split())
